@@ -1,0 +1,11 @@
+/* SPDX-License-Identifier: MIT */
+/* The four names that uapi/asm/host.h takes from Linux, for compilers without Linux headers. */
+#ifndef AUKLET_LINUX_TYPES_H
+#define AUKLET_LINUX_TYPES_H
+
+typedef unsigned char __u8;
+typedef unsigned short __u16;
+typedef unsigned int __u32;
+typedef unsigned long long __u64;
+
+#endif

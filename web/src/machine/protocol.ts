@@ -1,0 +1,150 @@
+// SPDX-License-Identifier: MIT
+// Every message between the three kinds of execution contexts of a machine: its owner (a page or a command line
+// program), its host worker, and its guest workers. No code, only types.
+
+/** What a machine is made of. Every field has a default that the C++ host knows (host/src/configuration.cpp). */
+export interface MachineConfiguration {
+  /** Guest memory in MiB; default 512. */
+  memory?: number;
+  /** Guest CPUs, 1 to 8; default 2. */
+  cpus?: number;
+  /** Kernel arguments, added after the host's own ("console=hvc0"). */
+  kernelArguments?: string;
+  /** Most pooled workers (tasks) that may exist; default depends on the engine. */
+  workerLimit?: number;
+  /** Most user memories (processes) that may exist; default depends on the engine. */
+  memoryLimit?: number;
+  /** Pooled workers that are started before the kernel asks; a task that finds one starts at once. */
+  initialWorkers?: number;
+  /** User memories made before the kernel asks. */
+  initialMemories?: number;
+  /** Largest memory of one process in MiB; default 1024. */
+  processMemory?: number;
+  /** Names of further byte channels (virtio-console ports). Port numbers count from 1 in this order; 0 is the console. */
+  ports?: string[];
+  /** Size of the console's screen. */
+  columns?: number;
+  rows?: number;
+}
+
+/** The console, /dev/hvc0. */
+export const CONSOLE_PORT = 0;
+
+/** Names of the ports that the guest's exec agent looks for, in port order 1 to 5. */
+export const EXEC_PORTS = [
+  'auklet.exec.command',
+  'auklet.exec.stdin',
+  'auklet.exec.stdout',
+  'auklet.exec.stderr',
+  'auklet.exec.status',
+] as const;
+
+/** A file to add to the initial root file system. Missing directories are made (mode 755). */
+export interface InitialFile {
+  /** Absolute path in the guest. */
+  path: string;
+  /** Permission bits; default 0o644. */
+  mode?: number;
+  content: Uint8Array;
+}
+
+export interface StartOptions {
+  configuration: MachineConfiguration;
+  /** vmlinux.wasm: bytes, or already compiled. May instead follow in a 'supply' message. */
+  kernel?: WebAssembly.Module | Uint8Array;
+  /** The initramfs (gzip or plain cpio). May instead follow in a 'supply' message. */
+  initramfs?: Uint8Array;
+  files?: InitialFile[];
+  /** auklet-host.wasm: bytes, or already compiled. Default: fetched next to the host's script. */
+  host?: WebAssembly.Module | Uint8Array;
+  /** Script of the guest workers. Default: what the bundler made of ../guest/guest-worker.ts. */
+  guestWorkerUrl?: string;
+}
+
+// ---- owner to host worker -------------------------------------------------------------------------------------
+
+export type ToHost =
+  | { type: 'start'; options: StartOptions }
+  /** Parts that were still being loaded when 'start' was sent: workers start meanwhile. */
+  | { type: 'supply'; kernel?: WebAssembly.Module | Uint8Array; initramfs?: Uint8Array }
+  | { type: 'input'; port: number; bytes: Uint8Array }
+  /** The guest reads end-of-file after what was sent before. Not for the console (send Ctrl-D). */
+  | { type: 'closeInput'; port: number }
+  | { type: 'resize'; columns: number; rows: number }
+  /** Answered with 'diagnostics'. */
+  | { type: 'diagnose' }
+  /** End every worker; answered with 'disposed', after which the owner may terminate the host worker. */
+  | { type: 'dispose' };
+
+// ---- host worker to owner -------------------------------------------------------------------------------------
+
+/**
+ * starting: workers are being started. kernel: vmlinux is compiled, memory laid out. booting: CPU 0 runs.
+ * running: the first user program (init) was started.
+ */
+export type MachineStage = 'starting' | 'kernel' | 'booting' | 'running';
+export type HaltReason = 'poweroff' | 'restart' | 'panic';
+
+export type FromHost =
+  | { type: 'stage'; stage: MachineStage }
+  /** Bytes of a port: 0 is the console, including early kernel messages. The buffer is transferred. */
+  | { type: 'output'; port: number; bytes: Uint8Array }
+  /** So many bytes of 'input' went to the guest; lets a sender of much data bound what is queued. */
+  | { type: 'consumed'; port: number; bytes: number }
+  /** A program in the guest opened or closed the port. */
+  | { type: 'port'; port: number; open: boolean }
+  | { type: 'log'; level: 'information' | 'warning' | 'error'; message: string }
+  /** The machine has ended by itself. Boot a new one to restart. */
+  | { type: 'halted'; reason: HaltReason }
+  /** The machine cannot start or go on. `message` is for users, `detail` for diagnostics. */
+  | { type: 'error'; message: string; detail?: string }
+  | { type: 'diagnostics'; text: string }
+  | { type: 'disposed' };
+
+// ---- host worker to guest worker --------------------------------------------------------------------------------
+
+export interface GuestStart {
+  type: 'start';
+  role: 'cpu' | 'task';
+  /** role 'cpu' */
+  cpu?: number;
+  /** role 'task' */
+  slot?: number;
+  kernel: WebAssembly.Module;
+  /** K */
+  memory: WebAssembly.Memory;
+  /** User memories made so far; the index is the id. */
+  memories: WebAssembly.Memory[];
+  /** Program modules compiled so far. */
+  modules: [number, WebAssembly.Module][];
+  /** Maximum size of a user memory in 64 KiB pages. */
+  memoryPages: number;
+  /**
+   * In a browser: the worker requests this Web Lock before it reports 'ready' and never lets go, so that the host
+   * learns when it is really gone. Absent in Node (exit event).
+   */
+  lifeLock?: string;
+}
+
+export type ToGuest =
+  | GuestStart
+  /** To CPU 0, after its 'ready': limits are set, call boot_cpu(dtb). */
+  | { type: 'boot'; dtb: number }
+  | { type: 'memory'; id: number; memory: WebAssembly.Memory }
+  | { type: 'module'; id: number; module: WebAssembly.Module };
+
+// ---- guest worker to host worker --------------------------------------------------------------------------------
+
+export type FromGuest =
+  /**
+   * The kernel is instantiated. CPU 0 adds the values of vmlinux's exported globals auklet_machine and __heap_base
+   * and waits for 'boot'. A pooled worker sends it after it stored IDLE.
+   */
+  | { type: 'ready'; machine?: number; heapBase?: number }
+  /** module_compile made a module: for all other workers, and for those started later. */
+  | { type: 'module'; id: number; module: WebAssembly.Module }
+  /** Early console and panic text. */
+  | { type: 'console'; bytes: Uint8Array }
+  /** As in docs/abi.md: 0 power off, 1 restart, 2 panic. */
+  | { type: 'halt'; reason: number }
+  | { type: 'error'; message: string; stack?: string };
