@@ -1,0 +1,176 @@
+/* SPDX-License-Identifier: GPL-2.0-only WITH Linux-syscall-note */
+/*
+ * The contract between the kernel and its host: every structure that both
+ * sides read in the kernel's memory K, and the numbers in them. The kernel, the
+ * C++ host and the generator of the TypeScript constants include this one file;
+ * docs/abi.md tells the protocols. The functions that the kernel imports are
+ * declared in asm/host_calls.h.
+ *
+ * All fields are little endian and naturally aligned. A field marked "atomic"
+ * is only accessed with sequentially consistent atomic operations.
+ */
+#ifndef _UAPI_ASM_WASM_HOST_H
+#define _UAPI_ASM_WASM_HOST_H
+
+#include <linux/types.h>
+
+#define AUKLET_ABI_VERSION	1
+#define AUKLET_MAX_CPUS		8
+#define AUKLET_MAX_WORKERS	1024
+#define AUKLET_MAX_MEMORIES	1024
+#define AUKLET_MAX_DEVICES	24	/* device number = interrupt line = doorbell bit */
+#define AUKLET_MAX_QUEUES	8
+
+/* Bits of auklet_machine.doorbell: 0 to 23 are devices. */
+#define AUKLET_DOORBELL_POOLS	(1U << 30)	/* worker_goal or memory_goal was raised */
+#define AUKLET_DOORBELL_REAP	(1U << 31)	/* a worker slot became ABANDONED */
+
+/* Bit of auklet_machine.interrupt_lines that the host raises after it bumped pool_wait. */
+#define AUKLET_LINE_POOLS	31
+
+/* Values of auklet_cpu.state; any other value is the task_struct of USER(t). */
+#define AUKLET_CPU_KERNEL	0
+#define AUKLET_CPU_IDLE		1
+#define AUKLET_CPU_OFFLINE	2
+
+/* Bits of auklet_cpu.pending. The host only ever raises DEVICE. */
+#define AUKLET_IRQ_TIMER	(1U << 0)
+#define AUKLET_IRQ_RESCHEDULE	(1U << 1)
+#define AUKLET_IRQ_CALL		(1U << 2)
+#define AUKLET_IRQ_WORK		(1U << 3)
+#define AUKLET_IRQ_DEVICE	(1U << 4)
+#define AUKLET_IRQ_SWITCH	(1U << 5)	/* the CPU's own worker was handed the CPU */
+#define AUKLET_IRQ_STOP		(1U << 6)	/* machine stops: leave wasm */
+
+/* One guest CPU. state and pending stay on one cache line of their own. */
+struct auklet_cpu {
+	__u32 state;		/* atomic: who executes as this CPU */
+	__u32 pending;		/* atomic, futex of the CPU's own worker */
+	__u64 deadline;		/* clock event, host nanoseconds; ~0 = none */
+	__u64 armed;		/* deadline that the CPU's own worker waits for now */
+	__u32 switch_to;	/* task handed over with IRQ_SWITCH */
+	__u32 switch_from;	/* task that handed over */
+	__u32 reserved[8];
+};
+
+/* States of a worker slot. */
+#define AUKLET_WORKER_EMPTY		0	/* no worker exists */
+#define AUKLET_WORKER_IDLE		1	/* parked, may be taken by the kernel */
+#define AUKLET_WORKER_ASSIGNED		2	/* the kernel gave it a task */
+#define AUKLET_WORKER_RUNNING		3	/* it runs that task */
+#define AUKLET_WORKER_ABANDONED		4	/* its task was taken away while it ran user code */
+#define AUKLET_WORKER_TERMINATING	5	/* the host is ending it */
+
+/* Why a worker came back to its base (auklet_worker.leave). */
+#define AUKLET_LEAVE_NONE	0	/* a trap of the program, or of the kernel */
+#define AUKLET_LEAVE_TASK_GONE	1	/* the task is dead or was taken away: park again */
+#define AUKLET_LEAVE_START	2	/* start a program as auklet_worker says */
+#define AUKLET_LEAVE_STOP	3	/* the machine stops */
+
+/* How to start (auklet_worker.start). */
+#define AUKLET_START_EXEC	1	/* _start(argument) in a fresh instance */
+#define AUKLET_START_FORK	2	/* rewind into a copy of the parent */
+#define AUKLET_START_CLONE	3	/* __clone_start(argument): shares U */
+
+/* Mutable globals of a program that fork and clone carry over, by index. */
+#define AUKLET_GLOBAL_STACK_POINTER	0	/* __stack_pointer */
+#define AUKLET_GLOBAL_TLS_BASE		1	/* __tls_base */
+#define AUKLET_GLOBALS			2
+
+/* One pooled worker. */
+struct auklet_worker {
+	__u32 state;		/* atomic, futex of the parked worker */
+	__u32 task;		/* task_struct */
+	__u32 known_memories;	/* the worker knows memories 0 .. n-1; worker writes */
+	__u32 leave;		/* AUKLET_LEAVE_*; written by the kernel in this worker */
+	__u32 start;		/* AUKLET_START_* */
+	__u32 module;		/* program module id */
+	__u32 memory;		/* id of the U the worker is bound to; ~0 = none */
+	__u32 entry;		/* AUKLET_START_EXEC or _CLONE: the export that a fork rewinds */
+	__u32 argument;		/* the parameter of that export */
+	__u32 fork_buffer;	/* asyncify data of a fork, in U */
+	__u32 globals[AUKLET_GLOBALS];
+	__u32 wake;		/* atomic, futex of the worker while its task is off the CPU: CPU number + 1, AUKLET_WAKE_CANCEL */
+	__u32 reserved[3];
+};
+
+/* auklet_worker.wake: the task was never started, go back to the pool. */
+#define AUKLET_WAKE_CANCEL	0xffffffffU
+
+#define AUKLET_MEMORY_ABSENT	0	/* the host has not made it */
+#define AUKLET_MEMORY_FREE	1	/* may be taken by the kernel */
+#define AUKLET_MEMORY_USED	2
+
+/* One pooled user memory. */
+struct auklet_memory {
+	__u32 state;		/* atomic */
+	__u32 users;		/* atomic: mm plus abandoned workers that may still write */
+	__u32 dirty;		/* bytes from 0 that may be non-zero */
+	__u32 reserved;
+};
+
+/* What the host and the kernel share; the kernel exports its address as the wasm global auklet_machine. */
+struct auklet_machine {
+	__u32 version;		/* AUKLET_ABI_VERSION */
+	__u32 doorbell;		/* atomic, futex of the host */
+	__u32 interrupt_lines;	/* atomic: host sets bit n to raise line n */
+	__u32 interrupt_cpu;	/* the CPU that serves the lines */
+	__u32 worker_goal;	/* how many parked workers the kernel wants to find */
+	__u32 worker_limit;	/* host: no more workers than this will exist */
+	__u32 memory_goal;	/* how many FREE memories the kernel wants to find */
+	__u32 memory_limit;	/* host: no more memories than this will exist */
+	__u32 memory_pages;	/* host: maximum size of a U in 64 KiB pages */
+	__u32 workers;		/* host: slots 0 .. n-1 have been used */
+	__u32 memories;		/* host: memories 0 .. n-1 have been made */
+	__u32 pool_wait;	/* atomic, futex: bumped by the host when it refilled a pool or gave up */
+	__u32 reserved[4];
+	struct auklet_cpu cpu[AUKLET_MAX_CPUS];
+	struct auklet_memory memory[AUKLET_MAX_MEMORIES];
+	struct auklet_worker worker[AUKLET_MAX_WORKERS];
+};
+
+/*
+ * virtio over shared memory: one control page per device, in host-reserved
+ * memory above the guest's RAM. It replaces the register block of virtio-mmio
+ * (virtio 1.2, section 4.2.2) for a host that cannot trap accesses.
+ */
+#define AUKLET_VIRTIO_MAGIC		0x306b7561	/* "auk0" */
+#define AUKLET_VIRTIO_PAGE		4096
+#define AUKLET_VIRTIO_CONFIG		2048	/* offset of the device's configuration space */
+#define AUKLET_VIRTIO_CONFIG_SIZE	2048
+
+/* Bits of auklet_virtio.kick: 0 to 7 are queues. */
+#define AUKLET_VIRTIO_KICK_STATUS	(1U << 31)	/* the driver wrote status */
+
+/* Bits of auklet_virtio.interrupt (virtio 1.2, 4.2.2 InterruptStatus). */
+#define AUKLET_VIRTIO_INT_RING		1
+#define AUKLET_VIRTIO_INT_CONFIG	2
+
+struct auklet_virtio_queue {
+	__u32 size_max;		/* host; 0 = no such queue */
+	__u32 size;		/* driver */
+	__u32 ready;		/* driver */
+	__u32 descriptors;	/* driver: addresses in K */
+	__u32 available;
+	__u32 used;
+	__u32 reserved[2];
+};
+
+struct auklet_virtio {
+	__u32 magic;
+	__u32 device_id;
+	__u32 device_features[2];
+	__u32 driver_features[2];
+	__u32 status;		/* atomic: driver writes, then kicks STATUS and waits for status_seen */
+	__u32 status_seen;	/* atomic, futex: the host has acted on this value of status_sequence */
+	__u32 status_sequence;	/* driver bumps with each write to status */
+	__u32 status_result;	/* status after the host has acted (FEATURES_OK may be gone, NEEDS_RESET set) */
+	__u32 kick;		/* atomic: driver sets queue bits, then the machine's doorbell bit */
+	__u32 interrupt;	/* atomic: host sets bits, then raises the line; driver exchanges with 0 */
+	__u32 config_generation;	/* odd while the host writes the configuration space */
+	__u32 queue_count;
+	__u32 reserved[2];
+	struct auklet_virtio_queue queue[AUKLET_MAX_QUEUES];
+};
+
+#endif /* _UAPI_ASM_WASM_HOST_H */
