@@ -1,0 +1,2 @@
+/* SPDX-License-Identifier: MIT */
+#define IPC_STAT 0x102

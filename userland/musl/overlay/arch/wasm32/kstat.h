@@ -1,0 +1,2 @@
+/* SPDX-License-Identifier: MIT */
+/* No stat system call but statx. */

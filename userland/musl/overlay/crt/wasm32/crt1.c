@@ -1,0 +1,19 @@
+// SPDX-License-Identifier: MIT
+// Program entry: the kernel calls _start with the address of the argument block.
+#include <features.h>
+#include "libc.h"
+#include "main_arguments.h"
+
+int __libc_start_main(int (*)(int, char **, char **), int, char **,
+	void (*)(), void (*)(), void (*)());
+
+static int call_main(int argc, char **argv, char **envp)
+{
+	return __main_argc_argv(argc, argv);
+}
+
+__attribute__((__export_name__("_start")))
+void _start(long *block)
+{
+	__libc_start_main(call_main, block[0], (char **)(block + 1), 0, 0, 0);
+}

@@ -1,0 +1,11 @@
+// SPDX-License-Identifier: MIT
+// main_arguments.h tells when this is used.
+#include <unistd.h>
+#include "main_arguments.h"
+
+int main_with_environment(int, char **, char **) __asm__("main");
+
+int __main_void(void)
+{
+	return main_with_environment(__main_arguments.argc, __main_arguments.argv, __environ);
+}

@@ -1,0 +1,97 @@
+// SPDX-License-Identifier: MIT
+// The system call stub and the delivery of signals (docs/abi.md, section 2).
+#include <stddef.h>
+#include <stdint.h>
+#include <signal.h>
+#include "syscall.h"
+#include "wasm_signal.h"
+
+#define SIGNAL_PENDING (-4094)
+
+/* Agrees with struct rt_sigframe of the kernel's uapi header asm/sigcontext.h. */
+struct rt_sigframe {
+	uint32_t handler;
+	uint32_t flags;
+	uint32_t signo;
+	uint32_t stack;
+	siginfo_t info;
+	ucontext_t uc;
+};
+_Static_assert(offsetof(struct rt_sigframe, info) == 16, "kernel ABI");
+_Static_assert(offsetof(struct rt_sigframe, uc) == 144, "kernel ABI");
+_Static_assert(offsetof(struct rt_sigframe, uc.uc_mcontext) == 164, "kernel ABI");
+_Static_assert(offsetof(struct rt_sigframe, uc.uc_sigmask) == 232, "kernel ABI");
+_Static_assert(sizeof(mcontext_t) == 64, "kernel ABI");
+
+__attribute__((__import_module__("linux"), __import_name__("syscall")))
+long __linux_syscall(long, long, long, long, long, long, long);
+
+__asm__(".globaltype __stack_pointer, i32\n");
+
+static uintptr_t get_stack_pointer(void)
+{
+	uintptr_t sp;
+	__asm__ volatile ("global.get __stack_pointer\n\tlocal.set %0" : "=r"(sp));
+	return sp;
+}
+
+static void set_stack_pointer(uintptr_t sp)
+{
+	__asm__ volatile ("local.get %0\n\tglobal.set __stack_pointer" : : "r"(sp) : "memory");
+}
+
+/*
+ * Nothing here may keep a value in the shadow stack below the frame while the
+ * handler has the alternate one: the stack pointer is put back from a local.
+ */
+static void run_handler(struct rt_sigframe *f)
+{
+	uintptr_t saved = get_stack_pointer();
+	if (f->stack) set_stack_pointer(f->stack & -16);
+	if (f->flags & SA_SIGINFO)
+		((void (*)(int, siginfo_t *, void *))(uintptr_t)f->handler)(f->signo, &f->info, &f->uc);
+	else
+		((void (*)(int))(uintptr_t)f->handler)(f->signo);
+	set_stack_pointer(saved);
+}
+
+/*
+ * Runs what is pending until the interrupted call has its result. A system call
+ * that is a cancellation point passes the addresses between which cancel_handler
+ * takes the program counter for "not done yet, may be cancelled", which is the
+ * case exactly when the kernel would restart the call.
+ */
+long __wasm_run_signals(uintptr_t restart_pc, uintptr_t cancel_pc)
+{
+	long r;
+	do {
+		_Alignas(16) struct rt_sigframe frame;
+		if (__linux_syscall(SYS_wasm_signal_frame, (long)&frame, 0, 0, 0, 0, 0) == 1) {
+			mcontext_t *mc = &frame.uc.uc_mcontext;
+			mc->__pc = mc->__restart ? restart_pc : 0;
+			run_handler(&frame);
+			if (cancel_pc && mc->__pc == cancel_pc) {
+				__linux_syscall(SYS_rt_sigprocmask, SIG_SETMASK,
+					(long)&frame.uc.uc_sigmask, 0, _NSIG/8, 0, 0);
+				return WASM_CANCELLED;
+			}
+		}
+		r = __linux_syscall(SYS_rt_sigreturn, (long)&frame, 0, 0, 0, 0, 0);
+	} while (r == SIGNAL_PENDING);
+	return r;
+}
+
+long __wasm_syscall(long n, long a, long b, long c, long d, long e, long f)
+{
+	long r = __linux_syscall(n, a, b, c, d, e, f);
+	if (__builtin_expect(r == SIGNAL_PENDING, 0)) r = __wasm_run_signals(0, 0);
+	return r;
+}
+
+long __wasm_syscall_cancellable(uintptr_t restart_pc, uintptr_t cancel_pc,
+	long n, long a, long b, long c, long d, long e, long f)
+{
+	long r = __linux_syscall(n, a, b, c, d, e, f);
+	if (__builtin_expect(r == SIGNAL_PENDING, 0)) r = __wasm_run_signals(restart_pc, cancel_pc);
+	return r;
+}

@@ -1,0 +1,67 @@
+// SPDX-License-Identifier: MIT
+// fork: the program unwinds into a buffer, and both processes rewind from it.
+#include <stdint.h>
+#include <sys/mman.h>
+#include "pthread_impl.h"
+#include "syscall.h"
+#include "wasm_signal.h"
+
+#define SIGNAL_PENDING (-4094)
+
+/* Asyncify's data structure. It stores upwards from start and traps beyond end. */
+struct unwind_buffer {
+	uint32_t start, end;
+};
+
+/* About 28 bytes are needed for a frame, so this is enough for several hundred. */
+#define MIN_BUFFER 16384
+#define MAPPED_BUFFER (512 * 1024)
+
+__attribute__((__import_module__("linux"), __import_name__("fork")))
+long __linux_fork(struct unwind_buffer *);
+
+__asm__(".globaltype __stack_pointer, i32\n");
+
+extern hidden char __stack_low[], __stack_high[];
+
+/* Lowest address of the stack that holds sp, or 0 if it is one we know nothing of. */
+static uintptr_t stack_bottom(uintptr_t sp)
+{
+	pthread_t self = __pthread_self();
+	if (sp > (uintptr_t)__stack_low && sp <= (uintptr_t)__stack_high)
+		return (uintptr_t)__stack_low;
+	uintptr_t top = (uintptr_t)self->stack;
+	if (top && sp <= top && sp > top - self->stack_size)
+		return top - self->stack_size;
+	return 0;
+}
+
+/*
+ * While the program is unwound nothing runs on its stack, so all that is left of
+ * it can hold the frames. On a stack without room (a small thread stack, an
+ * alternate signal stack) they go to a mapping; the child gets a copy of it at the
+ * same address, so both sides drop it.
+ */
+long __wasm_fork(void)
+{
+	uintptr_t sp, bottom;
+	__asm__ volatile ("global.get __stack_pointer\n\tlocal.set %0" : "=r"(sp));
+	bottom = stack_bottom(sp) + 15 & -16;
+
+	struct unwind_buffer *buffer = (void *)bottom, *mapped = 0;
+	uintptr_t end = sp & -16;
+	if (!bottom || end < bottom + MIN_BUFFER) {
+		long r = __syscall(SYS_mmap2, 0, MAPPED_BUFFER, PROT_READ|PROT_WRITE,
+			MAP_PRIVATE|MAP_ANONYMOUS, -1, 0);
+		if ((unsigned long)r > -4096UL) return -ENOMEM;
+		buffer = mapped = (void *)r;
+		end = (uintptr_t)r + MAPPED_BUFFER;
+	}
+	buffer->start = (uintptr_t)(buffer + 1);
+	buffer->end = end;
+
+	long r = __linux_fork(buffer);
+	if (r == SIGNAL_PENDING) r = __wasm_run_signals(0, 0);
+	if (mapped) __syscall(SYS_munmap, mapped, MAPPED_BUFFER);
+	return r;
+}

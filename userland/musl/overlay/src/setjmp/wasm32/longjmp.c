@@ -1,0 +1,13 @@
+// SPDX-License-Identifier: MIT
+// longjmp as a function, for callers that take its address.
+#define _GNU_SOURCE
+#include <setjmp.h>
+#include <features.h>
+
+_Noreturn void __wasm_longjmp(void *, int);
+
+_Noreturn void longjmp(jmp_buf buffer, int value)
+{
+	__wasm_longjmp(buffer, value);
+}
+weak_alias(longjmp, _longjmp);

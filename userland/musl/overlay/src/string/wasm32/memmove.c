@@ -1,0 +1,9 @@
+// SPDX-License-Identifier: MIT
+// memory.copy allows overlap.
+#include <string.h>
+
+void *memmove(void *dest, const void *src, size_t n)
+{
+	if (n) __builtin_memmove(dest, src, n);
+	return dest;
+}
