@@ -1,7 +1,7 @@
 #!/bin/sh
 # SPDX-License-Identifier: MIT
 # Builds musl for wasm32: build.sh SOURCE BUILD SYSROOT
-#   SOURCE   the unpacked source (pin says which); it is only read
+#   SOURCE   the source package's .dsc, a tarball or a folder (pin says which); it is only read
 #   BUILD    scratch folder, kept between builds
 #   SYSROOT  where include/ and lib/ are installed
 # CLANG, LLVM_AR, LLVM_RANLIB, CCACHE and JOBS may be set in the environment.
@@ -11,7 +11,8 @@ fail() { printf 'musl: %s\n' "$1" >&2; exit 1; }
 [ $# = 3 ] || fail "usage: build.sh SOURCE BUILD SYSROOT"
 
 here=$(cd "$(dirname "$0")" && pwd)
-source=$(cd "$1" && pwd) || fail "no source folder $1"
+[ -e "$1" ] || fail "no source $1"
+source=$(realpath "$1")
 mkdir -p "$2" "$3"
 build=$(cd "$2" && pwd)
 sysroot=$(cd "$3" && pwd)
@@ -22,33 +23,11 @@ if [ -z "${CCACHE+set}" ]; then
 	if command -v ccache > /dev/null; then CCACHE=ccache; fi
 fi
 
+"$here/../../tools/prepare-source" "$source" "$here/overlay" "$here/patches" "$build/src"
 . "$here/pin"
-[ "$(cat "$source/VERSION" 2> /dev/null)" = "$version" ] ||
-	fail "$source is not musl $version"
+[ "$(cat "$build/src/VERSION")" = "$version" ] || fail "$source is not musl $version"
 
-# A tree of our own: source, overlay, patches. Made anew when one of them changed.
-stamp=$(cd "$here" && {
-	cat build.sh pin
-	find overlay patches -type f | LC_ALL=C sort | xargs sha256sum
-	echo "$source"
-	ls -l --time-style=+%s "$source/Makefile" "$source/include" "$source/src"
-} | sha256sum)
-if [ "$(cat "$build/stamp" 2> /dev/null)" != "$stamp" ]; then
-	rm -rf "$build/src" "$build/obj" "$build/lib" "$build/stamp"
-	cp -R "$source" "$build/src"
-	rm -rf "$build/src/.pc" "$build/src/debian"
-	(cd "$here/overlay" && find . -type f) | while read -r path; do
-		[ ! -e "$build/src/$path" ] || fail "overlay file $path exists upstream"
-		mkdir -p "$build/src/${path%/*}"
-		cp "$here/overlay/$path" "$build/src/$path"
-	done || exit 1
-	for p in "$here"/patches/*.patch; do
-		if grep -q '^--- /dev/null' "$p"; then fail "$p creates a file"; fi
-		patch -d "$build/src" -p1 -s --fuzz=0 --no-backup-if-mismatch < "$p" ||
-			fail "$p does not apply"
-	done
-	printf '%s\n' "$stamp" > "$build/stamp"
-fi
+target_flags=$(grep -v '^#' "$here/../sdk/target-flags" | tr '\n' ' ')
 
 # What upstream's configure would find out; it refuses a target it does not know.
 cat > "$build/config.mak.new" << EOF
@@ -58,13 +37,11 @@ prefix = $sysroot
 bindir = $sysroot/bin
 includedir = $sysroot/include
 libdir = $sysroot/lib
-CC = $CCACHE $CLANG --target=wasm32-linux-musl
+CC = $CCACHE $CLANG $target_flags
 AR = $LLVM_AR
 RANLIB = $LLVM_RANLIB
-CFLAGS_AUTO = -O2 -fno-pic -pipe -fomit-frame-pointer -fno-strict-aliasing \\
+CFLAGS_AUTO = -O2 -pipe -fomit-frame-pointer -fno-strict-aliasing \\
   -ffunction-sections -fdata-sections -w \\
-  -matomics -mbulk-memory -mmutable-globals -msign-ext -mnontrapping-fptoint \\
-  -mexception-handling \\
   -Wno-unused-command-line-argument \\
   -Werror=implicit-function-declaration -Werror=implicit-int -Werror=pointer-sign \\
   -Werror=pointer-arith -Werror=int-conversion -Werror=incompatible-pointer-types
@@ -80,5 +57,9 @@ cmp -s "$build/config.mak.new" "$build/config.mak" || {
 }
 rm "$build/config.mak.new"
 cp "$build/src/Makefile" "$build/Makefile"
+# upstream's makefile does not know which object needs which header
+if [ -e "$build/lib/libc.a" ] && [ -n "$(find "$build/src" -name '*.h*' -newer "$build/lib/libc.a")" ]; then
+	rm -rf "$build/obj" "$build/lib"
+fi
 make -s -C "$build" -j"$jobs" all
 make -s -C "$build" install
