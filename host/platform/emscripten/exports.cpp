@@ -1,0 +1,176 @@
+// SPDX-License-Identifier: MIT
+// The host as a WebAssembly module: its functions for web/src/machine/host-module.ts, and the platform made of what
+// that file provides. There is one machine in a module. Functions that return a status give 1, or 0 with error_text()
+// set.
+
+#include "../../src/machine.hpp"
+#include "javascript.hpp"
+
+#include <cstdlib>
+#include <memory>
+#include <string>
+
+namespace {
+
+using namespace auklet;
+
+class SharedMemory final : public GuestMemory {
+  public:
+    using GuestMemory::GuestMemory;
+
+  private:
+    void copy_from(GuestAddress address, std::span<std::byte> destination) override {
+        javascript::copy_from(address, destination.data(), destination.size());
+    }
+    void copy_to(GuestAddress address, std::span<const std::byte> source) override {
+        javascript::copy_to(address, source.data(), source.size());
+    }
+    std::uint16_t load16(GuestAddress address) override {
+        return static_cast<std::uint16_t>(javascript::load16(address));
+    }
+    void store16(GuestAddress address, std::uint16_t value) override { javascript::store16(address, value); }
+    std::uint32_t load32(GuestAddress address) override { return javascript::load32(address); }
+    void store32(GuestAddress address, std::uint32_t value) override { javascript::store32(address, value); }
+    std::uint32_t exchange32(GuestAddress address, std::uint32_t value) override {
+        return javascript::exchange32(address, value);
+    }
+    std::uint32_t or32(GuestAddress address, std::uint32_t value) override { return javascript::or32(address, value); }
+    std::uint32_t add32(GuestAddress address, std::uint32_t value) override {
+        return javascript::add32(address, value);
+    }
+    std::uint32_t compare_exchange32(GuestAddress address, std::uint32_t expected, std::uint32_t desired) override {
+        return javascript::compare_exchange32(address, expected, desired);
+    }
+    void notify(GuestAddress address) override { javascript::notify(address); }
+};
+
+class JavaScriptPlatform final : public Platform {
+  public:
+    bool create_memory(std::uint32_t id, std::uint32_t maximum_pages) override {
+        return javascript::create_memory(id, maximum_pages) != 0;
+    }
+    void start_worker(std::uint32_t slot) override { javascript::start_worker(slot); }
+    void terminate_worker(std::uint32_t slot) override { javascript::terminate_worker(slot); }
+    double now() override { return javascript::now(); }
+    void set_timer(double milliseconds) override { javascript::set_timer(milliseconds); }
+    void random(std::span<std::byte> bytes) override { javascript::random(bytes.data(), bytes.size()); }
+    void port_output(std::uint32_t port, std::span<const std::byte> bytes) override {
+        javascript::port_output(port, bytes.data(), bytes.size());
+    }
+    void port_consumed(std::uint32_t port, std::size_t count) override { javascript::port_consumed(port, count); }
+    void port_opened(std::uint32_t port, bool open) override { javascript::port_opened(port, open ? 1 : 0); }
+    void log(LogLevel level, std::string_view message) override {
+        javascript::log(static_cast<std::uint32_t>(level), message.data(), message.size());
+    }
+};
+
+/// Bytes that JavaScript keeps until they are copied to K.
+class JavaScriptSource final : public ByteSource {
+  public:
+    JavaScriptSource(std::uint32_t source, std::uint64_t size) : size_(size), source_(source) {}
+    ~JavaScriptSource() override { javascript::release_source(source_); }
+    [[nodiscard]] std::uint64_t size() const override { return size_; }
+    void copy_to(const GuestRegion& destination) const override {
+        if (destination.length() < size_)
+            std::abort();
+        javascript::copy_source(source_, destination.address());
+    }
+
+  private:
+    std::uint64_t size_;
+    std::uint32_t source_;
+};
+
+/// Everything that exists for the machine's life; made by configure().
+struct Instance {
+    explicit Instance(Configuration parsed)
+        : configuration(parsed), memory(std::uint64_t{parsed.kernel_pages()} << 16),
+          machine(std::move(parsed), platform, memory) {}
+
+    Configuration configuration;
+    JavaScriptPlatform platform;
+    SharedMemory memory;
+    Machine machine;
+};
+
+std::unique_ptr<Instance> instance;
+std::string text_result;
+
+int succeed_or_keep(const Result<void>& result) {
+    if (!result)
+        text_result = result.error().message;
+    return result ? 1 : 0;
+}
+
+std::span<const std::byte> bytes_of(const void* bytes, std::size_t size) {
+    return {static_cast<const std::byte*>(bytes), size};
+}
+
+} // namespace
+
+#define AUKLET_EXPORT(name) __attribute__((export_name(#name)))
+
+extern "C" {
+
+AUKLET_EXPORT(allocate) void* host_allocate(std::size_t size) { return std::malloc(size); }
+AUKLET_EXPORT(release) void host_release(void* bytes) { std::free(bytes); }
+
+/// The text of the last error or of the last diagnostics, and its length.
+AUKLET_EXPORT(textAddress) const char* host_text_address() { return text_result.data(); }
+AUKLET_EXPORT(textLength) std::size_t host_text_length() { return text_result.size(); }
+
+AUKLET_EXPORT(configure) int host_configure(const char* text, std::size_t size) {
+    auto configuration = Configuration::parse({text, size});
+    if (!configuration) {
+        text_result = configuration.error().message;
+        return 0;
+    }
+    instance = std::make_unique<Instance>(std::move(*configuration));
+    return 1;
+}
+
+AUKLET_EXPORT(kernelPages) std::uint32_t host_kernel_pages() { return instance->configuration.kernel_pages(); }
+AUKLET_EXPORT(processPages) std::uint32_t host_process_pages() { return instance->configuration.process_pages(); }
+AUKLET_EXPORT(cpus) std::uint32_t host_cpus() { return instance->configuration.cpus; }
+
+AUKLET_EXPORT(setInitramfs) void host_set_initramfs(std::uint32_t source, double size) {
+    instance->machine.initramfs().set_base(
+        std::make_unique<JavaScriptSource>(source, static_cast<std::uint64_t>(size)));
+}
+
+AUKLET_EXPORT(addFile)
+int host_add_file(const char* path, std::size_t path_size, std::uint32_t mode, std::uint32_t source, double size) {
+    return succeed_or_keep(instance->machine.initramfs().add_file(
+        {path, path_size}, mode, std::make_unique<JavaScriptSource>(source, static_cast<std::uint64_t>(size))));
+}
+
+/// The address of the device tree, or 0 with an error.
+AUKLET_EXPORT(prepare) std::uint32_t host_prepare() {
+    auto device_tree = instance->machine.prepare();
+    if (!device_tree)
+        text_result = device_tree.error().message;
+    return device_tree.value_or(0);
+}
+
+AUKLET_EXPORT(startPools) void host_start_pools() { instance->machine.start_pools(); }
+
+AUKLET_EXPORT(attach) int host_attach(std::uint32_t machine_address, std::uint32_t heap_base) {
+    return succeed_or_keep(instance->machine.attach(machine_address, heap_base));
+}
+
+AUKLET_EXPORT(doorbell) std::uint32_t host_doorbell() { return instance->machine.doorbell(); }
+AUKLET_EXPORT(service) int host_service() { return instance->machine.service() ? 1 : 0; }
+AUKLET_EXPORT(timer) void host_timer() { instance->machine.timer(); }
+AUKLET_EXPORT(workerReady) void host_worker_ready(std::uint32_t slot) { instance->machine.worker_ready(slot); }
+AUKLET_EXPORT(workerGone) void host_worker_gone(std::uint32_t slot) { instance->machine.worker_gone(slot); }
+
+AUKLET_EXPORT(input) void host_input(std::uint32_t port, const void* bytes, std::size_t size) {
+    instance->machine.input(port, bytes_of(bytes, size));
+}
+AUKLET_EXPORT(closeInput) void host_close_input(std::uint32_t port) { instance->machine.close_input(port); }
+AUKLET_EXPORT(resize) void host_resize(std::uint32_t columns, std::uint32_t rows) {
+    instance->machine.resize(static_cast<std::uint16_t>(columns), static_cast<std::uint16_t>(rows));
+}
+AUKLET_EXPORT(diagnose) void host_diagnose() { text_result = instance->machine.diagnostics(); }
+
+} // extern "C"

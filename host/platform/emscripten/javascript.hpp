@@ -1,0 +1,41 @@
+// SPDX-License-Identifier: MIT
+// The functions that web/src/machine/host-module.ts gives to the module. Addresses of the guest are in K; pointers
+// are in this module's own memory. No extern "C": log and random are functions of the C library, too.
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+
+#define AUKLET_IMPORT(name) __attribute__((import_module("auklet"), import_name(#name)))
+
+namespace auklet::javascript {
+
+AUKLET_IMPORT(copyFrom) void copy_from(std::uint32_t address, void* destination, std::size_t size);
+AUKLET_IMPORT(copyTo) void copy_to(std::uint32_t address, const void* source, std::size_t size);
+AUKLET_IMPORT(load16) std::uint32_t load16(std::uint32_t address);
+AUKLET_IMPORT(store16) void store16(std::uint32_t address, std::uint32_t value);
+AUKLET_IMPORT(load32) std::uint32_t load32(std::uint32_t address);
+AUKLET_IMPORT(store32) void store32(std::uint32_t address, std::uint32_t value);
+AUKLET_IMPORT(exchange32) std::uint32_t exchange32(std::uint32_t address, std::uint32_t value);
+AUKLET_IMPORT(or32) std::uint32_t or32(std::uint32_t address, std::uint32_t value);
+AUKLET_IMPORT(add32) std::uint32_t add32(std::uint32_t address, std::uint32_t value);
+AUKLET_IMPORT(compareExchange32)
+std::uint32_t compare_exchange32(std::uint32_t address, std::uint32_t expected, std::uint32_t desired);
+AUKLET_IMPORT(notify) void notify(std::uint32_t address);
+
+/// Copies all of byte source `source` to K.
+AUKLET_IMPORT(copySource) void copy_source(std::uint32_t source, std::uint32_t address);
+AUKLET_IMPORT(releaseSource) void release_source(std::uint32_t source);
+
+AUKLET_IMPORT(createMemory) std::int32_t create_memory(std::uint32_t id, std::uint32_t maximum_pages);
+AUKLET_IMPORT(startWorker) void start_worker(std::uint32_t slot);
+AUKLET_IMPORT(terminateWorker) void terminate_worker(std::uint32_t slot);
+AUKLET_IMPORT(now) double now();
+AUKLET_IMPORT(setTimer) void set_timer(double milliseconds);
+AUKLET_IMPORT(random) void random(void* bytes, std::size_t size);
+AUKLET_IMPORT(portOutput) void port_output(std::uint32_t port, const void* bytes, std::size_t size);
+AUKLET_IMPORT(portConsumed) void port_consumed(std::uint32_t port, std::size_t count);
+AUKLET_IMPORT(portOpened) void port_opened(std::uint32_t port, std::uint32_t open);
+AUKLET_IMPORT(log) void log(std::uint32_t level, const void* text, std::size_t size);
+
+} // namespace auklet::javascript

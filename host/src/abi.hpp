@@ -1,0 +1,25 @@
+// SPDX-License-Identifier: MIT
+// The header that kernel and host share, and checks that this compiler lays it out as the kernel's does.
+#pragma once
+
+#include <uapi/asm/host.h>
+
+#include <cstddef>
+
+namespace auklet::abi {
+
+using Cpu = ::auklet_cpu;
+using Worker = ::auklet_worker;
+using Memory = ::auklet_memory;
+using Machine = ::auklet_machine;
+using VirtioPage = ::auklet_virtio;
+using VirtioQueue = ::auklet_virtio_queue;
+
+/// The value of auklet_worker.memory for "bound to no user memory".
+inline constexpr __u32 no_memory = ~__u32{0};
+
+static_assert(sizeof(Cpu) == 64 && sizeof(Worker) == 64, "one cache line each");
+static_assert(offsetof(Machine, cpu) % 64 == 0, "CPU words must not share a cache line");
+static_assert(sizeof(VirtioPage) <= AUKLET_VIRTIO_CONFIG, "registers end before the configuration space");
+
+} // namespace auklet::abi

@@ -1,0 +1,142 @@
+// SPDX-License-Identifier: MIT
+// A writer of cpio archives in the "newc" format (Linux, Documentation/driver-api/early-userspace/buffer-format.rst).
+
+#include "initramfs.hpp"
+
+#include <algorithm>
+
+namespace auklet {
+
+namespace {
+
+constexpr std::uint32_t type_directory = 0040000;
+constexpr std::uint32_t type_regular = 0100000;
+constexpr std::uint32_t directory_mode = 0755;
+constexpr std::size_t longest_component = 255; // NAME_MAX
+constexpr std::size_t longest_path = 4095;     // PATH_MAX without the end mark
+/// A cpio header has 32-bit sizes; the kernel cannot hold more anyway.
+constexpr std::uint64_t largest_file = 0xffff'ffff;
+/// An archive must start at a multiple of 4 bytes, or the kernel takes it for a compressed one.
+constexpr std::uint64_t archive_alignment = 4;
+
+constexpr std::size_t padding(std::uint64_t size) {
+    return static_cast<std::size_t>((archive_alignment - size % archive_alignment) % archive_alignment);
+}
+
+void append_field(std::string& header, std::uint32_t value) {
+    for (int shift = 28; shift >= 0; shift -= 4)
+        header += "0123456789abcdef"[(value >> shift) & 15];
+}
+
+/// Header, name and padding up to the data.
+std::string entry_header(std::string_view name, std::uint32_t inode, std::uint32_t mode, std::uint32_t size) {
+    std::string header = "070701";
+    const std::uint32_t links = (mode & type_directory) != 0 ? 2 : 1;
+    for (std::uint32_t field : {inode, mode, 0U /* uid */, 0U /* gid */, links, 0U /* mtime */, size, 0U, 0U, 0U, 0U,
+                                static_cast<std::uint32_t>(name.size() + 1), 0U /* checksum */})
+        append_field(header, field);
+    header += name;
+    header.append(1 + padding(header.size() + 1), '\0');
+    return header;
+}
+
+std::string trailer() { return entry_header("TRAILER!!!", 0, 0, 0); }
+
+Result<std::string> checked_name(std::string_view path) {
+    if (!path.starts_with('/'))
+        return failure("file \"", path, "\": the path in the guest must start with /");
+    if (path.size() > longest_path)
+        return failure("file \"", path.substr(0, 60), "...\": the path has more than ", longest_path, " bytes");
+    if (path.contains('\0'))
+        return failure("file \"", path.substr(0, path.find('\0')), "\": the path contains a zero byte");
+    std::string_view rest = path.substr(1);
+    for (;;) {
+        auto component = rest.substr(0, rest.find('/'));
+        if (component.empty())
+            return failure("file \"", path, "\": the path has an empty part");
+        if (component == "." || component == "..")
+            return failure("file \"", path, "\": \"", component, "\" is not allowed in the path");
+        if (component.size() > longest_component)
+            return failure("file \"", path, "\": a part of the path has more than ", longest_component, " bytes");
+        if (component.size() == rest.size())
+            break;
+        rest.remove_prefix(component.size() + 1);
+    }
+    if (path.substr(1) == "TRAILER!!!")
+        return failure("file \"", path, "\": this name ends a cpio archive");
+    return std::string(path.substr(1));
+}
+
+} // namespace
+
+Result<void> Initramfs::add_file(std::string_view path, std::uint32_t mode, std::unique_ptr<ByteSource> content) {
+    auto name = checked_name(path);
+    if (!name)
+        return std::unexpected(name.error());
+    if ((mode & ~07777U) != 0)
+        return failure("file \"", path, "\": ", mode, " is not a set of permission bits");
+    if (content->size() > largest_file)
+        return failure("file \"", path, "\": ", content->size(), " bytes are too many");
+
+    auto is_directory = [&](const std::string& candidate) { return directories_.contains(candidate); };
+    auto same_name = [&](const File& file) { return file.name == *name; };
+    if (is_directory(*name))
+        return failure("file \"", path, "\": another file needs a directory of this name");
+    for (auto slash = name->find('/'); slash != std::string::npos; slash = name->find('/', slash + 1)) {
+        auto directory = name->substr(0, slash);
+        if (std::ranges::any_of(files_, [&](const File& file) { return file.name == directory; }))
+            return failure("file \"", path, "\": \"/", directory, "\" is a file");
+        directories_.insert(directory);
+    }
+    // The last of several files of one name wins, as it would with cp.
+    std::erase_if(files_, same_name);
+    files_.push_back({std::move(*name), mode, std::move(content)});
+    return {};
+}
+
+template <typename Bytes, typename Source> void Initramfs::for_each_piece(Bytes&& bytes, Source&& source) const {
+    std::uint64_t offset = 0;
+    auto put = [&](const std::string& text) {
+        bytes(offset, text);
+        offset += text.size();
+    };
+    auto put_source = [&](const ByteSource& content) {
+        source(offset, content);
+        offset += content.size();
+        put(std::string(padding(offset), '\0'));
+    };
+
+    std::uint32_t inode = 0;
+    if (!directories_.empty()) {
+        for (const auto& directory : directories_)
+            put(entry_header(directory, ++inode, type_directory | directory_mode, 0));
+        put(trailer());
+    }
+    if (base_)
+        put_source(*base_);
+    if (!files_.empty()) {
+        for (const auto& file : files_) {
+            put(entry_header(file.name, ++inode, type_regular | file.mode,
+                             static_cast<std::uint32_t>(file.content->size())));
+            put_source(*file.content);
+        }
+        put(trailer());
+    }
+}
+
+std::uint64_t Initramfs::size() const {
+    std::uint64_t end = 0;
+    for_each_piece([&](std::uint64_t offset, const std::string& text) { end = offset + text.size(); },
+                   [&](std::uint64_t offset, const ByteSource& content) { end = offset + content.size(); });
+    return end;
+}
+
+void Initramfs::copy_to(const GuestRegion& destination) const {
+    for_each_piece([&](std::uint64_t offset,
+                       const std::string& text) { destination.write(offset, std::as_bytes(std::span(text))); },
+                   [&](std::uint64_t offset, const ByteSource& content) {
+                       content.copy_to(destination.part(offset, content.size()));
+                   });
+}
+
+} // namespace auklet

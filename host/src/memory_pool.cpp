@@ -1,0 +1,65 @@
+// SPDX-License-Identifier: MIT
+// Making user memories, and the release of those that terminated workers held.
+
+#include "memory_pool.hpp"
+
+#include <algorithm>
+
+namespace auklet {
+
+MemoryPool::MemoryPool(Platform& platform, std::uint32_t limit, std::uint32_t maximum_pages)
+    : platform_(platform), limit_(std::min<std::uint32_t>(limit, AUKLET_MAX_MEMORIES)), maximum_pages_(maximum_pages) {}
+
+void MemoryPool::start(std::uint32_t count) {
+    while (count_ < std::min(count, limit_) && create_one()) {
+    }
+}
+
+void MemoryPool::attach(MachineState& state) {
+    state_ = &state;
+    const auto& region = state.region();
+    for (std::uint32_t id = 0; id < count_; ++id)
+        region.store32(MachineState::memory(id, offsetof(abi::Memory, state)), AUKLET_MEMORY_FREE);
+    region.store32(offsetof(abi::Machine, memory_limit), limit_);
+    region.store32(offsetof(abi::Machine, memory_pages), maximum_pages_);
+    region.store32(offsetof(abi::Machine, memories), count_);
+}
+
+bool MemoryPool::create_one() {
+    if (!platform_.create_memory(count_, maximum_pages_)) {
+        // The engine will not change its mind.
+        limit_ = count_;
+        platform_.log(LogLevel::warning,
+                      text_of("no more memories can be made; the limit is ", limit_, " processes now"));
+        if (state_ != nullptr)
+            state_->region().store32(offsetof(abi::Machine, memory_limit), limit_);
+        return false;
+    }
+    ++count_;
+    return true;
+}
+
+void MemoryPool::refill() {
+    const auto& region = state_->region();
+    auto goal = region.load32(offsetof(abi::Machine, memory_goal));
+    std::uint32_t free = 0;
+    for (std::uint32_t id = 0; id < count_; ++id)
+        if (region.load32(MachineState::memory(id, offsetof(abi::Memory, state))) == AUKLET_MEMORY_FREE)
+            ++free;
+    while (free < goal && count_ < limit_ && create_one()) {
+        // Workers have been sent the memory: now the kernel may take it.
+        region.store32(MachineState::memory(count_ - 1, offsetof(abi::Memory, state)), AUKLET_MEMORY_FREE);
+        region.store32(offsetof(abi::Machine, memories), count_);
+        ++free;
+    }
+}
+
+void MemoryPool::release(std::uint32_t id) {
+    if (id >= count_)
+        return;
+    const auto& region = state_->region();
+    if (region.add32(MachineState::memory(id, offsetof(abi::Memory, users)), ~std::uint32_t{0}) == 1)
+        region.store32(MachineState::memory(id, offsetof(abi::Memory, state)), AUKLET_MEMORY_FREE);
+}
+
+} // namespace auklet

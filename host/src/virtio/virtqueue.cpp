@@ -1,0 +1,203 @@
+// SPDX-License-Identifier: MIT
+// Split virtqueues: rings, descriptor chains and their validation.
+
+#include "virtqueue.hpp"
+
+#include <algorithm>
+#include <bit>
+
+namespace auklet::virtio {
+
+namespace {
+
+// virtio 1.2, 2.7.5: struct virtq_desc { le64 addr; le32 len; le16 flags; le16 next; }
+struct Descriptor {
+    std::uint64_t address;
+    std::uint32_t length;
+    std::uint16_t flags;
+    std::uint16_t next;
+};
+static_assert(sizeof(Descriptor) == 16);
+constexpr std::uint16_t descriptor_next = 1;
+constexpr std::uint16_t descriptor_write = 2;
+constexpr std::uint16_t descriptor_indirect = 4;
+
+// 2.7.6: struct virtq_avail { le16 flags; le16 idx; le16 ring[size]; le16 used_event; }
+constexpr std::uint64_t available_flags = 0;
+constexpr std::uint64_t available_index = 2;
+constexpr std::uint64_t available_ring = 4;
+constexpr std::uint16_t available_no_interrupt = 1;
+
+// 2.7.8: struct virtq_used { le16 flags; le16 idx; struct { le32 id; le32 len; } ring[size]; le16 avail_event; }
+struct UsedElement {
+    std::uint32_t id;
+    std::uint32_t length;
+};
+constexpr std::uint64_t used_index = 2;
+constexpr std::uint64_t used_ring = 4;
+
+// The events at the ends belong to VIRTIO_F_EVENT_IDX, which is not offered; drivers reserve them all the same.
+constexpr std::uint64_t descriptor_table_bytes(std::uint64_t size) { return size * sizeof(Descriptor); }
+constexpr std::uint64_t available_bytes(std::uint64_t size) { return available_ring + size * 2; }
+constexpr std::uint64_t used_bytes(std::uint64_t size) { return used_ring + size * sizeof(UsedElement); }
+
+constexpr std::uint64_t longest_chain_bytes = std::uint64_t{1} << 32;
+
+/// Moves bytes between `count` bytes of the host and the place in a list of buffers; `copy(region, offset, done, n)`.
+template <typename Copy> std::size_t advance(const std::vector<GuestRegion>& buffers, std::size_t& current,
+                                             std::uint64_t& offset, std::uint64_t& remaining, std::size_t count,
+                                             Copy&& copy) {
+    std::size_t done = 0;
+    while (done < count && current < buffers.size()) {
+        const auto& buffer = buffers[current];
+        auto part = static_cast<std::size_t>(std::min<std::uint64_t>(count - done, buffer.length() - offset));
+        copy(buffer, offset, done, part);
+        done += part;
+        offset += part;
+        if (offset == buffer.length()) {
+            ++current;
+            offset = 0;
+        }
+    }
+    remaining -= done;
+    return done;
+}
+
+} // namespace
+
+std::string_view message(QueueError error) {
+    switch (error) {
+    case QueueError::invalid_size:
+        return "the queue size is not a power of two within the device's limit";
+    case QueueError::misaligned:
+        return "a part of the queue is not aligned";
+    case QueueError::descriptor_table_out_of_bounds:
+        return "the descriptor table is outside of memory";
+    case QueueError::available_ring_out_of_bounds:
+        return "the available ring is outside of memory";
+    case QueueError::used_ring_out_of_bounds:
+        return "the used ring is outside of memory";
+    case QueueError::invalid_available_index:
+        return "the available index is further ahead than the queue is long";
+    case QueueError::head_out_of_range:
+        return "the available ring names a descriptor that does not exist";
+    case QueueError::next_out_of_range:
+        return "a descriptor chain goes on to a descriptor that does not exist";
+    case QueueError::descriptor_loop:
+        return "a descriptor chain is longer than the queue (a loop)";
+    case QueueError::indirect_not_negotiated:
+        return "an indirect descriptor, which was not negotiated";
+    case QueueError::zero_length:
+        return "a descriptor of length zero";
+    case QueueError::readable_after_writable:
+        return "a device-readable descriptor after a device-writable one";
+    case QueueError::buffer_out_of_bounds:
+        return "a buffer is outside of memory";
+    case QueueError::chain_too_long:
+        return "a descriptor chain has more than 2^32 bytes";
+    }
+    return "unknown queue error";
+}
+
+std::size_t Reader::read(std::span<std::byte> destination) {
+    return advance(buffers_, current_, offset_, remaining_, destination.size(),
+                   [&](const GuestRegion& buffer, std::uint64_t offset, std::size_t done, std::size_t part) {
+                       buffer.read(offset, destination.subspan(done, part));
+                   });
+}
+
+std::size_t Writer::write(std::span<const std::byte> source) {
+    auto count = advance(buffers_, current_, offset_, remaining_, source.size(),
+                         [&](const GuestRegion& buffer, std::uint64_t offset, std::size_t done, std::size_t part) {
+                             buffer.write(offset, source.subspan(done, part));
+                         });
+    written_ += static_cast<std::uint32_t>(count);
+    return count;
+}
+
+std::expected<Virtqueue, QueueError> Virtqueue::create(GuestMemory& memory, const QueueAddresses& addresses,
+                                                       std::uint32_t largest_size) {
+    // 2.7: a queue size is a power of two, at most 32768; largest_size is within that.
+    if (!std::has_single_bit(addresses.size) || addresses.size > largest_size)
+        return std::unexpected(QueueError::invalid_size);
+    if (addresses.descriptors % 16 != 0 || addresses.available % 2 != 0 || addresses.used % 4 != 0)
+        return std::unexpected(QueueError::misaligned);
+    auto descriptors = memory.region(addresses.descriptors, descriptor_table_bytes(addresses.size));
+    if (!descriptors)
+        return std::unexpected(QueueError::descriptor_table_out_of_bounds);
+    auto available = memory.region(addresses.available, available_bytes(addresses.size));
+    if (!available)
+        return std::unexpected(QueueError::available_ring_out_of_bounds);
+    auto used = memory.region(addresses.used, used_bytes(addresses.size));
+    if (!used)
+        return std::unexpected(QueueError::used_ring_out_of_bounds);
+    return Virtqueue(memory, addresses.size, *descriptors, *available, *used);
+}
+
+std::expected<std::optional<DescriptorChain>, QueueError> Virtqueue::pop() {
+    // Both indices run freely modulo 2^16 (2.7.6).
+    auto pending = static_cast<std::uint16_t>(available_.load16(available_index) - next_available_);
+    if (pending == 0)
+        return std::nullopt;
+    if (pending > size_)
+        return std::unexpected(QueueError::invalid_available_index);
+    auto head = available_.load16(available_ring + std::uint64_t{2} * (next_available_ & (size_ - 1)));
+    auto chain = collect(head);
+    if (!chain)
+        return std::unexpected(chain.error());
+    ++next_available_;
+    return std::move(*chain);
+}
+
+std::expected<DescriptorChain, QueueError> Virtqueue::collect(std::uint16_t head) const {
+    if (head >= size_)
+        return std::unexpected(QueueError::head_out_of_range);
+    DescriptorChain chain{head, {}, {}};
+    std::uint16_t index = head;
+    for (std::uint32_t count = 0; count < size_; ++count) {
+        // One copy: the driver may change the table while we look at it.
+        auto descriptor = descriptors_.read_structure<Descriptor>(std::uint64_t{index} * sizeof(Descriptor));
+        if ((descriptor.flags & descriptor_indirect) != 0)
+            return std::unexpected(QueueError::indirect_not_negotiated);
+        if (descriptor.length == 0)
+            return std::unexpected(QueueError::zero_length);
+        auto buffer = memory_->region(descriptor.address, descriptor.length);
+        if (!buffer)
+            return std::unexpected(QueueError::buffer_out_of_bounds);
+        if ((descriptor.flags & descriptor_write) != 0) {
+            chain.writer.buffers_.push_back(*buffer);
+            chain.writer.remaining_ += descriptor.length;
+        } else {
+            if (!chain.writer.buffers_.empty())
+                return std::unexpected(QueueError::readable_after_writable);
+            chain.reader.buffers_.push_back(*buffer);
+            chain.reader.remaining_ += descriptor.length;
+        }
+        // The used ring's length has 32 bits: exactly 2^32 written bytes could not be reported either.
+        if (chain.reader.remaining_ + chain.writer.remaining_ >= longest_chain_bytes)
+            return std::unexpected(QueueError::chain_too_long);
+        if ((descriptor.flags & descriptor_next) == 0)
+            return chain;
+        if (descriptor.next >= size_)
+            return std::unexpected(QueueError::next_out_of_range);
+        index = descriptor.next;
+    }
+    return std::unexpected(QueueError::descriptor_loop);
+}
+
+void Virtqueue::push(const DescriptorChain& chain) {
+    used_.write_structure(used_ring + sizeof(UsedElement) * (next_used_ & (size_ - 1)),
+                          UsedElement{chain.head, chain.writer.written()});
+    // The atomic store publishes the element: the driver reads the index first.
+    used_.store16(used_index, ++next_used_);
+    pushed_ = true;
+}
+
+bool Virtqueue::take_interrupt() {
+    if (!pushed_)
+        return false;
+    pushed_ = false;
+    return (available_.load16(available_flags) & available_no_interrupt) == 0;
+}
+
+} // namespace auklet::virtio

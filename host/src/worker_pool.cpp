@@ -1,0 +1,140 @@
+// SPDX-License-Identifier: MIT
+// The life of pooled workers: start, park, reap.
+
+#include "worker_pool.hpp"
+
+#include "memory_pool.hpp"
+
+#include <algorithm>
+
+namespace auklet {
+
+namespace {
+
+/// A killed program usually makes a system call soon and its worker comes back by itself. That costs nothing, while
+/// a new worker costs 10 to 20 ms, and its terminated predecessor keeps a memory for up to 2 s in Chromium.
+constexpr double abandoned_grace_milliseconds = 20;
+
+} // namespace
+
+WorkerPool::WorkerPool(Platform& platform, MemoryPool& memories, std::uint32_t limit)
+    : platform_(platform), memories_(memories), limit_(std::min<std::uint32_t>(limit, AUKLET_MAX_WORKERS)) {}
+
+void WorkerPool::start(std::uint32_t count) {
+    for (std::uint32_t slot = 0; slot < std::min(count, limit_); ++slot)
+        start_one(slot);
+}
+
+void WorkerPool::attach(MachineState& state) {
+    state_ = &state;
+    state.region().store32(offsetof(abi::Machine, worker_limit), limit_);
+    state.region().store32(offsetof(abi::Machine, workers), static_cast<std::uint32_t>(slots_.size()));
+}
+
+void WorkerPool::start_one(std::uint32_t slot) {
+    if (slot == slots_.size()) {
+        slots_.push_back({});
+        // The count before the worker: the kernel only looks at slots that it knows.
+        if (state_ != nullptr)
+            state_->region().store32(offsetof(abi::Machine, workers), slot + 1);
+    }
+    slots_[slot] = {.life = Life::starting};
+    platform_.start_worker(slot);
+}
+
+/// Workers that are parked or will be soon.
+std::uint32_t WorkerPool::available() const {
+    std::uint32_t count = 0;
+    for (std::uint32_t slot = 0; slot < slots_.size(); ++slot)
+        if (slots_[slot].life == Life::starting ||
+            (slots_[slot].life == Life::alive &&
+             state_->region().load32(MachineState::worker(slot, offsetof(abi::Worker, state))) == AUKLET_WORKER_IDLE))
+            ++count;
+    return count;
+}
+
+bool WorkerPool::refill() {
+    // The goal is the guest's word: the limit bounds it.
+    auto goal = std::min(state_->region().load32(offsetof(abi::Machine, worker_goal)), limit_);
+    auto have = available();
+    for (std::uint32_t slot = 0; have < goal && slot < limit_; ++slot)
+        if (slot == slots_.size() || slots_[slot].life == Life::none) {
+            start_one(slot);
+            ++have;
+        }
+    auto starting = std::ranges::count(slots_, Life::starting, &Slot::life);
+    // With workers on their way, ready() tells the kernel.
+    return starting == 0;
+}
+
+void WorkerPool::reap() {
+    const double now = platform_.now();
+    std::optional<double> next;
+    for (std::uint32_t slot = 0; slot < slots_.size(); ++slot) {
+        auto& entry = slots_[slot];
+        const auto word = MachineState::worker(slot, offsetof(abi::Worker, state));
+        if (entry.life != Life::alive || state_->region().load32(word) != AUKLET_WORKER_ABANDONED) {
+            entry.deadline.reset();
+            continue;
+        }
+        if (!entry.deadline)
+            entry.deadline = now + abandoned_grace_milliseconds;
+        if (*entry.deadline > now) {
+            next = std::min(next.value_or(*entry.deadline), *entry.deadline);
+            continue;
+        }
+        entry.deadline.reset();
+        // The worker may come back at this moment: only one of us changes ABANDONED. A parked worker must never be
+        // terminated, because a dying waiter takes a notification with it.
+        if (state_->region().compare_exchange32(word, AUKLET_WORKER_ABANDONED, AUKLET_WORKER_TERMINATING)) {
+            entry.life = Life::terminating;
+            platform_.terminate_worker(slot);
+        }
+    }
+    if (next)
+        platform_.set_timer(*next - now);
+}
+
+void WorkerPool::ready(std::uint32_t slot) {
+    if (slot >= slots_.size() || slots_[slot].life != Life::starting)
+        return;
+    slots_[slot].life = Life::alive;
+    failed_starts_ = 0;
+    if (state_ != nullptr)
+        state_->pools_changed();
+}
+
+void WorkerPool::gone(std::uint32_t slot) {
+    if (slot >= slots_.size() || slots_[slot].life == Life::none)
+        return;
+    const auto life = slots_[slot].life;
+    slots_[slot] = {};
+    if (life == Life::starting) {
+        // Asking an engine that is at its end for more makes it slower and no better: stay with what there is.
+        if (++failed_starts_ >= 3 && count() != 0 && count() < limit_) {
+            limit_ = count();
+            platform_.log(LogLevel::warning,
+                          text_of("no more workers can be started; the limit is ", limit_, " tasks now"));
+            if (state_ != nullptr)
+                state_->region().store32(offsetof(abi::Machine, worker_limit), limit_);
+        }
+    }
+    if (state_ == nullptr)
+        return;
+    const auto& region = state_->region();
+    const auto memory_word = MachineState::worker(slot, offsetof(abi::Worker, memory));
+    if (life == Life::terminating)
+        memories_.release(region.exchange32(memory_word, abi::no_memory));
+    region.store32(MachineState::worker(slot, offsetof(abi::Worker, task)), 0);
+    region.store32(MachineState::worker(slot, offsetof(abi::Worker, known_memories)), 0);
+    region.store32(MachineState::worker(slot, offsetof(abi::Worker, state)), AUKLET_WORKER_EMPTY);
+    if (refill() || life == Life::terminating)
+        state_->pools_changed();
+}
+
+std::uint32_t WorkerPool::count() const {
+    return static_cast<std::uint32_t>(
+        std::ranges::count_if(slots_, [](const Slot& slot) { return slot.life != Life::none; }));
+}
+
+} // namespace auklet
