@@ -4,12 +4,19 @@
 set(linux_source /usr/src/linux-source-6.12.tar.xz)
 set(sources "${cache}/sources")
 set(source_packages)
-foreach(package IN ITEMS musl busybox device-tree-compiler)
+
+# source_package(PACKAGE RESULT [--tar-only]): the result is a link in the folder above.
+function(source_package package result)
     add_custom_command(
-        OUTPUT "${sources}/${package}.dsc"
-        COMMAND "${root}/tools/fetch-source" ${package} "${sources}"
+        OUTPUT "${sources}/${result}"
+        COMMAND "${root}/tools/fetch-source" ${package} "${sources}" ${ARGN}
         COMMENT "Downloading the source of ${package}"
         VERBATIM)
-    list(APPEND source_packages "${sources}/${package}.dsc")
-endforeach()
+    set(source_packages ${source_packages} "${sources}/${result}" PARENT_SCOPE)
+endfunction()
+
+source_package(musl musl.dsc)
+source_package(busybox busybox.dsc)
+# libfdt, for the host
+source_package(device-tree-compiler device-tree-compiler.tar --tar-only)
 add_custom_target(sources DEPENDS ${source_packages})

