@@ -55,9 +55,9 @@ export interface StartOptions {
   /** The initramfs (gzip or plain cpio). May instead follow in a 'supply' message. */
   initramfs?: Uint8Array;
   files?: InitialFile[];
-  /** auklet-host.wasm: bytes, or already compiled. Default: fetched next to the host's script. */
-  host?: WebAssembly.Module | Uint8Array;
-  /** Script of the guest workers. Default: what the bundler made of ../guest/guest-worker.ts. */
+  /** auklet-host.wasm: bytes, or already compiled. */
+  host: WebAssembly.Module | Uint8Array;
+  /** Script of the guest workers. Default in a browser: what the bundler made of ../guest/guest-worker.ts. */
   guestWorkerUrl?: string;
 }
 

@@ -1,0 +1,223 @@
+// SPDX-License-Identifier: MIT
+// The C++ host (host/platform/emscripten) as a TypeScript object: instantiates auklet-host.wasm, gives it its imports and
+// wraps its exports.
+
+/** What the C++ host calls (host/src/platform.hpp). */
+export interface HostPlatform {
+  createMemory(id: number, maximumPages: number): boolean;
+  startWorker(slot: number): void;
+  terminateWorker(slot: number): void;
+  setTimer(milliseconds: number): void;
+  /** `bytes` is only valid during the call. */
+  portOutput(port: number, bytes: Uint8Array): void;
+  portConsumed(port: number, bytes: number): void;
+  portOpened(port: number, open: boolean): void;
+  log(level: 'information' | 'warning' | 'error', message: string): void;
+}
+
+/** What host/platform/emscripten/exports.cpp exports. */
+interface Exports {
+  memory: WebAssembly.Memory;
+  _initialize(): void;
+  allocate(size: number): number;
+  release(address: number): void;
+  textAddress(): number;
+  textLength(): number;
+  configure(text: number, size: number): number;
+  kernelPages(): number;
+  processPages(): number;
+  cpus(): number;
+  setInitramfs(source: number, size: number): void;
+  addFile(path: number, pathSize: number, mode: number, source: number, size: number): number;
+  prepare(): number;
+  startPools(): void;
+  attach(machineAddress: number, heapBase: number): number;
+  doorbell(): number;
+  service(): number;
+  timer(): void;
+  workerReady(slot: number): void;
+  workerGone(slot: number): void;
+  input(port: number, bytes: number, size: number): void;
+  closeInput(port: number): void;
+  resize(columns: number, rows: number): void;
+  diagnose(): void;
+}
+
+/** crypto.getRandomValues refuses to make more at once. */
+const MOST_RANDOM_BYTES = 65536;
+
+export class HostModule {
+  private readonly exports: Exports;
+  private kernelBytes = new Uint8Array(0);
+  private kernelHalves = new Uint16Array(0);
+  private kernelWords = new Int32Array(0);
+  private readonly sources = new Map<number, Uint8Array>();
+  private nextSource = 1;
+
+  static async load(module: WebAssembly.Module, platform: HostPlatform): Promise<HostModule> {
+    return new HostModule(module, platform);
+  }
+
+  private constructor(module: WebAssembly.Module, platform: HostPlatform) {
+    // The memory of the C++ host may grow, which detaches views of it: they are made for each use.
+    const own = (address: number, size: number) => new Uint8Array(this.exports.memory.buffer, address >>> 0, size >>> 0);
+    const levels = ['information', 'warning', 'error'] as const;
+    const auklet = {
+      // Addresses come as signed numbers. C++ has checked range and alignment of every one.
+      copyFrom: (address: number, destination: number, size: number) =>
+        own(destination, size).set(this.kernelBytes.subarray(address >>> 0, (address >>> 0) + size)),
+      copyTo: (address: number, source: number, size: number) => this.kernelBytes.set(own(source, size), address >>> 0),
+      load16: (address: number) => Atomics.load(this.kernelHalves, address >>> 1),
+      store16: (address: number, value: number) => void Atomics.store(this.kernelHalves, address >>> 1, value),
+      load32: (address: number) => Atomics.load(this.kernelWords, address >>> 2),
+      store32: (address: number, value: number) => void Atomics.store(this.kernelWords, address >>> 2, value),
+      exchange32: (address: number, value: number) => Atomics.exchange(this.kernelWords, address >>> 2, value),
+      or32: (address: number, value: number) => Atomics.or(this.kernelWords, address >>> 2, value),
+      add32: (address: number, value: number) => Atomics.add(this.kernelWords, address >>> 2, value),
+      compareExchange32: (address: number, expected: number, desired: number) =>
+        Atomics.compareExchange(this.kernelWords, address >>> 2, expected, desired),
+      notify: (address: number) => void Atomics.notify(this.kernelWords, address >>> 2),
+      copySource: (source: number, address: number) => {
+        const bytes = this.sources.get(source);
+        if (bytes !== undefined) this.kernelBytes.set(bytes, address >>> 0);
+      },
+      releaseSource: (source: number) => void this.sources.delete(source),
+      createMemory: (id: number, maximumPages: number) => (platform.createMemory(id, maximumPages) ? 1 : 0),
+      startWorker: (slot: number) => platform.startWorker(slot),
+      terminateWorker: (slot: number) => platform.terminateWorker(slot),
+      now: () => performance.now(),
+      setTimer: (milliseconds: number) => platform.setTimer(milliseconds),
+      random: (address: number, size: number) => {
+        for (let done = 0; done < size; done += MOST_RANDOM_BYTES)
+          crypto.getRandomValues(own(address + done, Math.min(MOST_RANDOM_BYTES, size - done)));
+      },
+      portOutput: (port: number, address: number, size: number) => platform.portOutput(port, own(address, size)),
+      portConsumed: (port: number, count: number) => platform.portConsumed(port, count),
+      portOpened: (port: number, open: number) => platform.portOpened(port, open !== 0),
+      log: (level: number, address: number, size: number) =>
+        platform.log(levels[level] ?? 'error', new TextDecoder().decode(own(address, size))),
+    };
+    const instance = new WebAssembly.Instance(module, {
+      auklet,
+      env: { emscripten_notify_memory_growth: () => {} },
+    });
+    this.exports = instance.exports as unknown as Exports;
+    this.exports._initialize();
+  }
+
+  /** Throws with a message for users if the configuration is wrong. */
+  configure(settings: string): void {
+    this.withBytes(new TextEncoder().encode(settings), (address, size) => this.check(this.exports.configure(address, size)));
+  }
+
+  get kernelPages(): number {
+    return this.exports.kernelPages();
+  }
+
+  get processPages(): number {
+    return this.exports.processPages();
+  }
+
+  get cpus(): number {
+    return this.exports.cpus();
+  }
+
+  /** K, with initial = maximum: its views stay valid. Comes before prepare(). */
+  setKernelMemory(memory: WebAssembly.Memory): void {
+    this.kernelBytes = new Uint8Array(memory.buffer);
+    this.kernelHalves = new Uint16Array(memory.buffer);
+    this.kernelWords = new Int32Array(memory.buffer);
+  }
+
+  setInitramfs(bytes: Uint8Array): void {
+    this.exports.setInitramfs(this.addSource(bytes), bytes.length);
+  }
+
+  addFile(path: string, mode: number, content: Uint8Array): void {
+    this.withBytes(new TextEncoder().encode(path), (address, size) =>
+      this.check(this.exports.addFile(address, size, mode, this.addSource(content), content.length)),
+    );
+  }
+
+  /** Fills K; returns the address of the device tree. */
+  prepare(): number {
+    const deviceTree = this.exports.prepare();
+    this.check(deviceTree);
+    return deviceTree >>> 0;
+  }
+
+  startPools(): void {
+    this.exports.startPools();
+  }
+
+  attach(machineAddress: number, heapBase: number): void {
+    this.check(this.exports.attach(machineAddress, heapBase));
+  }
+
+  /** Serves the doorbell. True: call again soon, but let other events happen before. */
+  service(): boolean {
+    return this.exports.service() !== 0;
+  }
+
+  /** Calls `rung` once when the doorbell is not 0 any more. False: it is not 0 now, and `rung` will not be called. */
+  waitForDoorbell(rung: () => void): boolean {
+    const result = Atomics.waitAsync(this.kernelWords, this.exports.doorbell() >>> 2, 0);
+    if (result.async) void result.value.then(rung);
+    return result.async;
+  }
+
+  timer(): void {
+    this.exports.timer();
+  }
+
+  workerReady(slot: number): void {
+    this.exports.workerReady(slot);
+  }
+
+  workerGone(slot: number): void {
+    this.exports.workerGone(slot);
+  }
+
+  input(port: number, bytes: Uint8Array): void {
+    this.withBytes(bytes, (address, size) => this.exports.input(port, address, size));
+  }
+
+  closeInput(port: number): void {
+    this.exports.closeInput(port);
+  }
+
+  resize(columns: number, rows: number): void {
+    this.exports.resize(columns, rows);
+  }
+
+  diagnose(): string {
+    this.exports.diagnose();
+    return this.text();
+  }
+
+  private addSource(bytes: Uint8Array): number {
+    const source = this.nextSource++;
+    this.sources.set(source, bytes);
+    return source;
+  }
+
+  private withBytes(bytes: Uint8Array, use: (address: number, size: number) => void): void {
+    const address = this.exports.allocate(Math.max(bytes.length, 1));
+    if (address === 0) throw new Error('the host is out of memory');
+    try {
+      new Uint8Array(this.exports.memory.buffer, address >>> 0, bytes.length).set(bytes);
+      use(address, bytes.length);
+    } finally {
+      this.exports.release(address);
+    }
+  }
+
+  private check(status: number): void {
+    if (status === 0) throw new Error(this.text());
+  }
+
+  private text(): string {
+    const bytes = new Uint8Array(this.exports.memory.buffer, this.exports.textAddress() >>> 0, this.exports.textLength());
+    return new TextDecoder().decode(bytes);
+  }
+}

@@ -1,0 +1,189 @@
+// SPDX-License-Identifier: MIT
+// What differs between a browser and Node.js: workers, knowing when one is really gone, and the engine's limits.
+
+/** A worker as its starter sees it. */
+export interface WorkerHandle<Outgoing, Incoming> {
+  post(message: Outgoing, transfer?: ArrayBuffer[]): void;
+  onMessage: (message: Incoming) => void;
+  /** The script failed to load, or threw outside of its message handler. */
+  onError: (message: string, detail?: string) => void;
+  /** Resolves when the worker can no longer touch any memory. */
+  terminate(): Promise<void>;
+}
+
+/** A worker as it sees its starter. */
+export interface ParentPort<Outgoing, Incoming> {
+  post(message: Outgoing, transfer?: ArrayBuffer[]): void;
+  onMessage(handler: (message: Incoming) => void): void;
+}
+
+interface NodeWorker {
+  postMessage(message: unknown, transfer?: readonly ArrayBuffer[]): void;
+  on(event: 'message', handler: (message: unknown) => void): void;
+  on(event: 'error', handler: (error: Error) => void): void;
+  on(event: 'exit', handler: () => void): void;
+  terminate(): Promise<number>;
+}
+
+interface NodeWorkerThreads {
+  Worker: new (url: URL, options: { name: string; stdout?: boolean; stderr?: boolean }) => NodeWorker;
+  parentPort: {
+    postMessage(message: unknown, transfer?: readonly ArrayBuffer[]): void;
+    on(event: 'message', handler: (message: unknown) => void): void;
+  } | null;
+}
+
+interface NodeProcess {
+  versions?: { node?: string };
+  getBuiltinModule?(name: string): unknown;
+}
+
+const nodeProcess = (globalThis as { process?: NodeProcess }).process;
+
+/** Not true in a bundler's or Electron's page, where `process` may exist but workers are the browser's. */
+export const isNode = nodeProcess?.versions?.node !== undefined && !('WorkerGlobalScope' in globalThis) && !('document' in globalThis);
+
+// getBuiltinModule instead of import: bundlers for the browser do not see it, and it needs no await.
+function nodeWorkerThreads(): NodeWorkerThreads {
+  const module = nodeProcess?.getBuiltinModule?.('node:worker_threads');
+  if (module === undefined) throw new Error('this Node.js is too old: 20.16 or 22.3 is needed');
+  return module as NodeWorkerThreads;
+}
+
+function startNodeWorker<Outgoing, Incoming>(url: URL, name: string): WorkerHandle<Outgoing, Incoming> {
+  const worker = new (nodeWorkerThreads().Worker)(url, { name });
+  let exited = false;
+  const gone = new Promise<void>((resolve) =>
+    worker.on('exit', () => {
+      exited = true;
+      resolve();
+    }),
+  );
+  const handle: WorkerHandle<Outgoing, Incoming> = {
+    post: (message, transfer) => {
+      if (!exited) worker.postMessage(message, transfer);
+    },
+    onMessage: () => {},
+    onError: () => {},
+    terminate: () => {
+      handle.onMessage = () => {};
+      handle.onError = () => {};
+      void worker.terminate();
+      return gone;
+    },
+  };
+  worker.on('message', (message) => handle.onMessage(message as Incoming));
+  worker.on('error', (error) => handle.onError(error.message ?? String(error), error.stack));
+  worker.on('exit', () => handle.onError('the worker has exited'));
+  return handle;
+}
+
+function wrapBrowserWorker<Outgoing, Incoming>(worker: Worker, lifeLock?: string): WorkerHandle<Outgoing, Incoming> {
+  const handle: WorkerHandle<Outgoing, Incoming> = {
+    post: (message, transfer) => worker.postMessage(message, transfer ?? []),
+    onMessage: () => {},
+    onError: () => {},
+    terminate: async () => {
+      worker.onmessage = null;
+      worker.onerror = null;
+      worker.terminate();
+      // Chromium lets a worker inside wasm run for 2 s more. Its lock is granted to us when it is really gone.
+      if (lifeLock !== undefined) await navigator.locks.request(lifeLock, () => {});
+    },
+  };
+  worker.onmessage = (event: MessageEvent) => handle.onMessage(event.data as Incoming);
+  worker.onmessageerror = () => handle.onError('a message could not be read');
+  worker.onerror = (event: ErrorEvent) => {
+    event.preventDefault();
+    handle.onError(event.message || 'the script could not be loaded', `${event.filename}:${event.lineno}`);
+  };
+  return handle;
+}
+
+/**
+ * Starts a worker whose script is `url`. `create` makes it in a browser where no URL was given, because bundlers only
+ * recognise the literal `new Worker(new URL(...))`. `lifeLock` is the Web Lock that the worker will hold.
+ */
+export function startWorker<Outgoing, Incoming>(
+  name: string,
+  url: string | undefined,
+  create: (name: string) => Worker,
+  lifeLock?: string,
+): WorkerHandle<Outgoing, Incoming> {
+  if (isNode) {
+    if (url === undefined) throw new Error('in Node.js, the URL of the worker script must be given');
+    return startNodeWorker(new URL(url), name);
+  }
+  return wrapBrowserWorker(url === undefined ? create(name) : new Worker(url, { type: 'module', name }), lifeLock);
+}
+
+/** The way to the one who started this worker. */
+export function parentPort<Outgoing, Incoming>(): ParentPort<Outgoing, Incoming> {
+  if (isNode) {
+    const port = nodeWorkerThreads().parentPort;
+    if (port === null) throw new Error('this script only runs as a worker');
+    return {
+      post: (message, transfer) => port.postMessage(message, transfer),
+      onMessage: (handler) => port.on('message', (message) => handler(message as Incoming)),
+    };
+  }
+  const scope = globalThis as unknown as DedicatedWorkerGlobalScope;
+  return {
+    post: (message, transfer) => scope.postMessage(message, transfer ?? []),
+    onMessage: (handler) => {
+      scope.onmessage = (event: MessageEvent) => handler(event.data as Incoming);
+    },
+  };
+}
+
+/**
+ * For a worker: takes the lock that tells its starter when it is really gone. Resolves when it is held; it is never
+ * released. Does nothing where no lock was asked for.
+ */
+export function holdLifeLock(name: string | undefined): Promise<void> {
+  if (name === undefined) return Promise.resolve();
+  return new Promise((resolve, reject) => {
+    navigator.locks
+      .request(name, () => {
+        resolve();
+        return new Promise<never>(() => {});
+      })
+      .catch(reject);
+  });
+}
+
+interface Immediate {
+  setImmediate?: (callback: () => void) => void;
+}
+
+/** Calls `callback` after the events that are waiting now. (A timeout of 0 is delayed by up to 4 ms in browsers.) */
+export const afterEvents: (callback: () => void) => void = (() => {
+  const immediate = (globalThis as Immediate).setImmediate;
+  if (immediate !== undefined) return immediate;
+  const channel = new MessageChannel();
+  const callbacks: (() => void)[] = [];
+  channel.port1.onmessage = () => callbacks.shift()?.();
+  return (callback) => {
+    callbacks.push(callback);
+    channel.port2.postMessage(null);
+  };
+})();
+
+export interface EngineLimits {
+  workers: number;
+  memories: number;
+  /** MiB */
+  processMemory: number;
+}
+
+/** What this engine can bear, a little below where it fails (see docs/architecture.md). */
+export function engineLimits(): EngineLimits {
+  if (isNode) return { workers: 1024, memories: 1000, processMemory: 1024 };
+  const agent = navigator.userAgent;
+  // Firefox hangs at its 513th worker and has about 1,000 memories.
+  if (agent.includes('Firefox/')) return { workers: 480, memories: 900, processMemory: 1024 };
+  // Chromium has 124 memories in a page, whatever their size; the kernel's and the host's count.
+  if (agent.includes('Chrome/')) return { workers: 512, memories: 112, processMemory: 1024 };
+  // WebKit pays for the declared maximum.
+  return { workers: 128, memories: 96, processMemory: 256 };
+}
