@@ -1,0 +1,99 @@
+// SPDX-License-Identifier: MIT
+// Loads the parts of a machine and counts the bytes.
+
+import { MachineError, type Asset, type Assets, type SizedUrl } from './types.ts';
+
+type LoadedBytes = (bytes: number) => void;
+
+function isSized(asset: unknown): asset is SizedUrl {
+  return typeof asset === 'object' && asset !== null && 'url' in asset && 'size' in asset;
+}
+
+function urlOf(asset: string | URL | SizedUrl): string {
+  return String(isSized(asset) ? asset.url : asset);
+}
+
+function knownSize(asset: Asset<unknown>): number {
+  if (asset instanceof Uint8Array) return asset.length;
+  return isSized(asset) ? asset.size : 0;
+}
+
+/** Bytes of all assets, or 0 if one of them is unknown. */
+export function totalSize(assets: Assets): number {
+  const sizes = [assets.kernel, assets.initramfs, assets.host].map(knownSize);
+  return sizes.includes(0) ? 0 : sizes.reduce((sum, size) => sum + size, 0);
+}
+
+async function download(url: string, loaded: LoadedBytes, signal?: AbortSignal): Promise<Response> {
+  let response: Response;
+  try {
+    response = await fetch(url, signal === undefined ? {} : { signal });
+  } catch (error) {
+    signal?.throwIfAborted();
+    throw new MachineError(
+      'download',
+      `${nameOf(url)} could not be downloaded: is the network up?`,
+      `${url}: ${error}`,
+    );
+  }
+  if (!response.ok || response.body === null) {
+    throw new MachineError(
+      'download',
+      `${nameOf(url)} could not be downloaded: the server answered ${response.status}`,
+      url,
+    );
+  }
+  const counted = response.body.pipeThrough(
+    new TransformStream<Uint8Array, Uint8Array>({
+      transform(chunk, controller) {
+        loaded(chunk.length);
+        controller.enqueue(chunk);
+      },
+    }),
+  );
+  // The type lets WebAssembly.compileStreaming accept it whatever the server called it.
+  return new Response(counted, { headers: { 'Content-Type': 'application/wasm' } });
+}
+
+function nameOf(url: string): string {
+  return url.split('?')[0]!.split('/').pop()!;
+}
+
+/** A download that breaks off in the middle shows as a read error, or as a module that is cut short. */
+function broken(url: string, error: unknown): MachineError {
+  if (error instanceof MachineError) return error;
+  return new MachineError('download', `${nameOf(url)} was not downloaded completely`, `${url}: ${error}`);
+}
+
+export async function loadBytes(
+  asset: Asset<Uint8Array>,
+  loaded: LoadedBytes,
+  signal?: AbortSignal,
+): Promise<Uint8Array> {
+  if (asset instanceof Uint8Array) return asset;
+  const url = urlOf(asset);
+  const response = await download(url, loaded, signal);
+  try {
+    return new Uint8Array(await response.arrayBuffer());
+  } catch (error) {
+    signal?.throwIfAborted();
+    throw broken(url, error);
+  }
+}
+
+/** Compiles while the bytes arrive. */
+export async function loadModule(
+  asset: Asset<WebAssembly.Module | Uint8Array>,
+  loaded: LoadedBytes,
+  signal?: AbortSignal,
+): Promise<WebAssembly.Module | Uint8Array> {
+  if (asset instanceof WebAssembly.Module || asset instanceof Uint8Array) return asset;
+  const url = urlOf(asset);
+  const response = await download(url, loaded, signal);
+  try {
+    return await WebAssembly.compileStreaming(response);
+  } catch (error) {
+    signal?.throwIfAborted();
+    throw broken(url, error);
+  }
+}

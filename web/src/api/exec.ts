@@ -1,0 +1,150 @@
+// SPDX-License-Identifier: MIT
+// Runs commands in the guest over the ports of its exec agent. Framing: docs/exec.md.
+
+import { EXEC_PORTS } from '../machine/protocol.ts';
+import { MachineError, type ExecOptions, type ExecResult } from './types.ts';
+
+/** Port numbers in the order of EXEC_PORTS; 0 is the console. */
+const [COMMAND, STDIN, STDOUT, STDERR, STATUS] = EXEC_PORTS.map((_, index) => index + 1) as [
+  number,
+  number,
+  number,
+  number,
+  number,
+];
+
+/** Bytes of standard input on the way to the guest before the sender has to wait. */
+const MOST_INPUT_ON_THE_WAY = 256 * 1024;
+/** One message's worth, so that a large array does not sit in the queue twice. */
+const INPUT_PIECE = 64 * 1024;
+
+const DEFAULT_ENVIRONMENT: Record<string, string> = {
+  PATH: '/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin',
+  HOME: '/root',
+  USER: 'root',
+  SHELL: '/bin/sh',
+  LANG: 'C.UTF-8',
+  TERM: 'xterm-256color',
+};
+
+/** The way to the ports of a machine. */
+export interface Ports {
+  send(port: number, bytes: Uint8Array): void;
+  close(port: number): void;
+}
+
+export function encodeCommand(command: readonly string[], directory: string, environment: Record<string, string>) {
+  const words = Object.entries(environment).map(([name, value]) => `${name}=${value}`);
+  for (const word of [...command, directory, ...words])
+    if (word.includes('\0')) throw new MachineError('failed', 'arguments may not contain NUL characters');
+  const terminated = (texts: readonly string[]) => texts.map((text) => `${text}\0`).join('');
+  return new TextEncoder().encode(
+    `${command.length}\n${terminated(command)}${terminated([directory])}${words.length}\n${terminated(words)}`,
+  );
+}
+
+function concatenate(chunks: readonly Uint8Array[]): Uint8Array {
+  const all = new Uint8Array(chunks.reduce((sum, chunk) => sum + chunk.length, 0));
+  let offset = 0;
+  for (const chunk of chunks) {
+    all.set(chunk, offset);
+    offset += chunk.length;
+  }
+  return all;
+}
+
+async function* pieces(stdin: ExecOptions['stdin']): AsyncIterable<Uint8Array> {
+  if (stdin === undefined) return;
+  if (typeof stdin === 'string') yield new TextEncoder().encode(stdin);
+  else if (stdin instanceof Uint8Array) yield stdin;
+  else yield* stdin;
+}
+
+/** The commands of one machine, one after the other: the agent has one set of ports. */
+export class ExecClient {
+  private last: Promise<unknown> = Promise.resolve();
+  private receive: ((port: number, bytes: Uint8Array) => void) | undefined;
+  private onWay = 0;
+  private inputTaken: (() => void) | undefined;
+  private end: MachineError | undefined;
+  private reject: ((error: MachineError) => void) | undefined;
+
+  constructor(private readonly ports: Ports) {}
+
+  run(command: readonly string[], options: ExecOptions = {}): Promise<ExecResult> {
+    const result = this.last.then(() => this.start(command, options));
+    this.last = result.catch(() => {});
+    return result;
+  }
+
+  output(port: number, bytes: Uint8Array): void {
+    this.receive?.(port, bytes);
+  }
+
+  consumed(port: number, bytes: number): void {
+    if (port !== STDIN) return;
+    this.onWay -= bytes;
+    if (this.onWay < MOST_INPUT_ON_THE_WAY) this.inputTaken?.();
+  }
+
+  /** The machine has ended: what runs now and later fails. */
+  ended(error: MachineError): void {
+    this.end = error;
+    this.inputTaken?.();
+    this.reject?.(error);
+  }
+
+  private start(command: readonly string[], options: ExecOptions): Promise<ExecResult> {
+    if (this.end !== undefined) return Promise.reject(this.end);
+    const message = encodeCommand(command, options.directory ?? '/root', {
+      ...DEFAULT_ENVIRONMENT,
+      ...options.environment,
+    });
+    return new Promise((resolve, reject) => {
+      const stdout: Uint8Array[] = [];
+      const stderr: Uint8Array[] = [];
+      let status = '';
+      const done = () => {
+        this.receive = undefined;
+        this.reject = undefined;
+      };
+      this.reject = (error) => {
+        done();
+        reject(error);
+      };
+      this.receive = (port, bytes) => {
+        if (port === STDOUT) (options.onStdout ?? ((piece) => stdout.push(piece)))(bytes);
+        else if (port === STDERR) (options.onStderr ?? ((piece) => stderr.push(piece)))(bytes);
+        else if (port === STATUS) {
+          // The agent writes it last, and ports keep their order: all output is here.
+          status += new TextDecoder().decode(bytes);
+          if (!status.includes('\n')) return;
+          done();
+          const number = Number.parseInt(status, 10);
+          if (Number.isNaN(number)) reject(new MachineError('failed', `the guest's agent answered ${status.trim()}`));
+          else resolve({ status: number, stdout: concatenate(stdout), stderr: concatenate(stderr) });
+        }
+      };
+      this.ports.send(COMMAND, message);
+      this.feed(pieces(options.stdin)).catch((error: unknown) =>
+        this.reject?.(new MachineError('failed', `standard input could not be read: ${error}`)),
+      );
+    });
+  }
+
+  private async feed(input: AsyncIterable<Uint8Array>): Promise<void> {
+    const running = this.receive;
+    this.onWay = 0;
+    for await (const bytes of input) {
+      for (let offset = 0; offset < bytes.length; offset += INPUT_PIECE) {
+        while (this.onWay >= MOST_INPUT_ON_THE_WAY && this.receive === running && this.end === undefined)
+          await new Promise<void>((resolve) => (this.inputTaken = resolve));
+        if (this.receive !== running || this.end !== undefined) return;
+        const piece = bytes.slice(offset, offset + INPUT_PIECE);
+        this.onWay += piece.length;
+        this.ports.send(STDIN, piece);
+      }
+    }
+    if (this.receive === running) this.ports.close(STDIN);
+  }
+}

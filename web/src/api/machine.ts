@@ -1,0 +1,302 @@
+// SPDX-License-Identifier: MIT
+// boot() and the Machine it returns: the owner's side of a host worker, in a page and in Node.js.
+
+import { isNode, startWorker, type WorkerHandle } from '../machine/platform.ts';
+import {
+  CONSOLE_PORT,
+  EXEC_PORTS,
+  type FromHost,
+  type HaltReason,
+  type MachineStage,
+  type ToHost,
+} from '../machine/protocol.ts';
+import { loadBytes, loadModule, totalSize } from './assets.ts';
+import { ExecClient } from './exec.ts';
+import {
+  MachineError,
+  type BootOptions,
+  type ExecOptions,
+  type ExecResult,
+  type MachineEvents,
+  type PlatformOptions,
+  type Progress,
+} from './types.ts';
+
+function createHostWorker(): Worker {
+  // Written out, because bundlers must recognise it.
+  return new Worker(new URL('../machine/host-worker.ts', import.meta.url), { type: 'module' });
+}
+
+/** Throws a MachineError if this engine or page cannot run a machine. */
+export function checkPlatform(): void {
+  const scope = globalThis as { crossOriginIsolated?: boolean; isSecureContext?: boolean };
+  if (!isNode && scope.crossOriginIsolated === false) {
+    throw new MachineError(
+      'not-isolated',
+      scope.isSecureContext === false
+        ? 'This page needs HTTPS (or localhost): browsers share memory between workers only there.'
+        : 'This page is not cross-origin isolated: its server must send the headers "Cross-Origin-Opener-Policy: same-origin" and "Cross-Origin-Embedder-Policy: require-corp".',
+    );
+  }
+  if (typeof SharedArrayBuffer === 'undefined' || typeof WebAssembly === 'undefined' || !('waitAsync' in Atomics)) {
+    throw new MachineError(
+      'no-shared-memory',
+      'This browser has no shared WebAssembly memory (SharedArrayBuffer and Atomics.waitAsync): use a current Chromium, Firefox or Safari.',
+    );
+  }
+}
+
+const OUT_OF_MEMORY = /out of memory|no \d+ MiB of memory|could not allocate|Allocation failed/i;
+
+/**
+ * Boots a Linux machine. Resolves when its first program has been started.
+ *
+ * @throws MachineError when it cannot be loaded or started.
+ */
+export async function boot(options: BootOptions & PlatformOptions): Promise<Machine> {
+  const machine = new Machine(options);
+  await machine.started;
+  return machine;
+}
+
+export class Machine {
+  /** Resolves when the first program of the machine runs, rejects with a MachineError if that fails. */
+  readonly started: Promise<void>;
+  /** Resolves when the machine has powered off, asks for a restart, or has panicked. */
+  readonly halted: Promise<HaltReason>;
+  /** The last console output, for diagnostics. */
+  transcript = '';
+
+  private readonly handlers = new Map<keyof MachineEvents, Set<(...values: never[]) => void>>();
+  private readonly host: WorkerHandle<ToHost, FromHost>;
+  private readonly commands: ExecClient | undefined;
+  private readonly consumers = new Set<() => void>();
+  private readonly diagnosed: ((text: string) => void)[] = [];
+  private readonly decoder = new TextDecoder();
+  private readonly abort = new AbortController();
+  private resolveStarted!: () => void;
+  private rejectStarted!: (error: MachineError) => void;
+  private resolveHalted!: (reason: HaltReason) => void;
+  private disposal: Promise<void> | undefined;
+  private resolveDisposed: (() => void) | undefined;
+  private inputOnWay = 0;
+  private progress: Progress;
+
+  /** Use `boot`, or this to have a console while the machine starts. */
+  constructor(private readonly options: BootOptions & PlatformOptions) {
+    this.progress = { stage: 'loading', loaded: 0, total: totalSize(options.assets) };
+    this.started = new Promise((resolve, reject) => {
+      this.resolveStarted = resolve;
+      this.rejectStarted = reject;
+    });
+    // Whoever does not wait for it hears of failures by the event.
+    this.started.catch(() => {});
+    this.halted = new Promise((resolve) => (this.resolveHalted = resolve));
+    checkPlatform();
+    options.signal?.throwIfAborted();
+    options.signal?.addEventListener('abort', () => void this.dispose(), { once: true });
+    this.host = startWorker<ToHost, FromHost>('auklet-host', options.hostWorkerUrl, createHostWorker);
+    this.host.onMessage = (message) => this.handle(message);
+    this.host.onError = (message, detail) =>
+      this.fail(new MachineError('failed', `the host worker has failed: ${message}`, detail));
+    if (options.exec)
+      this.commands = new ExecClient({
+        send: (port, bytes) => this.post({ type: 'input', port, bytes }),
+        close: (port) => this.post({ type: 'closeInput', port }),
+      });
+    this.load().catch((error: unknown) => {
+      if (this.disposal !== undefined) return;
+      this.fail(
+        error instanceof MachineError ? error : new MachineError('failed', String(error), (error as Error)?.stack),
+      );
+    });
+  }
+
+  /** Calls the handler for each event of the type; returns a function that ends that. */
+  on<Type extends keyof MachineEvents>(type: Type, handler: MachineEvents[Type]): () => void {
+    const handlers = this.handlers.get(type) ?? new Set();
+    this.handlers.set(type, handlers);
+    handlers.add(handler);
+    return () => void handlers.delete(handler);
+  }
+
+  /** Console input, as from a keyboard. */
+  write(input: string | Uint8Array): void {
+    const bytes = typeof input === 'string' ? new TextEncoder().encode(input) : input.slice();
+    this.inputOnWay += bytes.length;
+    this.post({ type: 'input', port: CONSOLE_PORT, bytes });
+  }
+
+  /** Resolves when the guest's driver has taken all console input. */
+  async drained(): Promise<void> {
+    while (this.inputOnWay > 0 && this.disposal === undefined)
+      await new Promise<void>((resolve) => this.consumers.add(resolve));
+  }
+
+  resize(columns: number, rows: number): void {
+    this.post({ type: 'resize', columns, rows });
+  }
+
+  /** Runs a command; the machine must have been booted with `exec`. Commands wait for each other. */
+  exec(command: readonly string[], options?: ExecOptions): Promise<ExecResult> {
+    if (this.commands === undefined)
+      return Promise.reject(new MachineError('failed', 'boot the machine with exec: true to run commands'));
+    return this.commands.run(command, options);
+  }
+
+  /** Text for a bug report: engine, counters, log, and the last lines of the console. */
+  async diagnostics(): Promise<string> {
+    const host =
+      this.disposal === undefined
+        ? await Promise.race([
+            new Promise<string>((resolve) => {
+              this.diagnosed.push(resolve);
+              this.post({ type: 'diagnose' });
+            }),
+            // A host worker that has crashed does not answer.
+            new Promise<string>((resolve) => setTimeout(() => resolve('the host worker does not answer\n'), 2000)),
+          ])
+        : 'the machine is disposed\n';
+    return `${host}console:\n${this.transcript}`;
+  }
+
+  /** Ends the machine and frees everything it had. Resolves when its workers are gone. */
+  dispose(): Promise<void> {
+    this.disposal ??= this.end();
+    return this.disposal;
+  }
+
+  private async end(): Promise<void> {
+    this.abort.abort();
+    this.endWith(new MachineError('disposed', 'the machine was disposed'));
+    const disposed = new Promise<void>((resolve) => (this.resolveDisposed = resolve));
+    this.post({ type: 'dispose' });
+    await disposed;
+    // An exit that was asked for is no failure.
+    this.host.onError = () => {};
+    await this.host.terminate();
+  }
+
+  private post(message: ToHost): void {
+    const buffer = message.type === 'input' ? message.bytes.buffer : undefined;
+    if (buffer instanceof ArrayBuffer) this.host.post(message, [buffer]);
+    else this.host.post(message);
+  }
+
+  private emit<Type extends keyof MachineEvents>(type: Type, ...values: Parameters<MachineEvents[Type]>): void {
+    for (const handler of this.handlers.get(type) ?? [])
+      (handler as unknown as (...given: typeof values) => void)(...values);
+  }
+
+  private report(change: Partial<Progress>): void {
+    this.progress = { ...this.progress, ...change };
+    this.options.onProgress?.(this.progress);
+  }
+
+  private async load(): Promise<void> {
+    const { assets, exec, kernelArguments, files, guestWorkerUrl } = this.options;
+    const loaded = (bytes: number) => this.report({ loaded: this.progress.loaded + bytes });
+    const { signal } = this.abort;
+    this.report({});
+    // All downloads start now; the workers start as soon as the small host is there.
+    const kernel = loadModule(assets.kernel, loaded, signal);
+    const initramfs = loadBytes(assets.initramfs, loaded, signal);
+    kernel.catch(() => {});
+    initramfs.catch(() => {});
+    const configuration: Record<string, unknown> = {};
+    for (const name of ['cpus', 'memory', 'columns', 'rows'] as const)
+      if (this.options[name] !== undefined) configuration[name] = this.options[name];
+    const words = [kernelArguments, exec ? 'auklet.exec' : undefined].filter((text) => text !== undefined);
+    if (words.length > 0) configuration.kernelArguments = words.join(' ');
+    if (exec) configuration.ports = [...EXEC_PORTS];
+    this.post({
+      type: 'start',
+      options: {
+        configuration,
+        host: await loadModule(assets.host, loaded, signal),
+        ...(files === undefined ? {} : { files: [...files] }),
+        ...(guestWorkerUrl === undefined ? {} : { guestWorkerUrl }),
+      },
+    });
+    const supply = async (part: 'kernel' | 'initramfs', value: Promise<WebAssembly.Module | Uint8Array>) =>
+      this.post({ type: 'supply', [part]: await value } as ToHost);
+    await Promise.all([supply('kernel', kernel), supply('initramfs', initramfs)]);
+  }
+
+  private handle(message: FromHost): void {
+    switch (message.type) {
+      case 'stage':
+        this.stageReached(message.stage);
+        return;
+      case 'output':
+        if (message.port === CONSOLE_PORT) {
+          this.remember(message.bytes);
+          this.emit('output', message.bytes);
+        } else this.commands?.output(message.port, message.bytes);
+        return;
+      case 'consumed':
+        if (message.port === CONSOLE_PORT) this.consoleConsumed(message.bytes);
+        else this.commands?.consumed(message.port, message.bytes);
+        return;
+      case 'port':
+        return;
+      case 'log':
+        this.emit('log', message.level, message.message);
+        return;
+      case 'halted':
+        this.endWith(new MachineError('halted', `the machine has ended (${message.reason})`));
+        this.resolveHalted(message.reason);
+        this.emit('halted', message.reason);
+        return;
+      case 'error':
+        this.fail(
+          new MachineError(
+            OUT_OF_MEMORY.test(message.message) ? 'out-of-memory' : 'failed',
+            message.message,
+            message.detail,
+          ),
+        );
+        return;
+      case 'diagnostics':
+        this.diagnosed.shift()?.(message.text);
+        return;
+      case 'disposed':
+        this.resolveDisposed?.();
+        return;
+    }
+  }
+
+  private stageReached(stage: MachineStage): void {
+    this.report({ stage });
+    this.emit('stage', stage);
+    if (stage === 'running') this.resolveStarted();
+  }
+
+  private consoleConsumed(bytes: number): void {
+    this.inputOnWay = Math.max(0, this.inputOnWay - bytes);
+    for (const resolve of this.consumers) resolve();
+    this.consumers.clear();
+  }
+
+  private remember(bytes: Uint8Array): void {
+    this.transcript = (this.transcript + this.decoder.decode(bytes, { stream: true })).slice(-TRANSCRIPT_SIZE);
+  }
+
+  private fail(error: MachineError): void {
+    if (this.disposal !== undefined) {
+      // The host worker died while it was being disposed of: it is as gone as it can be.
+      this.resolveDisposed?.();
+      return;
+    }
+    this.endWith(error);
+    this.emit('error', error);
+  }
+
+  private endWith(error: MachineError): void {
+    this.rejectStarted(error);
+    this.commands?.ended(error);
+  }
+}
+
+/** Characters of console output that are kept for diagnostics. */
+const TRANSCRIPT_SIZE = 32768;

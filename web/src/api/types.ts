@@ -1,0 +1,117 @@
+// SPDX-License-Identifier: MIT
+// The public types of a machine: what a program that embeds Auklet sees.
+
+import type { HaltReason, InitialFile, MachineStage } from '../machine/protocol.ts';
+
+export type { HaltReason, InitialFile, MachineStage };
+
+/** A part to load: bytes, a compiled module, or where to fetch it. */
+export type Asset<Loaded> = Loaded | string | URL | SizedUrl;
+
+export interface SizedUrl {
+  url: string | URL;
+  /** Bytes after decompression, for progress: a compressed answer does not tell. */
+  size: number;
+}
+
+/** The three files that a machine is made of. */
+export interface Assets {
+  /** vmlinux.wasm */
+  kernel: Asset<WebAssembly.Module | Uint8Array>;
+  /** The root image: cpio, plain or gzip. */
+  initramfs: Asset<Uint8Array>;
+  /** auklet-host.wasm */
+  host: Asset<WebAssembly.Module | Uint8Array>;
+}
+
+export interface Progress {
+  stage: 'loading' | MachineStage;
+  /** Bytes of all assets so far. */
+  loaded: number;
+  /** Bytes of all assets, 0 if not known. */
+  total: number;
+}
+
+export interface BootOptions {
+  /** Guest CPUs, 1 to 8; default 2. */
+  cpus?: number;
+  /** Guest memory in MiB; default 512. */
+  memory?: number;
+  /** Added to the kernel's command line. */
+  kernelArguments?: string;
+  /** Size of the console's screen. */
+  columns?: number;
+  rows?: number;
+  /** Files to add to the root file system. */
+  files?: readonly InitialFile[];
+  /** Start the agent that `Machine.exec` needs, instead of a login on the console. */
+  exec?: boolean;
+  onProgress?: (progress: Progress) => void;
+  /** Aborting it ends the machine, also while it is still being loaded. */
+  signal?: AbortSignal;
+}
+
+/** What the platform adds to BootOptions: a page has defaults for all, Node.js passes them. */
+export interface PlatformOptions {
+  assets: Assets;
+  /** Script of the host worker; in a page made by a bundler it is known. */
+  hostWorkerUrl?: string;
+  guestWorkerUrl?: string;
+}
+
+export interface ExecOptions {
+  /** Bytes for standard input; default none. A stream is read as fast as the guest takes it. */
+  stdin?: Uint8Array | string | AsyncIterable<Uint8Array>;
+  /** Added to PATH, HOME, USER, SHELL, LANG and TERM. */
+  environment?: Record<string, string>;
+  /** Default /root. */
+  directory?: string;
+  /** Called for each piece of output. Without it the output is collected for the result. */
+  onStdout?: (bytes: Uint8Array) => void;
+  onStderr?: (bytes: Uint8Array) => void;
+}
+
+export interface ExecResult {
+  /** The exit status, or 128 + signal. */
+  status: number;
+  /** Empty if onStdout was given. */
+  stdout: Uint8Array;
+  /** Empty if onStderr was given. */
+  stderr: Uint8Array;
+}
+
+export interface MachineEvents {
+  stage: (stage: MachineStage) => void;
+  /** Console output, including early kernel messages. */
+  output: (bytes: Uint8Array) => void;
+  log: (level: 'information' | 'warning' | 'error', message: string) => void;
+  /** The machine has ended by itself. */
+  halted: (reason: HaltReason) => void;
+  /** The machine cannot go on. */
+  error: (error: MachineError) => void;
+}
+
+export type MachineErrorCode =
+  /** The page is not cross-origin isolated: the server must send COOP and COEP headers. */
+  | 'not-isolated'
+  /** The browser has no shared memory, or no WebAssembly threads. */
+  | 'no-shared-memory'
+  | 'download'
+  | 'out-of-memory'
+  /** dispose() was called, or the signal given to boot was aborted. */
+  | 'disposed'
+  /** The machine ended before what was asked for was done. */
+  | 'halted'
+  | 'failed';
+
+export class MachineError extends Error {
+  constructor(
+    readonly code: MachineErrorCode,
+    message: string,
+    /** For diagnostics: a stack trace, an HTTP status. */
+    readonly detail?: string,
+  ) {
+    super(message);
+    this.name = 'MachineError';
+  }
+}

@@ -1,0 +1,87 @@
+// SPDX-License-Identifier: MIT
+// auklet console: a machine in this terminal.
+
+import { Machine } from '../api/machine.ts';
+import type { HaltReason } from '../api/types.ts';
+import { filesOf, startMachine } from './machine.ts';
+import { numberOption, parseCommandLine, UsageError } from './options.ts';
+
+/** Ctrl-], as in telnet and virsh. */
+const LEAVE = 0x1d;
+/** Not more than this (bytes) of a pasted or piped input is on the way to the guest. */
+const MOST_INPUT_ON_THE_WAY = 64 * 1024;
+
+/** Resolves with why the machine ended, or 'left'. */
+async function session(machine: Machine): Promise<HaltReason | 'left'> {
+  let left!: (how: 'left') => void;
+  let failed!: (error: Error) => void;
+  const leaving = new Promise<'left'>((resolve, reject) => {
+    left = resolve;
+    failed = reject;
+  });
+  const size = () => machine.resize(process.stdout.columns ?? 80, process.stdout.rows ?? 24);
+  const input = async (bytes: Buffer) => {
+    const end = process.stdin.isTTY ? bytes.indexOf(LEAVE) : -1;
+    if (end >= 0) {
+      left('left');
+      return;
+    }
+    process.stdin.pause();
+    for (let offset = 0; offset < bytes.length; offset += MOST_INPUT_ON_THE_WAY) {
+      machine.write(bytes.subarray(offset, offset + MOST_INPUT_ON_THE_WAY));
+      await machine.drained();
+    }
+    process.stdin.resume();
+  };
+  const hangUp = () => left('left');
+  machine.on('output', (bytes) => void process.stdout.write(bytes));
+  machine.on('error', (error) => failed(error));
+  process.stdout.on('resize', size);
+  process.stdin.on('data', input);
+  process.on('SIGHUP', hangUp);
+  process.on('SIGTERM', hangUp);
+  process.stdin.resume();
+  try {
+    return await Promise.race([machine.halted, leaving]);
+  } finally {
+    process.stdout.off('resize', size);
+    process.stdin.off('data', input);
+    process.off('SIGHUP', hangUp);
+    process.off('SIGTERM', hangUp);
+    process.stdin.pause();
+  }
+}
+
+export async function consoleCommand(words: readonly string[]): Promise<number> {
+  const line = parseCommandLine('console', words, { values: ['cpus', 'memory'], puts: true });
+  if (line.words.length > 0)
+    throw new UsageError(`console: write kernel arguments after --: ./auklet console -- ${line.words.join(' ')}`);
+  const cpus = numberOption(line, 'cpus', 1, 8);
+  const memory = numberOption(line, 'memory', 16, 4095);
+  const files = await filesOf(line.puts);
+  const terminal = process.stdin.isTTY;
+  if (terminal) {
+    console.error('Ctrl-] leaves.');
+    process.stdin.setRawMode(true);
+  }
+  try {
+    for (;;) {
+      const machine = await startMachine({
+        columns: process.stdout.columns ?? 80,
+        rows: process.stdout.rows ?? 24,
+        files,
+        ...(cpus === undefined ? {} : { cpus }),
+        ...(memory === undefined ? {} : { memory }),
+        ...(line.rest === undefined ? {} : { kernelArguments: line.rest.join(' ') }),
+      });
+      const how = await session(machine);
+      if (how !== 'restart') {
+        if (how === 'panic') process.stderr.write('\r\nauklet: the kernel panicked\r\n');
+        return how === 'panic' ? 125 : 0;
+      }
+      await machine.dispose();
+    }
+  } finally {
+    if (terminal) process.stdin.setRawMode(false);
+  }
+}

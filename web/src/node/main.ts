@@ -1,0 +1,34 @@
+// SPDX-License-Identifier: MIT
+// The command line program behind ./auklet: console, exec, serve.
+
+import { MachineError } from '../api/types.ts';
+import { consoleCommand } from './console.ts';
+import { exec } from './exec.ts';
+import { UsageError } from './options.ts';
+import { serveCommand } from './serve.ts';
+
+const COMMANDS: Record<string, (words: readonly string[]) => Promise<number>> = {
+  console: consoleCommand,
+  exec,
+  serve: serveCommand,
+};
+
+async function main(): Promise<number> {
+  const [name = '', ...words] = process.argv.slice(2);
+  const command = COMMANDS[name];
+  if (command === undefined)
+    throw new UsageError(`unknown command ${name}; known are ${Object.keys(COMMANDS).join(', ')}`);
+  return command(words);
+}
+
+let status: number;
+try {
+  status = await main();
+} catch (error) {
+  status = error instanceof UsageError ? error.status : 1;
+  // A user can act on our own errors' messages; anything else is a bug, and its stack says where.
+  const known = error instanceof UsageError || error instanceof MachineError;
+  console.error(`auklet: ${known ? error.message : ((error as Error)?.stack ?? String(error))}`);
+}
+// Workers of a machine that still runs end with the process.
+process.exit(status);

@@ -1,0 +1,114 @@
+// SPDX-License-Identifier: MIT
+// auklet serve: a small static server for the page, with the headers of cross-origin isolation. For this machine only.
+
+import { createReadStream } from 'node:fs';
+import { stat } from 'node:fs/promises';
+import { createServer, type IncomingMessage, type ServerResponse } from 'node:http';
+import { extname, join, normalize, resolve, sep } from 'node:path';
+import { numberOption, parseCommandLine, UsageError } from './options.ts';
+
+const TYPES: Record<string, string> = {
+  '.css': 'text/css; charset=utf-8',
+  '.html': 'text/html; charset=utf-8',
+  '.js': 'text/javascript; charset=utf-8',
+  '.json': 'application/json',
+  '.svg': 'image/svg+xml',
+  '.wasm': 'application/wasm',
+};
+
+const ISOLATION = {
+  'Cross-Origin-Opener-Policy': 'same-origin',
+  'Cross-Origin-Embedder-Policy': 'require-corp',
+  'Cross-Origin-Resource-Policy': 'same-origin',
+};
+
+export interface ServerOptions {
+  folder: string;
+  port: number;
+  /** False: as a host that sends no such headers, to test the service worker. */
+  isolate?: boolean;
+}
+
+async function answer(options: ServerOptions, request: IncomingMessage, response: ServerResponse): Promise<void> {
+  const headers: Record<string, string> = {
+    'X-Content-Type-Options': 'nosniff',
+    ...(options.isolate === false ? {} : ISOLATION),
+  };
+  const refuse = (status: number, text: string) => response.writeHead(status, headers).end(`${text}\n`);
+  if (request.method !== 'GET' && request.method !== 'HEAD') return void refuse(405, 'GET and HEAD only');
+  let path: string;
+  try {
+    path = normalize(decodeURIComponent(new URL(request.url ?? '/', 'http://localhost').pathname));
+  } catch {
+    return void refuse(400, 'bad address');
+  }
+  if (path.endsWith(sep)) path += 'index.html';
+  const file = join(options.folder, path);
+  if (!file.startsWith(options.folder + sep) || file.includes('\0')) return void refuse(404, 'not found');
+  const found = async (name: string) => {
+    const information = await stat(name).catch(() => undefined);
+    return information?.isFile() ? information.size : undefined;
+  };
+  if ((await found(file)) === undefined) return void refuse(404, 'not found');
+  let served = file;
+  const accepted = String(request.headers['accept-encoding'] ?? '');
+  for (const [encoding, extension] of [
+    ['br', '.br'],
+    ['gzip', '.gz'],
+  ] as const) {
+    if (accepted.includes(encoding) && (await found(file + extension)) !== undefined) {
+      served = file + extension;
+      headers['Content-Encoding'] = encoding;
+      break;
+    }
+  }
+  headers['Vary'] = 'Accept-Encoding';
+  headers['Content-Type'] = TYPES[extname(file)] ?? 'application/octet-stream';
+  headers['Cache-Control'] = path.startsWith(`${sep}assets${sep}`) ? 'public, max-age=31536000, immutable' : 'no-cache';
+  headers['Content-Length'] = String(await found(served));
+  response.writeHead(200, headers);
+  if (request.method === 'HEAD') response.end();
+  else
+    createReadStream(served)
+      .on('error', () => response.destroy())
+      .pipe(response);
+}
+
+/** Resolves with the port when it listens. */
+export function serve(options: ServerOptions): Promise<{ port: number; close(): void }> {
+  const fixed = { ...options, folder: resolve(options.folder) };
+  const server = createServer((request, response) => {
+    answer(fixed, request, response).catch(() => response.destroy());
+  });
+  return new Promise((resolvePort, reject) => {
+    server.on('error', reject);
+    server.listen(options.port, '127.0.0.1', () => {
+      const address = server.address();
+      resolvePort({
+        port: typeof address === 'object' && address !== null ? address.port : options.port,
+        close: () => {
+          server.close();
+          server.closeAllConnections();
+        },
+      });
+    });
+  });
+}
+
+export async function serveCommand(words: readonly string[]): Promise<number> {
+  const line = parseCommandLine('serve', words, { values: ['port'], flags: ['no-isolation'] });
+  const [folder] = line.words;
+  if (folder === undefined || line.words.length > 1) throw new UsageError('serve: usage: serve [--port N] FOLDER');
+  const port = numberOption(line, 'port', 0, 65535) ?? 8000;
+  try {
+    const server = await serve({ folder, port, isolate: !line.flags.has('no-isolation') });
+    console.log(`Auklet is at http://localhost:${server.port}/ (Ctrl-C ends it)`);
+  } catch (error) {
+    const code = (error as NodeJS.ErrnoException).code;
+    if (code === 'EADDRINUSE')
+      throw new UsageError(`port ${port} is in use; choose another: ./auklet run --port ${port + 1}`, 1);
+    if (code === 'EACCES') throw new UsageError(`port ${port} needs privileges; choose one above 1023`, 1);
+    throw error;
+  }
+  return new Promise(() => {});
+}

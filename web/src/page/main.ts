@@ -1,0 +1,116 @@
+// SPDX-License-Identifier: MIT
+// The page: a terminal and the machine behind it.
+
+import { Machine, MachineError, type BootOptions } from '../index.ts';
+import { Console } from './console.ts';
+import { becomeIsolated } from './isolation.ts';
+import { KeyBar } from './key-bar.ts';
+import { Overlay } from './overlay.ts';
+
+/** ?cpus=4&memory=256&arguments=quiet in the page's address. */
+function optionsFromAddress(): BootOptions {
+  const address = new URLSearchParams(location.search);
+  const options: BootOptions = {};
+  for (const name of ['cpus', 'memory'] as const) {
+    const value = Number(address.get(name) ?? Number.NaN);
+    if (Number.isInteger(value)) options[name] = value;
+  }
+  const kernelArguments = address.get('arguments');
+  if (kernelArguments !== null) options.kernelArguments = kernelArguments;
+  return options;
+}
+
+class Page {
+  private readonly console = new Console(document.getElementById('terminal')!);
+  private readonly overlay = new Overlay(() => void this.restart());
+  private readonly keys = new KeyBar(document.getElementById('keys')!, (input) => this.machine?.write(input));
+  private machine: Machine | undefined;
+  private failure: MachineError | undefined;
+
+  constructor() {
+    this.console.onInput((input) => this.machine?.write(typeof input === 'string' ? this.keys.filter(input) : input));
+    this.console.onResize((columns, rows) => this.machine?.resize(columns, rows));
+    for (const id of ['diagnostics', 'overlay-diagnostics'])
+      document
+        .getElementById(id)!
+        .addEventListener('click', (event) => void this.copyDiagnostics(event.currentTarget as HTMLElement));
+  }
+
+  /** For tests and for the curious: what the page's machine is. */
+  get current(): Machine | undefined {
+    return this.machine;
+  }
+
+  get terminal(): Console['terminal'] {
+    return this.console.terminal;
+  }
+
+  start(): void {
+    this.failure = undefined;
+    const { cols: columns, rows } = this.console.terminal;
+    try {
+      const machine = new Machine({
+        ...optionsFromAddress(),
+        columns,
+        rows,
+        onProgress: (progress) => {
+          if (this.failure === undefined) this.overlay.progress(progress);
+        },
+      });
+      this.machine = machine;
+      machine.on('output', (bytes) => this.console.write(bytes));
+      machine.on('error', (error) => this.fail(error));
+      machine.on('halted', (reason) => {
+        this.overlay.halted(reason);
+        if (reason === 'restart') void this.restart();
+      });
+    } catch (error) {
+      this.fail(error instanceof MachineError ? error : new MachineError('failed', String(error)));
+      return;
+    }
+    this.console.terminal.focus();
+  }
+
+  async restart(): Promise<void> {
+    const old = this.machine;
+    this.machine = undefined;
+    await old?.dispose();
+    this.console.terminal.reset();
+    this.start();
+  }
+
+  private fail(error: MachineError): void {
+    this.failure = error;
+    this.overlay.failed(error);
+  }
+
+  private async diagnostics(): Promise<string> {
+    const failure =
+      this.failure === undefined ? '' : `failure: ${this.failure.message}\n${this.failure.detail ?? ''}\n`;
+    const machine =
+      this.machine === undefined ? `engine: ${navigator.userAgent}\nno machine\n` : await this.machine.diagnostics();
+    return `Auklet diagnostics, ${new Date().toISOString()}\n${failure}${machine}`;
+  }
+
+  private async copyDiagnostics(button: HTMLElement): Promise<void> {
+    const label = button.textContent;
+    const text = this.diagnostics();
+    try {
+      // The text comes later than the click; an item with a promise keeps the click's permission.
+      await navigator.clipboard.write([
+        new ClipboardItem({ 'text/plain': text.then((content) => new Blob([content], { type: 'text/plain' })) }),
+      ]);
+      button.textContent = 'Copied';
+    } catch {
+      console.log(await text);
+      button.textContent = 'Not allowed: see the browser’s console';
+    }
+    setTimeout(() => (button.textContent = label), 2000);
+  }
+}
+
+if (!(await becomeIsolated())) {
+  const page = new Page();
+  Object.assign(globalThis, { auklet: page });
+  page.start();
+}

@@ -1,0 +1,93 @@
+// SPDX-License-Identifier: MIT
+// What lies over the terminal: progress while a machine loads, and why it stopped.
+
+import type { HaltReason, MachineError, Progress } from '../index.ts';
+
+const STAGES: Record<Progress['stage'], string> = {
+  loading: 'Loading',
+  starting: 'Loading',
+  kernel: 'Loading',
+  booting: 'Booting Linux',
+  running: 'Running',
+};
+
+const HALTED: Record<HaltReason, [title: string, text: string]> = {
+  poweroff: ['Powered off', 'The machine has shut down.'],
+  restart: ['Restarting', ''],
+  panic: ['Kernel panic', 'The kernel has stopped. Its last words are in the console behind this message.'],
+};
+
+const ERRORS: Partial<Record<MachineError['code'], string>> = {
+  'not-isolated': 'This page cannot start a machine here',
+  'no-shared-memory': 'This browser cannot run a machine',
+  download: 'Download failed',
+  'out-of-memory': 'Out of memory',
+};
+
+function element<Kind extends HTMLElement>(id: string): Kind {
+  return document.getElementById(id) as Kind;
+}
+
+function mebibytes(bytes: number): string {
+  return (bytes / 1048576).toFixed(1);
+}
+
+export class Overlay {
+  private readonly overlay = element('overlay');
+  private readonly title = element('overlay-title');
+  private readonly text = element('overlay-text');
+  private readonly actions = element('overlay-actions');
+  private readonly bar = element<HTMLProgressElement>('progress');
+  private readonly status = element('status');
+
+  constructor(restart: () => void) {
+    element('restart').addEventListener('click', restart);
+  }
+
+  progress({ stage, loaded, total }: Progress): void {
+    const loading = STAGES[stage] === 'Loading';
+    const amount = total > 0 ? `${mebibytes(loaded)} of ${mebibytes(total)} MiB` : `${mebibytes(loaded)} MiB`;
+    this.status.textContent = loading ? `${STAGES[stage]}, ${amount}` : STAGES[stage];
+    if (!loading) {
+      this.hide();
+      return;
+    }
+    this.show('loading', 'Loading Linux', amount);
+    this.bar.hidden = false;
+    if (total > 0) {
+      this.bar.max = total;
+      this.bar.value = loaded;
+    } else this.bar.removeAttribute('value');
+  }
+
+  halted(reason: HaltReason): void {
+    const [title, text] = HALTED[reason];
+    this.status.textContent = title;
+    this.show(reason === 'panic' ? 'failed' : 'halted', title, text);
+  }
+
+  failed(error: MachineError): void {
+    const title = ERRORS[error.code] ?? 'The machine has failed';
+    const advice =
+      error.code === 'out-of-memory'
+        ? '\nClose other tabs, or give the machine less memory: add ?memory=256 to the address.'
+        : '';
+    this.status.textContent = title;
+    this.show('failed', title, error.message + advice);
+  }
+
+  hide(): void {
+    this.overlay.hidden = true;
+  }
+
+  private show(kind: 'loading' | 'halted' | 'failed', title: string, text: string): void {
+    this.overlay.className = kind;
+    this.title.textContent = title;
+    this.text.textContent = text;
+    this.bar.hidden = true;
+    this.actions.hidden = kind === 'loading';
+    const appeared = this.overlay.hidden;
+    this.overlay.hidden = false;
+    if (appeared && kind !== 'loading') element('restart').focus();
+  }
+}
