@@ -7,6 +7,15 @@
 int __libc_start_main(int (*)(int, char **, char **), int, char **,
 	void (*)(), void (*)(), void (*)());
 
+void __wasm_call_ctors(void);
+
+/* Replaces the weak one in libc.a, which looks for an array of constructors: the
+ * linker makes a function that calls them. */
+void __libc_start_init(void)
+{
+	__wasm_call_ctors();
+}
+
 static int call_main(int argc, char **argv, char **envp)
 {
 	return __main_argc_argv(argc, argv);

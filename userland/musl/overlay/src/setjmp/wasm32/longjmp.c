@@ -4,10 +4,10 @@
 #include <setjmp.h>
 #include <features.h>
 
-_Noreturn void __wasm_longjmp(void *, int);
+_Noreturn void emscripten_longjmp(void *, int);
 
 _Noreturn void longjmp(jmp_buf buffer, int value)
 {
-	__wasm_longjmp(buffer, value);
+	emscripten_longjmp(buffer, value);
 }
 weak_alias(longjmp, _longjmp);

@@ -1,22 +1,34 @@
 // SPDX-License-Identifier: MIT
-// What the compiler calls for setjmp and longjmp (-mllvm -wasm-enable-sjlj).
+// What the compiler calls for setjmp and longjmp (-mllvm -enable-emscripten-sjlj).
 #include <setjmp.h>
+#include <features.h>
 #include <stdint.h>
 
 /*
  * A function that calls setjmp makes a pseudo-unique id per invocation (an
- * address in its frame) and numbers its calls. A longjmp is a wasm exception that
- * every such function catches; it asks whether the jump is meant for it.
+ * address in its frame) and numbers its setjmp calls. From then on it makes every
+ * call through an invoke_* function, which the compiler driver generates. That
+ * catches the wasm exception that a longjmp is, reports it to
+ * __wasm_longjmp_caught, and returns; the caller looks at __THREW__, and asks
+ * whether the jump is meant for it.
+ *
+ * The compiler has another scheme with the handlers in the function itself. It
+ * is not used because asyncify cannot unwind through a handler: a shell that
+ * forks below a function with setjmp could not be linked.
  */
 struct jump_buffer {
 	void *invocation;
 	uint32_t label;
-	struct {
+	struct thrown {
 		void *buffer;
 		int value;
 	} thrown;
 };
 _Static_assert(sizeof(struct jump_buffer) <= sizeof(__jmp_buf), "__jmp_buf");
+
+_Thread_local void *__THREW__;
+_Thread_local int __threwValue;
+static _Thread_local int setjmp_result;
 
 void __wasm_setjmp(struct jump_buffer *buffer, uint32_t label, void *invocation)
 {
@@ -24,16 +36,32 @@ void __wasm_setjmp(struct jump_buffer *buffer, uint32_t label, void *invocation)
 	buffer->label = label;
 }
 
-/* The label to continue at, or 0: rethrow, another function's setjmp is meant. */
+/* The label to continue at, or 0: another function's setjmp is meant. */
 uint32_t __wasm_setjmp_test(struct jump_buffer *buffer, void *invocation)
 {
 	return buffer->invocation == invocation ? buffer->label : 0;
 }
 
-/* Tag number 1 is __c_longjmp, whose value is the address of { buffer, value }. */
-_Noreturn void __wasm_longjmp(struct jump_buffer *buffer, int value)
+void setTempRet0(int result)
+{
+	setjmp_result = result;
+}
+
+int getTempRet0(void)
+{
+	return setjmp_result;
+}
+
+/* Tag number 1 is __c_longjmp; its value is the address of a struct thrown. */
+_Noreturn void emscripten_longjmp(struct jump_buffer *buffer, int value)
 {
 	buffer->thrown.buffer = buffer;
 	buffer->thrown.value = value ? value : 1;
 	__builtin_wasm_throw(1, &buffer->thrown);
+}
+
+void __wasm_longjmp_caught(struct thrown *thrown)
+{
+	__THREW__ = thrown->buffer;
+	__threwValue = thrown->value;
 }
