@@ -207,8 +207,8 @@ std::string Machine::diagnostics() const {
             ", pending ", region.load32(MachineState::cpu(cpu, offsetof(abi::Cpu, pending))), ", deadline ",
             region.read_structure<std::uint64_t>(MachineState::cpu(cpu, offsetof(abi::Cpu, deadline))), "\n");
     }
-    static constexpr std::string_view worker_states[] = {"empty",   "idle",      "assigned",
-                                                         "running", "abandoned", "terminating"};
+    static constexpr std::string_view worker_states[] = {"empty",     "idle",        "assigned", "running",
+                                                         "abandoned", "terminating", "claimed"};
     auto slots = std::min<std::uint32_t>(region.load32(offsetof(abi::Machine, workers)), AUKLET_MAX_WORKERS);
     for (std::uint32_t slot = 0; slot < slots; ++slot) {
         auto worker = region.read_structure<abi::Worker>(MachineState::worker(slot, 0));
@@ -219,8 +219,7 @@ std::string Machine::diagnostics() const {
     static constexpr std::string_view memory_states[] = {"absent", "free", "used"};
     for (std::uint32_t id = 0; id < memories_.count(); ++id) {
         auto memory = region.read_structure<abi::Memory>(MachineState::memory(id, 0));
-        text += text_of("memory ", id, ": ", state_name(memory_states, memory.state), ", users ", memory.users,
-                        ", dirty ", memory.dirty, "\n");
+        text += text_of("memory ", id, ": ", state_name(memory_states, memory.state), ", users ", memory.users, "\n");
     }
     text += text_of("interrupt lines ", region.load32(offsetof(abi::Machine, interrupt_lines)), ", doorbell ",
                     region.load32(offsetof(abi::Machine, doorbell)), ", worker goal ",

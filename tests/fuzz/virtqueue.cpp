@@ -82,7 +82,7 @@ void drive_console(std::span<const std::uint8_t> input) {
     std::memcpy(memory.data(), input.data(), input.size());
 
     // The control page's registers come from the input too, then a driver that is well enough behaved to start.
-    auto registers = page->read<abi::VirtioPage>(0);
+    auto registers = page->read_structure<abi::VirtioPage>(0);
     registers.driver_features[0] = 2;
     registers.driver_features[1] = 1;
     registers.status = 15;

@@ -106,6 +106,8 @@ void Transport::activate() {
             return stop(text_of("queue ", index, ": ", message(queue.error())));
         queues_[index] = *queue;
     }
+    // It may have changed while nobody looked.
+    write_configuration();
     active_ = true;
     device_.activate(*this, features_);
     // 3.1.1 lets a driver fill queues before DRIVER_OK; it may not have kicked for them.

@@ -1,0 +1,46 @@
+// SPDX-License-Identifier: MIT
+// A platform that records what it is asked for.
+#pragma once
+
+#include "src/platform.hpp"
+
+#include <algorithm>
+#include <map>
+#include <optional>
+#include <string>
+#include <vector>
+
+namespace auklet::test {
+
+class FakePlatform final : public Platform {
+  public:
+    bool create_memory(std::uint32_t id, std::uint32_t) override {
+        if (memories.size() == memories_available)
+            return false;
+        memories.push_back(id);
+        return true;
+    }
+    void start_worker(std::uint32_t slot) override { started.push_back(slot); }
+    void terminate_worker(std::uint32_t slot) override { terminated.push_back(slot); }
+    double now() override { return time; }
+    void set_timer(double milliseconds) override { timer = milliseconds; }
+    void random(std::span<std::byte> bytes) override { std::ranges::fill(bytes, std::byte{0xa5}); }
+    void port_output(std::uint32_t port, std::span<const std::byte> bytes) override {
+        output[port].append(reinterpret_cast<const char*>(bytes.data()), bytes.size());
+    }
+    void port_consumed(std::uint32_t, std::size_t) override {}
+    void port_opened(std::uint32_t port, bool open) override { opened[port] = open; }
+    void log(LogLevel, std::string_view message) override { logged.emplace_back(message); }
+
+    std::size_t memories_available = 1000;
+    double time = 1000;
+    std::optional<double> timer;
+    std::vector<std::uint32_t> memories;
+    std::vector<std::uint32_t> started;
+    std::vector<std::uint32_t> terminated;
+    std::map<std::uint32_t, std::string> output;
+    std::map<std::uint32_t, bool> opened;
+    std::vector<std::string> logged;
+};
+
+} // namespace auklet::test
