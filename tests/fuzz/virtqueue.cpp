@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: MIT
 // libFuzzer: the queue parser, and the console device behind it, on memory that an attacker wrote.
 //
-// Input: the start of a 32 KiB guest memory. The first 16 bytes also say where the queue is. AddressSanitizer and
-// GuestRegion's checks find accesses outside; the checks below find wrong chains.
+// The first byte of the input chooses what the others are: see the three functions. AddressSanitizer and GuestRegion's
+// checks find accesses outside of memory; the checks below find wrong chains.
 
 #include "platform/native/plain_memory.hpp"
 #include "src/virtio/console.hpp"
@@ -34,16 +34,8 @@ class Sink final : public virtio::ConsoleEvents, public virtio::TransportEvents 
     void device_failed(std::string_view, std::string_view reason) override { require(!reason.empty()); }
 };
 
-void parse_queue(std::span<const std::uint8_t> input) {
-    native::PlainMemory memory(memory_size);
-    std::memcpy(memory.data(), input.data(), input.size());
-    virtio::QueueAddresses addresses;
-    std::memcpy(&addresses, memory.data(), sizeof addresses);
-    // Most random values are far outside, which the unit tests cover: keep the fuzzer near the edges.
-    addresses.size %= 2 * largest_queue;
-    addresses.descriptors %= 2 * memory_size;
-    addresses.available %= 2 * memory_size;
-    addresses.used %= 2 * memory_size;
+/// Takes chains as a device does, and checks what it is given.
+void use_queue(native::PlainMemory& memory, const virtio::QueueAddresses& addresses) {
     auto queue = virtio::Virtqueue::create(memory, addresses, largest_queue);
     if (!queue)
         return;
@@ -71,6 +63,42 @@ void parse_queue(std::span<const std::uint8_t> input) {
         queue->push(**chain);
         (void)queue->take_interrupt();
     }
+}
+
+/// The input is memory, and at its start the place of the queue.
+void parse_memory(std::span<const std::uint8_t> input) {
+    native::PlainMemory memory(memory_size);
+    std::memcpy(memory.data(), input.data(), input.size());
+    virtio::QueueAddresses addresses;
+    std::memcpy(&addresses, memory.data(), sizeof addresses);
+    // Most random values are far outside, which the unit tests cover: keep the fuzzer near the edges.
+    addresses.size %= 2 * largest_queue;
+    addresses.descriptors %= 2 * memory_size;
+    addresses.available %= 2 * memory_size;
+    addresses.used %= 2 * memory_size;
+    use_queue(memory, addresses);
+}
+
+/// The input is a list of descriptors of a queue at a good place: six bytes each, most of whose values are nearly
+/// right.
+void parse_descriptors(std::span<const std::uint8_t> input) {
+    constexpr virtio::QueueAddresses addresses{16, 0x1000, 0x2000, 0x3000};
+    native::PlainMemory memory(memory_size);
+    auto put = [&](std::size_t address, auto value) { std::memcpy(memory.data() + address, &value, sizeof value); };
+    const std::uint8_t pattern = input[0];
+    const auto records = input.subspan(1);
+    std::uint16_t index = 0;
+    for (; index < addresses.size && (index + 1U) * 6 <= records.size(); ++index) {
+        auto record = records.subspan(index * 6U, 6);
+        const std::size_t place = addresses.descriptors + index * 16U;
+        put(place, static_cast<std::uint64_t>((record[0] | record[1] << 8) % (memory_size + 512)));
+        put(place + 8, static_cast<std::uint32_t>((record[2] | record[3] << 8) % 4096));
+        put(place + 12, static_cast<std::uint16_t>(record[4] % 9 == 8 ? 4 : record[4] & 3));
+        put(place + 14, static_cast<std::uint16_t>(record[5] % 18));
+        put(addresses.available + 4U + index * 2U, static_cast<std::uint16_t>((index * (pattern | 1)) % 17));
+    }
+    put(addresses.available + 2U, static_cast<std::uint16_t>(index + (pattern == 255 ? 2 : 0)));
+    use_queue(memory, addresses);
 }
 
 void drive_console(std::span<const std::uint8_t> input) {
@@ -116,9 +144,18 @@ extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size
     std::span input(data, std::min(size, memory_size - AUKLET_VIRTIO_PAGE));
     if (input.empty())
         return 0;
-    if (input[0] & 1)
-        drive_console(input);
-    else
-        parse_queue(input);
+    const auto rest = input.subspan(1);
+    if (rest.empty())
+        return 0;
+    switch (input[0] % 3) {
+    case 0:
+        parse_memory(rest);
+        break;
+    case 1:
+        parse_descriptors(rest);
+        break;
+    default:
+        drive_console(rest);
+    }
     return 0;
 }
