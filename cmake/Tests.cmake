@@ -1,0 +1,63 @@
+# SPDX-License-Identifier: MIT
+# Every suite as ctest tests. Only what this run's environment has is registered: no test passes by being skipped.
+
+add_custom_target(tests ALL DEPENDS "${host_native}/.complete")
+if(TARGET page)
+    add_dependencies(tests page)
+endif()
+
+# ---- checks of the sources ----------------------------------------------------------------------------------------
+
+add_test(NAME sources.tool COMMAND sh "${root}/tests/tools/prepare-source.sh" "${root}/tools/prepare-source")
+# Overlay paths, zero fuzz, nothing but changes of existing files: on the trees that were built.
+add_test(NAME sources.linux COMMAND "${root}/tools/prepare-source" "${linux_source}" "${root}/kernel/overlay" "${root}/kernel/patches"
+    "${build}/kernel/source")
+add_test(NAME sources.musl COMMAND "${root}/tools/prepare-source" "${sources}/musl.dsc" "${root}/userland/musl/overlay"
+    "${root}/userland/musl/patches" "${build}/musl/src")
+add_test(NAME sources.licences COMMAND python3 "${root}/tests/tools/licences.py")
+add_test(NAME format.shell COMMAND sh "${root}/tests/tools/shell-syntax.sh")
+add_test(NAME format.cpp COMMAND sh -c "git -C '${root}' ls-files -z '*.cpp' '*.hpp' | (cd '${root}' && xargs -0 -r clang-format-22 --dry-run --Werror)")
+add_test(NAME format.web COMMAND "${node}" "${node_modules}/prettier/bin/prettier.cjs" --check --config "${root}/web/.prettierrc.json"
+    --ignore-path "${root}/web/.prettierignore" "${root}/web/**/*.{ts,css,html,json}" "${root}/{tests,tools}/**/*.mjs")
+add_test(NAME types.web COMMAND "${node}" "${node_modules}/typescript/bin/tsc" --project "${root}/web/tsconfig.json")
+set_tests_properties(sources.tool sources.linux sources.musl sources.licences format.shell format.cpp format.web types.web
+    PROPERTIES LABELS sources TIMEOUT 600)
+
+# ---- the host, natively -------------------------------------------------------------------------------------------
+
+add_test(NAME host.unit COMMAND "${host_native}/unit/unit_tests")
+set_tests_properties(host.unit PROPERTIES LABELS unit TIMEOUT 300)
+add_test(NAME host.fuzz COMMAND ctest --test-dir "${host_native}" --output-on-failure -R "^fuzz")
+set_tests_properties(host.fuzz PROPERTIES LABELS fuzz TIMEOUT 300)
+
+# ---- machines -----------------------------------------------------------------------------------------------------
+
+# node_test(NAME FILE TIMEOUT LABEL [CONFIGURATIONS long] [ENVIRONMENT A=B...])
+function(node_test name file timeout label)
+    cmake_parse_arguments(PARSE_ARGV 4 option "" "" "CONFIGURATIONS;ENVIRONMENT")
+    set(configurations)
+    if(option_CONFIGURATIONS)
+        set(configurations CONFIGURATIONS ${option_CONFIGURATIONS})
+    endif()
+    add_test(NAME ${name} ${configurations}
+        COMMAND "${node}" --expose-gc --test --test-reporter=spec --test-concurrency=1 "${root}/tests/${file}")
+    set_tests_properties(${name} PROPERTIES LABELS "${label}" TIMEOUT ${timeout} ENVIRONMENT "AUKLET_BUILD=${build};${option_ENVIRONMENT}"
+        # Machines are parallel by themselves, and some tests measure time.
+        RUN_SERIAL TRUE)
+endfunction()
+
+if(TARGET page)
+    node_test(boot.boot boot/boot.test.mjs 300 boot)
+    node_test(boot.commands boot/commands.test.mjs 600 boot)
+    node_test(boot.exec boot/exec.test.mjs 300 boot)
+    node_test(boot.programs boot/programs.test.mjs 900 boot)
+    # Debian's Node.js 20 has no multi-memory: user memory is copied by JavaScript there.
+    node_test(boot.programs-node20 boot/programs.test.mjs 900 boot ENVIRONMENT AUKLET_TEST_NODE=/usr/bin/node)
+    node_test(boot.executables boot/executables.test.mjs 120 boot)
+    node_test(boot.ends boot/ends.test.mjs 180 boot)
+    node_test(boot.processes boot/processes.test.mjs 600 boot)
+    node_test(browser.chromium browser/chromium.test.mjs 900 browser)
+    node_test(browser.firefox browser/firefox.test.mjs 300 browser)
+    node_test(long.idle-and-boots boot/long.test.mjs 1800 long CONFIGURATIONS long)
+    node_test(long.chromium browser/long.test.mjs 1800 long CONFIGURATIONS long)
+endif()

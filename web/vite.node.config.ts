@@ -19,6 +19,8 @@ export default defineConfig({
       input: Object.fromEntries(
         [
           ['auklet', source('node/main.ts')],
+          // For tests: machines as objects, in Node.js.
+          ['machine', source('node/machine.ts')],
           ['host-worker', source('machine/host-worker.ts')],
           ['guest-worker', source('guest/guest-worker.ts')],
         ].filter(([, path]) => existsSync(path!)),

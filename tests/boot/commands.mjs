@@ -1,0 +1,235 @@
+// SPDX-License-Identifier: MIT
+// What is typed at the prompt and what must come back; run in Node.js and in Chromium.
+//
+// { run, output }     types a line; a string is the exact output, a pattern must match it, a function checks it
+// { steps }           keys and expectations in turn: { send }, { expect }, { resize: [columns, rows] }, { prompt: true }
+// Programs may leave no files and no jobs behind.
+
+import assert from 'node:assert/strict';
+import { PROMPT, SCREEN } from './session.mjs';
+
+const CONTROL_C = '\x03';
+const CONTROL_Z = '\x1a';
+const ESCAPE = '\x1b';
+
+export const commands = [
+  { run: 'cd /root', output: '' },
+  {
+    name: 'ls /',
+    run: 'ls -1 /',
+    output: (text) => {
+      const names = text.split('\n');
+      for (const name of ['bin', 'dev', 'etc', 'proc', 'root', 'sbin', 'sys', 'tmp', 'usr'])
+        assert(names.includes(name), name);
+    },
+  },
+  { run: 'ls /', output: /\bbin\b.*\bdev\b/s },
+  { run: 'pwd', output: '/root\n' },
+  { run: 'uname -a', output: /^Linux \S+ 6\.12\.\d+\S* .*wasm.* Linux\n$/ },
+  { run: 'uptime', output: /^ \d\d:\d\d:\d\d up .*load average: \d+\.\d\d, \d+\.\d\d, \d+\.\d\d\n$/ },
+  { run: 'top -b -n1', output: /Mem: \d+K used.*CPU:.*\bPID\b.*COMMAND.*\btop -b -n1/s },
+  { run: 'ps | grep kthreadd', output: /^ +2 \S+ .*\[kthreadd\]\n/m },
+  { run: 'head /proc/cpuinfo', output: /^processor\s*: 0\n/ },
+  { run: 'mount', output: /^proc on \/proc type proc .*\n(.*\n)*sysfs on \/sys type sysfs/m },
+  { run: 'find /proc -maxdepth 2 -name cmdline', output: /^\/proc\/1\/cmdline\n/m },
+  { name: 'usleep', run: 'time usleep 1234567', output: /^real\t0m 1\.(2[3-9]|[3-9]\d)s\n/m },
+  { run: 'iostat', output: /^Linux 6\.12.*\n(.*\n)*avg-cpu: /m },
+  { run: 'strings /bin/busybox | head', output: (text) => assert.equal(text.trimEnd().split('\n').length, 10) },
+  { run: 'grep Cpus_allowed_list /proc/self/status', output: /^Cpus_allowed_list:\t0(-\d)?\n$/ },
+  { run: 'echo Hello >> world && cat world', output: 'Hello\n' },
+  { run: 'echo Hello >> world && cat world; rm world', output: 'Hello\nHello\n' },
+  { run: 'exec sh', output: '' },
+  {
+    name: 'watch -n1 date ended with Ctrl-C',
+    steps: [
+      { send: 'watch -n1 date\r' },
+      { expect: /Every 1\.0s: date/ },
+      { expect: /\d\d:\d\d:\d\d/ },
+      { expect: /Every 1\.0s: date/ },
+      { send: CONTROL_C },
+      { prompt: true },
+    ],
+  },
+  {
+    name: 'vi writes a file',
+    steps: [
+      { send: 'vi /tmp/poem\r' },
+      { expect: /- \/tmp\/poem/ },
+      { send: 'iroses are red' },
+      { expect: 'roses are red' },
+      { send: '\rviolets are blue' },
+      { expect: 'violets are blue' },
+      { send: ESCAPE },
+      { send: ':wq\r' },
+      { prompt: true },
+    ],
+  },
+  { run: 'cat /tmp/poem; rm /tmp/poem', output: 'roses are red\nviolets are blue\n' },
+  { run: 'seq 100 | grep 7 | sort -rn | head -n 5 | tr "\\n" " "; echo', output: '97 87 79 78 77 \n' },
+  { run: 'seq 20000 | cat | cat | cat | wc -l', output: '20000\n' },
+  { run: 'x=$(exit 3); echo $?', output: '3\n' },
+  {
+    name: 'here-document',
+    steps: [
+      { send: 'cat << END | tr a-z A-Z\r' },
+      { expect: /> $/ },
+      { send: 'one\r' },
+      { expect: /one\n> $/ },
+      { send: 'two $((1 + 1))\r' },
+      { expect: /\n> $/ },
+      { send: 'END\r' },
+      { expect: /ONE\nTWO 2\n/ },
+      { prompt: true },
+    ],
+  },
+  {
+    name: 'background jobs: jobs, Ctrl-Z, bg, fg',
+    steps: [
+      { send: 'sleep 1000 &\r' },
+      { prompt: true },
+      { send: 'jobs\r' },
+      { expect: /\[1\]\+?  ?Running +sleep 1000/ },
+      { prompt: true },
+      { send: 'cat\r' },
+      { expect: 'cat\n' },
+      { send: 'echoed\r' },
+      { expect: /echoed\nechoed\n/ },
+      { send: CONTROL_Z },
+      { expect: /\[2\]\+ +Stopped.*cat/ },
+      { prompt: true },
+      { send: 'fg %2\r' },
+      { expect: /cat\n/ },
+      { send: 'again\r' },
+      { expect: /again\nagain\n/ },
+      { send: CONTROL_Z },
+      { expect: /Stopped/ },
+      { prompt: true },
+      { send: 'kill -9 %2; wait %2; echo status $?\r' },
+      { expect: /status 137/ },
+      { prompt: true },
+      { send: 'sleep 1001\r' },
+      { expect: 'sleep 1001\n' },
+      { send: CONTROL_Z },
+      { expect: /Stopped.*sleep 1001/ },
+      { prompt: true },
+      { send: 'bg\r' },
+      { expect: /sleep 1001/ },
+      { prompt: true },
+      { send: 'jobs\r' },
+      { expect: /Running +sleep 1001/ },
+      { prompt: true },
+      { send: 'kill %1 %2; wait; echo all gone\r' },
+      { expect: /\nall gone\n/ },
+      { prompt: true },
+      { send: 'jobs\r' },
+      { prompt: true },
+    ],
+  },
+  {
+    name: "trap 'echo got' INT",
+    steps: [
+      { send: "trap 'echo got' INT\r" },
+      { prompt: true },
+      { send: 'kill -INT $$\r' },
+      { expect: /\ngot\n/ },
+      { prompt: true },
+      { send: 'trap - INT\r' },
+      { prompt: true },
+    ],
+  },
+  { name: 'kill', run: 'sleep 1000 & kill $!; wait $!; echo $?', output: /(^|\n)143\n$/ },
+  {
+    name: 'sleep 100 ended by Ctrl-C',
+    steps: [
+      { send: 'sleep 100\r' },
+      { expect: 'sleep 100\n' },
+      { send: CONTROL_C },
+      { prompt: true },
+      { send: 'echo $?\r' },
+      { expect: /\n130\n/ },
+      { prompt: true },
+    ],
+  },
+  {
+    name: 'stty size after a resize',
+    steps: [
+      { resize: [100, 30] },
+      // The size travels by an interrupt of its own: asking again is how a program would notice without SIGWINCH.
+      { send: 'until [ "$(stty size)" = "30 100" ]; do usleep 10000; done; stty size\r' },
+      { expect: /\n30 100\n/ },
+      { prompt: true },
+      { resize: [SCREEN.columns, SCREEN.rows] },
+      { send: 'until [ "$(stty size)" = "40 240" ]; do usleep 10000; done; stty size\r' },
+      { expect: /\n40 240\n/ },
+      { prompt: true },
+    ],
+  },
+  {
+    name: 'UTF-8 typed and echoed',
+    steps: [
+      { send: 'echo Käuzchen → 鳥 🐧\r' },
+      { expect: 'echo Käuzchen → 鳥 🐧\n' },
+      { expect: 'Käuzchen → 鳥 🐧\n' },
+      { prompt: true },
+    ],
+  },
+  {
+    name: 'nc between two jobs over loopback',
+    // The listener may not listen yet when the client starts.
+    run: '(nc -l -p 7000 > /tmp/got &); until echo hello over loopback | nc 127.0.0.1 7000 2> /dev/null; do usleep 20000; done; until [ -s /tmp/got ]; do usleep 20000; done; cat /tmp/got; rm /tmp/got',
+    output: 'hello over loopback\n',
+  },
+  {
+    name: 'an out-of-bounds store ends one process with 139',
+    run: 'sh -c "kill -SEGV \\$\\$"; echo $?',
+    output: /139\n$/,
+  },
+  {
+    name: 'a paste of 64 KiB arrives whole',
+    paste: 65536,
+  },
+];
+
+/** Makes 64-character lines; the last is shorter. */
+function pasteText(size) {
+  const line = 'abcdefghijklmnopqrstuvwxyz0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZ-';
+  return Array.from({ length: size / 64 }, () => line).join('\n') + '\n';
+}
+
+/** Runs one entry of the list in a Session. */
+export async function perform(session, { run, output, steps, paste }) {
+  if (paste !== undefined) {
+    await session.write('stty -echo; cat > /tmp/paste; stty echo\r');
+    await session.waitFor('stty echo\n');
+    await session.write(pasteText(paste).replaceAll('\n', '\r'));
+    await session.write('\x04');
+    await session.waitFor(/# $/);
+    const { createHash } = await import('node:crypto');
+    const expected = createHash('md5').update(pasteText(paste)).digest('hex');
+    assert.equal(
+      await session.run('md5sum < /tmp/paste; wc -c < /tmp/paste; rm /tmp/paste'),
+      `${expected}  -\n${paste}\n`,
+    );
+    return;
+  }
+  if (run !== undefined) {
+    const text = await session.run(run);
+    if (typeof output === 'string') assert.equal(text, output);
+    else if (output instanceof RegExp) assert.match(text, output);
+    else output(text);
+    return;
+  }
+  for (const step of steps) {
+    if (step.send !== undefined) await session.write(step.send);
+    else if (step.resize !== undefined) await session.resize(...step.resize);
+    else await session.waitFor(step.prompt ? PROMPT : step.expect);
+  }
+}
+
+/** Waits for the first prompt, and for a screen on which no line wraps. */
+export async function begin(session) {
+  await session.waitFor(PROMPT);
+  const { columns, rows } = SCREEN;
+  await session.resize(columns, rows);
+  await session.run(`until [ "$(stty size)" = "${rows} ${columns}" ]; do usleep 10000; done`);
+}

@@ -1,0 +1,84 @@
+// SPDX-License-Identifier: MIT
+// Debian's browsers with the page of build/dist in them.
+
+import { spawn } from 'node:child_process';
+import { createRequire } from 'node:module';
+import { join } from 'node:path';
+import { build, cli, root } from '../boot/machines.mjs';
+import { Session } from '../boot/session.mjs';
+
+// The packages of the registry are those of web/.
+const require = createRequire(join(root, 'web/package.json'));
+
+const CHROMIUM_OPTIONS = [
+  '--no-sandbox',
+  '--disable-gpu',
+  '--disable-background-networking',
+  '--disable-component-update',
+  '--disable-sync',
+];
+
+/** Serves build/dist; resolves with its address. */
+export function servePage(test, options = []) {
+  const server = spawn(process.execPath, [cli, 'serve', '--port', '0', ...options, join(build, 'dist')], {
+    stdio: ['ignore', 'pipe', 'inherit'],
+  });
+  test.after(() => server.kill());
+  return new Promise((resolve, reject) => {
+    let output = '';
+    server.stdout.on('data', (bytes) => {
+      output += bytes;
+      const address = output.match(/http:\S+/);
+      if (address !== null) resolve(address[0]);
+    });
+    server.on('exit', (status) => reject(new Error(`the server ended with ${status}`)));
+  });
+}
+
+export async function launchChromium(test) {
+  const { chromium } = require('playwright-core');
+  const browser = await chromium.launch({ executablePath: '/usr/bin/chromium', args: CHROMIUM_OPTIONS });
+  test.after(() => browser.close());
+  return browser;
+}
+
+/** Playwright needs a patched Firefox; WebDriver BiDi drives Debian's. */
+export async function launchFirefox(test) {
+  const puppeteer = require('puppeteer-core');
+  const browser = await puppeteer.launch({
+    browser: 'firefox',
+    executablePath: '/usr/bin/firefox-esr',
+    headless: true,
+  });
+  test.after(() => browser.close());
+  return browser;
+}
+
+/**
+ * A Session with the page's terminal: keys go through xterm.js as typed text, output is what the machine sent.
+ * Works with Playwright's pages and with Puppeteer's.
+ */
+export async function pageSession(page) {
+  const session = new Session({
+    write: (text) => page.evaluate((keys) => auklet.terminal.input(keys, true), text),
+    resize: (columns, rows) => page.evaluate(([c, r]) => auklet.terminal.resize(c, r), [columns, rows]),
+  });
+  await page.exposeFunction('testOutput', (text) => session.feed(Buffer.from(text, 'base64')));
+  await page.exposeFunction('testEnd', (text) => session.end(text));
+  await page.evaluate(() => {
+    const send = (bytes) => {
+      let text = '';
+      for (const byte of bytes) text += String.fromCharCode(byte);
+      testOutput(btoa(text));
+    };
+    const attach = (machine) => {
+      // What it printed before this.
+      send(new TextEncoder().encode(machine.transcript));
+      machine.on('output', send);
+      machine.on('halted', testEnd);
+      machine.on('error', (error) => testEnd(error.message));
+    };
+    attach(auklet.current);
+  });
+  return session;
+}
