@@ -15,8 +15,10 @@ function(source_package package result)
     set(source_packages ${source_packages} "${sources}/${result}" PARENT_SCOPE)
 endfunction()
 
+# With Debian's security fixes.
 source_package(musl musl.dsc)
-source_package(busybox busybox.dsc)
+# Without Debian's patches.
+source_package(busybox busybox.tar --tar-only)
 # libfdt, for the host
 source_package(device-tree-compiler device-tree-compiler.tar --tar-only)
 add_custom_target(sources DEPENDS ${source_packages})

@@ -13,3 +13,15 @@ add_custom_command(
     COMMENT "musl and the SDK"
     VERBATIM)
 add_custom_target(sdk ALL DEPENDS "${sdk}/.complete")
+
+inputs(busybox_inputs userland/busybox)
+set(busybox "${build}/busybox")
+add_custom_command(
+    OUTPUT "${busybox}/busybox"
+    COMMAND ${run_with} sh "${root}/userland/busybox/build.sh" "${sources}/busybox.tar" "${build}/busybox-build" "${sdk}" "${busybox}"
+    COMMAND ${CMAKE_COMMAND} -E touch "${busybox}/busybox"
+    DEPENDS ${busybox_inputs} "${sdk}/.complete" "${sources}/busybox.tar" "${root}/tools/prepare-source"
+    ${alone}
+    COMMENT "BusyBox"
+    VERBATIM)
+add_custom_target(busybox ALL DEPENDS "${busybox}/busybox")

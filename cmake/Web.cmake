@@ -20,13 +20,36 @@ endif()
 set(vite ${run_with} "${node}" "${node_modules}/vite/bin/vite.js")
 set(tsc ${run_with} "${node}" "${node_modules}/typescript/bin/tsc")
 
+set(user_access_typescript "${root}/web/src/generated/user-access.ts")
+inputs(user_access_inputs web/src/guest)
+list(FILTER user_access_inputs INCLUDE REGEX "\\.wat$")
+add_custom_command(
+    OUTPUT "${user_access_typescript}"
+    COMMAND "${root}/tools/embed-wat" "${user_access_typescript}" "USER_ACCESS=${root}/web/src/guest/user-access.wat"
+        "USER_ACCESS_SHIM=${root}/web/src/guest/user-access-shim.wat"
+    DEPENDS ${user_access_inputs} "${root}/tools/embed-wat"
+    COMMENT "The functions on user memory"
+    VERBATIM)
+
+# The kernel's access to user memory, assembled and embedded.
+set(user_access_typescript "${root}/web/src/generated/user-access.ts")
+set(guest "${root}/web/src/guest")
+add_custom_command(
+    OUTPUT "${user_access_typescript}"
+    COMMAND "${root}/tools/embed-wasm" "${user_access_typescript}"
+        "USER_ACCESS=${guest}/user-access.wat" "USER_ACCESS_SHIM=${guest}/user-access-shim.wat"
+    DEPENDS "${root}/tools/embed-wasm" "${guest}/user-access.wat" "${guest}/user-access-shim.wat"
+    COMMENT "User access of the kernel"
+    VERBATIM)
+
 inputs(web_inputs web)
+list(APPEND web_inputs "${abi_typescript}" "${user_access_typescript}" "${node_modules}/.package-lock.json")
 set(cli "${build}/cli/auklet.mjs")
 add_custom_command(
     OUTPUT "${cli}"
     COMMAND ${CMAKE_COMMAND} -E chdir "${root}/web" ${vite} build --config vite.node.config.ts --logLevel warn
     COMMAND ${CMAKE_COMMAND} -E touch "${cli}"
-    DEPENDS ${web_inputs} "${abi_typescript}" "${node_modules}/.package-lock.json"
+    DEPENDS ${web_inputs}
     COMMENT "The command line bundle"
     VERBATIM)
 add_custom_target(cli ALL DEPENDS "${cli}")
@@ -38,7 +61,7 @@ if(TARGET initramfs)
         COMMAND ${CMAKE_COMMAND} -E chdir "${root}/web" ${vite} build --logLevel warn
         COMMAND ${run_with} "${node}" "${root}/tools/finish-dist.mjs" "${build}/dist"
         COMMAND ${CMAKE_COMMAND} -E touch "${page}"
-        DEPENDS ${web_inputs} "${abi_typescript}" "${node_modules}/.package-lock.json" "${root}/tools/finish-dist.mjs" "${vmlinux}" "${initramfs}" "${host_wasm}"
+        DEPENDS ${web_inputs} "${root}/tools/finish-dist.mjs" "${vmlinux}" "${initramfs}" "${host_wasm}"
         COMMENT "The page"
         VERBATIM)
     add_custom_target(page ALL DEPENDS "${page}")
