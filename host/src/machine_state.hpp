@@ -37,6 +37,7 @@ class MachineState {
     void pools_changed() const {
         region_.add32(offsetof(abi::Machine, pool_wait), 1);
         region_.notify(offsetof(abi::Machine, pool_wait));
+        raise(AUKLET_LINE_POOLS);
     }
 
     /// Raises an interrupt line. The order matters: bits first, then the look at the CPU's state.

@@ -57,7 +57,10 @@ bool WorkerPool::refill() {
     // The goal is the guest's word: the limit bounds it.
     auto goal = std::min(state_->region().load32(offsetof(abi::Machine, worker_goal)), limit_);
     auto have = available();
-    for (std::uint32_t slot = 0; have < goal && slot < limit_; ++slot)
+    // The limit may have been lowered to the number of workers while there were holes between them.
+    const auto room = limit_ - std::min(count(), limit_);
+    const auto wanted = have + std::min(goal - std::min(have, goal), room);
+    for (std::uint32_t slot = 0; have < wanted && slot < AUKLET_MAX_WORKERS; ++slot)
         if (slot == slots_.size() || slots_[slot].life == Life::none) {
             start_one(slot);
             ++have;

@@ -134,8 +134,10 @@ TEST_CASE("goals are met up to the limits") {
     f.ring(AUKLET_DOORBELL_POOLS);
     CHECK(f.platform.started.size() == 2);
     f.notified.clear();
+    f.set(offsetof(abi::Machine, interrupt_lines), 0);
     f.park(4);
     CHECK(f.pool_wait() == before + 1);
+    CHECK(f.get(offsetof(abi::Machine, interrupt_lines)) == 1U << AUKLET_LINE_POOLS);
     CHECK(f.notified == std::vector<GuestAddress>{machine_address + offsetof(abi::Machine, pool_wait)});
     f.park(5);
 
@@ -308,6 +310,7 @@ TEST_CASE("the doorbell of a device reaches it, and its interrupt the right CPU"
     set_status(15);
 
     f.set(state, AUKLET_CPU_KERNEL);
+    f.set(offsetof(abi::Machine, interrupt_lines), 0);
     f.notified.clear();
     std::memcpy(f.memory->data() + (5 << 20), "hi", 2);
     output.offer_buffer(0, 5 << 20, 2, 0);
