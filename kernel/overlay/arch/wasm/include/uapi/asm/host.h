@@ -41,6 +41,7 @@
 #define AUKLET_IRQ_DEVICE	(1U << 4)
 #define AUKLET_IRQ_SWITCH	(1U << 5)	/* the CPU's own worker was handed the CPU */
 #define AUKLET_IRQ_STOP		(1U << 6)	/* machine stops: leave wasm */
+#define AUKLET_IRQ_REARM	(1U << 7)	/* the deadline was moved forward */
 
 /* One guest CPU. state and pending stay on one cache line of their own. */
 struct auklet_cpu {
@@ -60,6 +61,7 @@ struct auklet_cpu {
 #define AUKLET_WORKER_RUNNING		3	/* it runs that task */
 #define AUKLET_WORKER_ABANDONED		4	/* its task was taken away while it ran user code */
 #define AUKLET_WORKER_TERMINATING	5	/* the host is ending it */
+#define AUKLET_WORKER_CLAIMED		6	/* the kernel is about to make it ASSIGNED */
 
 /* Why a worker came back to its base (auklet_worker.leave). */
 #define AUKLET_LEAVE_NONE	0	/* a trap of the program, or of the kernel */
@@ -91,7 +93,9 @@ struct auklet_worker {
 	__u32 fork_buffer;	/* asyncify data of a fork, in U */
 	__u32 globals[AUKLET_GLOBALS];
 	__u32 wake;		/* atomic, futex of the worker while its task is off the CPU: CPU number + 1, AUKLET_WAKE_CANCEL */
-	__u32 reserved[3];
+	__u32 cpu;		/* atomic: the CPU that runs its task in user mode */
+	__u32 wants_kernel;	/* atomic: its program makes a system call while the CPU was taken away */
+	__u32 entry_wake;	/* atomic, futex: bumped when that call may be tried again */
 };
 
 /* auklet_worker.wake: the task was never started, go back to the pool. */
@@ -105,7 +109,7 @@ struct auklet_worker {
 struct auklet_memory {
 	__u32 state;		/* atomic */
 	__u32 users;		/* atomic: mm plus abandoned workers that may still write */
-	__u32 dirty;		/* bytes from 0 that may be non-zero */
+	__u32 pages;		/* its size in 64 KiB pages; kernel */
 	__u32 reserved;
 };
 
@@ -123,7 +127,8 @@ struct auklet_machine {
 	__u32 workers;		/* host: slots 0 .. n-1 have been used */
 	__u32 memories;		/* host: memories 0 .. n-1 have been made */
 	__u32 pool_wait;	/* atomic, futex: bumped by the host when it refilled a pool or gave up */
-	__u32 reserved[4];
+	__u32 modules;		/* atomic: program modules 0 .. n-1 have been compiled, by guest workers */
+	__u32 reserved[3];
 	struct auklet_cpu cpu[AUKLET_MAX_CPUS];
 	struct auklet_memory memory[AUKLET_MAX_MEMORIES];
 	struct auklet_worker worker[AUKLET_MAX_WORKERS];

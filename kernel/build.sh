@@ -1,0 +1,61 @@
+#!/bin/sh
+# SPDX-License-Identifier: MIT
+# Builds the kernel: build.sh SOURCE BUILD
+# SOURCE: a tree made by tools/prepare-source. Results: BUILD/vmlinux.wasm and BUILD/headers/include.
+# JOBS: parallel compilations. ccache is used where it is installed.
+set -eu
+
+[ $# -eq 2 ] || { echo "usage: build.sh SOURCE BUILD" >&2; exit 2; }
+here=$(cd "$(dirname "$0")" && pwd)
+source=$(cd "$1" && pwd)
+mkdir -p "$2/obj"
+build=$(cd "$2" && pwd)
+obj=$build/obj
+
+# shellcheck source=version
+. "$here/version"
+version=$(make -s -C "$source" kernelversion)
+case $version in
+"$tested") ;;
+"$series".*) echo "notice: Linux $version is not the tested version, $tested" ;;
+*) echo "kernel: the source is Linux $version, but this port is for $series" >&2; exit 1 ;;
+esac
+
+compiler=clang-22
+if command -v ccache >/dev/null; then
+	compiler="ccache $compiler"
+	# Time stamps and paths would make every object new.
+	export CCACHE_BASEDIR="$build"
+fi
+kmake() {
+	make -s -C "$source" O="$obj" ARCH=wasm LLVM=-22 LD=wasm-ld-22 CC="$compiler" HOSTCC="${compiler%clang-22}clang-22" \
+		KBUILD_BUILD_USER=auklet KBUILD_BUILD_HOST=auklet KBUILD_BUILD_TIMESTAMP="$timestamp" -j"${JOBS:-$(nproc)}" "$@"
+}
+# The same sources give the same image.
+timestamp=$(date -u -r "$source/Makefile" '+%a %b %e %H:%M:%S UTC %Y')
+
+if ! cmp -s "$here/config" "$obj/.config.fragment"; then
+	cp "$here/config" "$obj/.config"
+	kmake olddefconfig
+	# Every line of the fragment must have come through.
+	grep -v '^#$' "$here/config" | grep -E '^CONFIG_|^# CONFIG_.* is not set$' | while read -r line; do
+		case $line in
+		'# '*) option=${line#\# }; option=${option%% *}
+			! grep -q "^$option=" "$obj/.config" || echo "$option is set all the same" ;;
+		*) grep -qxF "$line" "$obj/.config" || echo "$line was not accepted" ;;
+		esac
+	done > "$obj/.config.rejected"
+	if [ -s "$obj/.config.rejected" ]; then
+		sed 's/^/kernel configuration: /' "$obj/.config.rejected" >&2
+		exit 1
+	fi
+	cp "$here/config" "$obj/.config.fragment"
+fi
+
+kmake image
+kmake headers_install INSTALL_HDR_PATH="$build/headers" >/dev/null
+
+# The name section is for people: it stays with the unoptimised image, for back traces that can be resolved later.
+wasm-opt -O2 --enable-threads --enable-bulk-memory --enable-mutable-globals --enable-sign-ext \
+	--enable-nontrapping-float-to-int --enable-exception-handling -g "$obj/vmlinux.wasm" -o "$build/vmlinux.wasm.tmp"
+mv "$build/vmlinux.wasm.tmp" "$build/vmlinux.wasm"

@@ -1,0 +1,61 @@
+/* SPDX-License-Identifier: GPL-2.0-only */
+/* Every function that the kernel imports from its host; docs/abi.md, section 1. */
+#ifndef _ASM_WASM_HOST_CALLS_H
+#define _ASM_WASM_HOST_CALLS_H
+
+#include <linux/types.h>
+
+#define HOST_CALL(name) __attribute__((import_module("host"), import_name(#name)))
+
+/*
+ * Wall clock in milliseconds since 1970; a double then resolves a quarter of a microsecond.
+ * A number costs an engine less than a 64-bit integer would, and about 300 ns in Chromium.
+ */
+double host_milliseconds(void) HOST_CALL(now);
+
+/* The same in nanoseconds. */
+static inline u64 host_now(void)
+{
+	return (u64)(host_milliseconds() * 1000000.0);
+}
+
+/* Early console and panic text. */
+void host_console_write(const char *text, u32 length) HOST_CALL(console_write);
+
+/* Compiles a program image; its module id or a negative errno. */
+int host_module_compile(const void *image, u32 length) HOST_CALL(module_compile);
+
+/* Binds the user-access functions of this worker to memory @id, -1 to none. */
+int host_bind_memory(int id) HOST_CALL(bind_memory);
+
+/* Copies a range of one user memory to the same addresses of another. */
+int host_memory_copy(u32 to, u32 from, u32 start, u32 length) HOST_CALL(memory_copy);
+
+/* __tls_base of the program that this worker runs. */
+u32 host_program_tls(void) HOST_CALL(program_tls);
+
+/* Writes the engine's stack trace of the caller as text; its length. */
+int host_backtrace(char *text, u32 size) HOST_CALL(backtrace);
+
+enum host_halt_reason {
+	HOST_HALT_POWER_OFF,
+	HOST_HALT_RESTART,
+	HOST_HALT_PANIC,
+};
+
+/* The machine has ended. Returns; the caller then stops its CPU. */
+void host_halt(enum host_halt_reason reason) HOST_CALL(halt);
+
+/* The kinds of trap that the host tells user_trap(). */
+enum wasm_trap {
+	WASM_TRAP_MEMORY,	/* access out of bounds */
+	WASM_TRAP_UNREACHABLE,
+	WASM_TRAP_DIVISION,
+	WASM_TRAP_OVERFLOW,
+	WASM_TRAP_CALL,		/* indirect call of a null, wrong or missing function */
+	WASM_TRAP_STACK,	/* the engine's stack is exhausted */
+	WASM_TRAP_EXCEPTION,	/* uncaught exception */
+	WASM_TRAP_START,	/* the module could not be started */
+};
+
+#endif /* _ASM_WASM_HOST_CALLS_H */

@@ -1,0 +1,97 @@
+/* SPDX-License-Identifier: GPL-2.0-only */
+/* The kernel's side of what it shares with its host. */
+#ifndef _ASM_WASM_MACHINE_H
+#define _ASM_WASM_MACHINE_H
+
+#include <linux/compiler.h>
+#include <linux/time64.h>
+#include <uapi/asm/host.h>
+
+struct mm_struct;
+struct pt_regs;
+struct task_struct;
+
+extern struct auklet_machine auklet_machine;
+
+#define WASM_EXPORT(name) __attribute__((export_name(#name))) __used
+
+/* Sleeps while *word is @expected, at most @timeout_ns (negative: for ever); 0 woken, 1 other value, 2 timed out. */
+static inline int futex_wait_word(u32 *word, u32 expected, s64 timeout_ns)
+{
+	return __builtin_wasm_memory_atomic_wait32((int *)word, expected, timeout_ns);
+}
+
+static inline void futex_wake_word(u32 *word, u32 count)
+{
+	__builtin_wasm_memory_atomic_notify((int *)word, count);
+}
+
+#define word_load(p)		__atomic_load_n((p), __ATOMIC_SEQ_CST)
+#define word_store(p, v)	__atomic_store_n((p), (v), __ATOMIC_SEQ_CST)
+#define word_exchange(p, v)	__atomic_exchange_n((p), (v), __ATOMIC_SEQ_CST)
+#define word_or(p, v)		__atomic_fetch_or((p), (v), __ATOMIC_SEQ_CST)
+#define word_and(p, v)		__atomic_fetch_and((p), (v), __ATOMIC_SEQ_CST)
+#define word_add(p, v)		__atomic_fetch_add((p), (v), __ATOMIC_SEQ_CST)
+
+static inline bool word_replace(u32 *word, u32 expected, u32 value)
+{
+	return __atomic_compare_exchange_n(word, &expected, value, false,
+					   __ATOMIC_SEQ_CST, __ATOMIC_SEQ_CST);
+}
+
+/* Rings the host. */
+static inline void ring_doorbell(u32 bits)
+{
+	word_or(&auklet_machine.doorbell, bits);
+	futex_wake_word(&auklet_machine.doorbell, 1);
+}
+
+/* pools.c: workers and memories. */
+struct auklet_worker *worker_take(unsigned int known_memories);
+struct auklet_worker *worker_take_now(unsigned int known_memories);
+void worker_start(struct auklet_worker *worker, struct task_struct *task);
+void worker_cancel(struct auklet_worker *worker);
+int memory_take(unsigned int limit);
+void memory_get(u32 id);
+void memory_put(u32 id);
+void pools_interrupt(void);
+
+/* What the host calls: docs/abi.md, section 1. */
+void boot_cpu(void *dtb) WASM_EXPORT(boot_cpu);
+void secondary_cpu(u32 cpu) WASM_EXPORT(secondary_cpu);
+void run_task(u32 slot) WASM_EXPORT(run_task);
+long syscall(u32 nr, u32 a, u32 b, u32 c, u32 d, u32 e, u32 f) WASM_EXPORT(syscall);
+long fork_process(u32 buffer, u32 stack_pointer, u32 tls_base) WASM_EXPORT(fork_process);
+void user_trap(u32 kind, u32 address) WASM_EXPORT(user_trap);
+void kernel_trap(const char *text, u32 length) WASM_EXPORT(kernel_trap);
+
+/* process.c */
+void __noreturn leave_kernel(u32 reason);
+void serve_own_cpu(void);
+void __noreturn stop_cpu_forever(void);
+
+/* entry.c */
+void __noreturn start_user(void);
+void take_interrupts_of_user(void);
+
+/* time.c, irq.c, smp.c */
+void start_clock(void);
+void setup_clock_event(void);
+void setup_smp(void);
+void timer_interrupt(void);
+void device_interrupt(void);
+
+/* The bits of auklet_cpu.pending that are interrupts. */
+#define IRQ_TAKEN	(AUKLET_IRQ_TIMER | AUKLET_IRQ_RESCHEDULE | AUKLET_IRQ_CALL | \
+			 AUKLET_IRQ_WORK | AUKLET_IRQ_DEVICE)
+
+/* mm/ */
+int fork_copy_memory(int source);
+int dup_areas(struct mm_struct *mm, struct mm_struct *old);
+int map_image(struct mm_struct *mm, unsigned long image_end, unsigned long arguments);
+
+/* signal.c */
+void take_signal(struct pt_regs *regs);
+void forget_taken_signal(struct task_struct *task);
+
+#endif /* _ASM_WASM_MACHINE_H */

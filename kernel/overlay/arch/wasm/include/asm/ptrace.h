@@ -1,0 +1,38 @@
+/* SPDX-License-Identifier: GPL-2.0-only */
+#ifndef _ASM_WASM_PTRACE_H
+#define _ASM_WASM_PTRACE_H
+
+#include <uapi/asm/ptrace.h>
+
+#ifndef __ASSEMBLY__
+
+#define WASM_NO_SYSCALL	(~0U)
+
+/* A wasm program has no registers: this is its last system call. */
+struct pt_regs {
+	u32 syscall_nr;		/* WASM_NO_SYSCALL: entered by a trap or an interrupt */
+	u32 args[6];
+	s32 result;
+	u32 user;		/* the context that was interrupted ran user code */
+	u32 reserved[7];
+};
+
+#define user_mode(regs)			((regs)->user)
+#define instruction_pointer(regs)	0UL
+#define profile_pc(regs)		0UL
+#define user_stack_pointer(regs)	0UL
+#define frame_pointer(regs)		0UL
+
+static inline long regs_return_value(struct pt_regs *regs)
+{
+	return regs->result;
+}
+
+static inline void instruction_pointer_set(struct pt_regs *regs, unsigned long value)
+{
+}
+
+#define arch_has_single_step()	0
+
+#endif /* __ASSEMBLY__ */
+#endif /* _ASM_WASM_PTRACE_H */

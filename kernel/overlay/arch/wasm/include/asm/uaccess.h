@@ -1,0 +1,69 @@
+/* SPDX-License-Identifier: GPL-2.0-only */
+/*
+ * User memory is another wasm memory, which C cannot name. The accesses are
+ * functions of a small module that is bound to K and to one U. A kernel
+ * instance reaches them through its function table, whose slots its worker
+ * refills when it takes a task of another U (host_bind_memory).
+ */
+#ifndef _ASM_WASM_UACCESS_H
+#define _ASM_WASM_UACCESS_H
+
+#include <linux/string.h>
+#include <linux/types.h>
+
+/* Order and meaning are shared with the host: docs/abi.md, "User access". */
+struct user_access {
+	/* Bytes not copied: 0 or all. */
+	unsigned long (*copy_from)(void *to, unsigned long from, unsigned long n);
+	unsigned long (*copy_to)(unsigned long to, const void *from, unsigned long n);
+	unsigned long (*clear)(unsigned long to, unsigned long n);
+	/* Length without the terminator, @n if there is none in @n bytes, or -1 for a fault. */
+	long (*string_copy)(char *to, unsigned long from, unsigned long n);
+	long (*string_length)(unsigned long from, unsigned long n);
+	/* 0, or 1 for a fault; the word's old value in *old. */
+	int (*compare_exchange)(unsigned long address, u32 expected, u32 value, u32 *old);
+	int (*futex_op)(int op, int argument, unsigned long address, int *old);
+	/* Within U; ranges may overlap. Bytes not moved: 0 or all. */
+	unsigned long (*move)(unsigned long to, unsigned long from, unsigned long n);
+	/* Size of U in 64 KiB pages; the size before, or -1. */
+	unsigned long (*pages)(void);
+	long (*grow)(unsigned long pages);
+};
+
+/* Table indexes, the same in every instance; what they call is per worker. */
+extern struct user_access user_access;
+
+static inline unsigned long raw_copy_from_user(void *to, const void __user *from, unsigned long n)
+{
+	return user_access.copy_from(to, (unsigned long)from, n);
+}
+
+static inline unsigned long raw_copy_to_user(void __user *to, const void *from, unsigned long n)
+{
+	return user_access.copy_to((unsigned long)to, from, n);
+}
+
+static inline unsigned long __clear_user(void __user *to, unsigned long n)
+{
+	return user_access.clear((unsigned long)to, n);
+}
+#define __clear_user __clear_user
+
+#include <asm-generic/uaccess.h>
+
+/* K has no holes below its end. */
+#define __get_kernel_nofault(dst, src, type, err_label)			\
+do {									\
+	if (!virt_addr_valid(src))					\
+		goto err_label;						\
+	memcpy((dst), (src), sizeof(type));				\
+} while (0)
+
+#define __put_kernel_nofault(dst, src, type, err_label)			\
+do {									\
+	if (!virt_addr_valid(dst))					\
+		goto err_label;						\
+	memcpy((dst), (src), sizeof(type));				\
+} while (0)
+
+#endif /* _ASM_WASM_UACCESS_H */

@@ -1,0 +1,18 @@
+/* SPDX-License-Identifier: GPL-2.0-only WITH Linux-syscall-note */
+/* What the kernel saves while a signal handler runs; docs/abi.md, "Signals". */
+#ifndef _UAPI_ASM_WASM_SIGCONTEXT_H
+#define _UAPI_ASM_WASM_SIGCONTEXT_H
+
+#include <linux/types.h>
+
+/* The interrupted system call. */
+struct sigcontext {
+	__u32 syscall_nr;
+	__u32 args[6];
+	__s32 result;
+	__u32 restart;		/* 1: rt_sigreturn calls it again */
+	__u32 stack_pointer;
+	__u32 reserved[6];
+};
+
+#endif /* _UAPI_ASM_WASM_SIGCONTEXT_H */

@@ -1,0 +1,396 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/*
+ * Programs: wasm modules (docs/abi.md, section 2). A module is checked and
+ * compiled once and then found again by the identity of its file; starting it
+ * is the worker's business, when it has left the kernel.
+ */
+#include <linux/binfmts.h>
+#include <linux/elf.h>
+#include <linux/fs.h>
+#include <linux/init.h>
+#include <linux/kernel_read_file.h>
+#include <linux/list.h>
+#include <linux/mm.h>
+#include <linux/mutex.h>
+#include <linux/personality.h>
+#include <linux/random.h>
+#include <linux/sched/mm.h>
+#include <linux/sched/signal.h>
+#include <linux/sched/task_stack.h>
+#include <linux/slab.h>
+#include <linux/uaccess.h>
+#include <linux/vmalloc.h>
+#include <asm/globals.h>
+#include <asm/host_calls.h>
+#include <asm/machine.h>
+
+#define WASM_MAGIC	"\0asm\1\0\0"	/* and a final 0: version 1 */
+#define WASM_PAGE	65536UL
+
+#define SECTION_TYPE	1
+#define SECTION_IMPORT	2
+#define SECTION_GLOBAL	6
+#define SECTION_EXPORT	7
+
+#define KIND_FUNCTION	0
+#define KIND_MEMORY	2
+#define KIND_GLOBAL	3
+
+#define TYPE_I32	0x7f
+#define LIMITS_SHARED	3	/* shared, with a maximum */
+
+/* Larger than any program; a bound for what is read into K at once. */
+#define LARGEST_MODULE	SZ_128M
+
+struct program {
+	struct list_head link;
+	/* The file when it was compiled. */
+	dev_t device;
+	unsigned long inode;
+	u32 generation;
+	loff_t size;
+	struct timespec64 changed;
+	/* What its module needs. */
+	int module;
+	u32 pages;	/* of static memory */
+};
+
+static LIST_HEAD(programs);
+static DEFINE_MUTEX(programs_lock);
+
+/* A bounded reader of a module's bytes; past the end it reads zeros and is bad. */
+struct reader {
+	const u8 *at;
+	const u8 *end;
+	bool bad;
+};
+
+static u8 read_byte(struct reader *r)
+{
+	if (r->at >= r->end) {
+		r->bad = true;
+		return 0;
+	}
+	return *r->at++;
+}
+
+/* LEB128, at most 32 bits. */
+static u32 read_number(struct reader *r)
+{
+	u32 value = 0;
+	unsigned int shift;
+	u8 byte;
+
+	for (shift = 0; shift < 35; shift += 7) {
+		byte = read_byte(r);
+		value |= (u32)(byte & 0x7f) << shift;
+		if (!(byte & 0x80))
+			return value;
+	}
+	r->bad = true;
+	return 0;
+}
+
+static struct reader read_bytes(struct reader *r, u32 length)
+{
+	struct reader part = { r->at, r->at, false };
+
+	if (length > r->end - r->at) {
+		r->bad = true;
+		return part;
+	}
+	part.end = part.at + length;
+	r->at += length;
+	return part;
+}
+
+static struct reader read_name(struct reader *r)
+{
+	u32 length = read_number(r);
+
+	return read_bytes(r, length);
+}
+
+static bool name_is(const struct reader *name, const char *text)
+{
+	return name->end - name->at == strlen(text) && !memcmp(name->at, text, strlen(text));
+}
+
+/* The imports: the memory, the system call and perhaps fork; nothing else exists. */
+static const char *check_imports(struct reader *section, struct program *program, bool *forks)
+{
+	u32 count = read_number(section);
+	bool memory = false;
+
+	while (count-- && !section->bad) {
+		struct reader module = read_name(section);
+		struct reader name = read_name(section);
+		u8 kind = read_byte(section);
+
+		if (!name_is(&module, "linux"))
+			return "imports from an unknown module";
+		if (kind == KIND_FUNCTION && (name_is(&name, "syscall") || name_is(&name, "fork"))) {
+			read_number(section);
+			*forks |= name_is(&name, "fork");
+		} else if (kind == KIND_MEMORY && name_is(&name, "memory") && !memory) {
+			if (read_byte(section) != LIMITS_SHARED)
+				return "memory is not shared";
+			program->pages = read_number(section);
+			if (read_number(section) < auklet_machine.memory_pages)
+				return "memory has too small a maximum";
+			memory = true;
+		} else {
+			return "unknown import";
+		}
+	}
+	return memory ? NULL : "no memory import";
+}
+
+static const char *check_exports(struct reader *section, bool forks)
+{
+	static const char * const required[] = {
+		"_start", "__stack_pointer", "__tls_base",
+		"asyncify_start_unwind", "asyncify_stop_unwind",
+		"asyncify_start_rewind", "asyncify_stop_rewind", "asyncify_get_state",
+	};
+	unsigned int needed = forks ? ARRAY_SIZE(required) : 3;
+	unsigned int found = 0, i;
+	u32 count = read_number(section);
+
+	while (count-- && !section->bad) {
+		struct reader name = read_name(section);
+		u8 kind = read_byte(section);
+
+		read_number(section);
+		for (i = 0; i < needed; i++)
+			if (name_is(&name, required[i]) &&
+			    kind == (i == 1 || i == 2 ? KIND_GLOBAL : KIND_FUNCTION))
+				found |= BIT(i);
+	}
+	return found == BIT(needed) - 1 ? NULL : "a required export is missing";
+}
+
+/* NULL if the image may be a program, else why not. The engine checks the rest. */
+static const char *check_module(const u8 *image, size_t size, struct program *program)
+{
+	struct reader module = { image + 8, image + size, false };
+	bool imports = false, exports = false, forks = false;
+	const char *fault = NULL;
+
+	while (module.at < module.end && !fault) {
+		u8 id = read_byte(&module);
+		u32 length = read_number(&module);
+		struct reader section = read_bytes(&module, length);
+
+		if (module.bad)
+			return "truncated";
+		if (id == SECTION_IMPORT) {
+			fault = check_imports(&section, program, &forks);
+			imports = true;
+		} else if (id == SECTION_EXPORT) {
+			fault = check_exports(&section, forks);
+			exports = true;
+		}
+		if (section.bad)
+			return "malformed section";
+	}
+	if (!fault && (!imports || !exports))
+		fault = "not a program";
+	return fault;
+}
+
+static bool is_same_file(const struct program *program, struct inode *inode)
+{
+	struct timespec64 changed = inode_get_ctime(inode);
+
+	return program->inode == inode->i_ino && program->device == inode->i_sb->s_dev &&
+	       program->generation == inode->i_generation &&
+	       program->size == i_size_read(inode) &&
+	       timespec64_equal(&program->changed, &changed);
+}
+
+static struct program *compile(struct file *file, struct inode *inode)
+{
+	struct program *program;
+	const char *fault;
+	void *image = NULL;
+	ssize_t size;
+
+	size = kernel_read_file(file, 0, &image, LARGEST_MODULE, NULL, READING_UNKNOWN);
+	if (size < 0)
+		return ERR_PTR(size == -EFBIG ? -ENOEXEC : size);
+	program = kzalloc(sizeof(*program), GFP_KERNEL);
+	if (!program) {
+		vfree(image);
+		return ERR_PTR(-ENOMEM);
+	}
+	program->device = inode->i_sb->s_dev;
+	program->inode = inode->i_ino;
+	program->generation = inode->i_generation;
+	program->size = size;
+	program->changed = inode_get_ctime(inode);
+	fault = check_module(image, size, program);
+	program->module = fault ? -ENOEXEC : host_module_compile(image, size);
+	vfree(image);
+	if (program->module < 0) {
+		int error = program->module;
+
+		if (fault)
+			pr_debug("%pD: %s\n", file, fault);
+		kfree(program);
+		return ERR_PTR(error);
+	}
+	return program;
+}
+
+/* The program of an open file, from the cache or compiled now. */
+static struct program *find_program(struct file *file)
+{
+	struct inode *inode = file_inode(file);
+	struct program *program;
+
+	mutex_lock(&programs_lock);
+	list_for_each_entry(program, &programs, link)
+		if (is_same_file(program, inode))
+			goto out;
+	program = compile(file, inode);
+	if (!IS_ERR(program))
+		list_add(&program->link, &programs);
+out:
+	mutex_unlock(&programs_lock);
+	return program;
+}
+
+/* How many bytes the argument block takes: words, auxiliary vector, strings. */
+#define AUX_ENTRIES	18
+
+static size_t block_size(const struct linux_binprm *bprm)
+{
+	size_t strings = PAGE_SIZE * MAX_ARG_PAGES - bprm->p;
+	size_t words = 1 + bprm->argc + 1 + bprm->envc + 1 + 2 * AUX_ENTRIES;
+
+	return ALIGN(words * sizeof(u32), 16) + 32 + strings;
+}
+
+/* Writes argc, argv, envp and the auxiliary vector at @block; the strings lie at @strings already. */
+static int write_block(struct linux_binprm *bprm, u32 block, u32 strings, u32 random)
+{
+	const struct cred *cred = current_cred();
+	u32 __user *at = (u32 __user *)block;
+	struct mm_struct *mm = current->mm;
+	u32 *vector;
+	int i, n = 0, error = 0;
+	long length;
+
+	error |= __put_user((u32)bprm->argc, at++);
+	mm->arg_start = strings;
+	for (i = 0; i < bprm->argc; i++) {
+		error |= __put_user(strings, at++);
+		length = strnlen_user((void __user *)strings, MAX_ARG_STRLEN);
+		if (length <= 0)
+			return -EINVAL;
+		strings += length;
+	}
+	error |= __put_user(0, at++);
+	mm->arg_end = strings;
+	mm->env_start = strings;
+	for (i = 0; i < bprm->envc; i++) {
+		error |= __put_user(strings, at++);
+		length = strnlen_user((void __user *)strings, MAX_ARG_STRLEN);
+		if (length <= 0)
+			return -EINVAL;
+		strings += length;
+	}
+	error |= __put_user(0, at++);
+	mm->env_end = strings;
+
+	/* saved_auxv is an array of unsigned long pairs, zero at the end. */
+	vector = (u32 *)mm->saved_auxv;
+	memset(vector, 0, sizeof(mm->saved_auxv));
+#define AUX(type, value)			\
+	do {					\
+		vector[n++] = (type);		\
+		vector[n++] = (u32)(value);	\
+	} while (0)
+	AUX(AT_PAGESZ, PAGE_SIZE);
+	AUX(AT_CLKTCK, USER_HZ);
+	AUX(AT_HWCAP, 0);
+	AUX(AT_FLAGS, 0);
+	AUX(AT_UID, from_kuid_munged(cred->user_ns, cred->uid));
+	AUX(AT_EUID, from_kuid_munged(cred->user_ns, cred->euid));
+	AUX(AT_GID, from_kgid_munged(cred->user_ns, cred->gid));
+	AUX(AT_EGID, from_kgid_munged(cred->user_ns, cred->egid));
+	AUX(AT_SECURE, bprm->secureexec);
+	AUX(AT_RANDOM, random);
+	AUX(AT_EXECFN, mm->env_end);
+	if (bprm->have_execfd)
+		AUX(AT_EXECFD, bprm->execfd);
+	AUX(AT_NULL, 0);
+#undef AUX
+	error |= __copy_to_user(at, vector, n * sizeof(u32));
+	return error ? -EFAULT : 0;
+}
+
+static struct linux_binfmt wasm_format;
+
+static int load_wasm_binary(struct linux_binprm *bprm)
+{
+	struct auklet_worker *worker = (void *)get_wasm_worker();
+	unsigned long block, strings, end, image_end;
+	struct program *program;
+	u8 random[16];
+	int error;
+
+	if (memcmp(bprm->buf, WASM_MAGIC, 8))
+		return -ENOEXEC;
+	program = find_program(bprm->file);
+	if (IS_ERR(program))
+		return PTR_ERR(program);
+	if (program->pages > auklet_machine.memory_pages)
+		return -ENOMEM;
+
+	error = begin_new_exec(bprm);
+	if (error)
+		return error;
+	set_personality(PER_LINUX);
+	setup_new_exec(bprm);
+
+	image_end = program->pages * WASM_PAGE;
+	error = map_image(current->mm, image_end, block_size(bprm));
+	if (error)
+		return error;
+	block = image_end;
+	end = image_end + PAGE_ALIGN(block_size(bprm));
+	strings = end;
+	error = transfer_args_to_stack(bprm, &strings);
+	if (error)
+		return error;
+	get_random_bytes(random, sizeof(random));
+	if (copy_to_user((void __user *)(strings - sizeof(random)), random, sizeof(random)))
+		return -EFAULT;
+	error = write_block(bprm, block, strings, strings - sizeof(random));
+	if (error)
+		return error;
+	current->mm->start_stack = block;
+
+	set_binfmt(&wasm_format);
+	finalize_exec(bprm);
+	worker->module = program->module;
+	worker->start = AUKLET_START_EXEC;
+	worker->entry = AUKLET_START_EXEC;
+	worker->argument = block;
+	current->thread.start = WASM_START_PROGRAM;
+	return 0;
+}
+
+static struct linux_binfmt wasm_format = {
+	.module		= THIS_MODULE,
+	.load_binary	= load_wasm_binary,
+};
+
+static int __init init_wasm_binfmt(void)
+{
+	register_binfmt(&wasm_format);
+	return 0;
+}
+core_initcall(init_wasm_binfmt);

@@ -1,0 +1,324 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/*
+ * The ways into the kernel and out of it: system calls, traps of programs,
+ * interrupts; and the token that says who executes as a CPU.
+ *
+ * The word auklet_cpu.state is KERNEL while one worker executes kernel code as
+ * this CPU, and USER(t) while nobody does and task t runs user code. Whoever
+ * moves it from USER(t) to KERNEL by compare-exchange executes as the CPU: the
+ * worker of t, when t makes a system call, or the CPU's own worker, for an
+ * interrupt. The one that loses waits.
+ *
+ * Invariant of interrupts: who raises one sets the bit in auklet_cpu.pending and
+ * then looks at the state; who leaves for user mode (or idles) stores the state and then
+ * looks at the bits. Both are sequentially consistent, so one of them sees the other.
+ */
+#include <linux/completion.h>
+#include <linux/hardirq.h>
+#include <linux/irq_work.h>
+#include <linux/irqflags.h>
+#include <linux/ptrace.h>
+#include <linux/resume_user_mode.h>
+#include <linux/sched/debug.h>
+#include <linux/sched/signal.h>
+#include <linux/sched/task_stack.h>
+#include <linux/seccomp.h>
+#include <linux/smp.h>
+#include <linux/syscalls.h>
+#include <linux/uaccess.h>
+#include <asm/globals.h>
+#include <asm/host_calls.h>
+#include <asm/machine.h>
+#include <asm/sigframe.h>
+#include <asm/syscall.h>
+
+static inline struct auklet_cpu *this_auklet_cpu(void)
+{
+	return &auklet_machine.cpu[raw_smp_processor_id()];
+}
+
+/* Takes all pending interrupts. Called and left with interrupts disabled. */
+static void take_interrupts(struct pt_regs *regs)
+{
+	struct auklet_cpu *cpu = this_auklet_cpu();
+	struct pt_regs *old_regs = set_irq_regs(regs);
+	u32 bits;
+
+	while ((bits = word_load(&cpu->pending) & IRQ_TAKEN)) {
+		word_and(&cpu->pending, ~bits);
+		irq_enter();
+		if (bits & AUKLET_IRQ_TIMER)
+			timer_interrupt();
+		if (bits & AUKLET_IRQ_DEVICE)
+			device_interrupt();
+		if (bits & AUKLET_IRQ_RESCHEDULE)
+			scheduler_ipi();
+		if (bits & AUKLET_IRQ_CALL)
+			generic_smp_call_function_interrupt();
+		if (bits & AUKLET_IRQ_WORK)
+			irq_work_run();
+		irq_exit();
+	}
+	set_irq_regs(old_regs);
+}
+
+void poll_interrupts(void)
+{
+	struct pt_regs regs;
+
+	if (likely(!(READ_ONCE(this_auklet_cpu()->pending) & IRQ_TAKEN)))
+		return;
+	memset(&regs, 0, sizeof(regs));
+	regs.syscall_nr = WASM_NO_SYSCALL;
+	set_wasm_irqs_enabled(ARCH_IRQ_DISABLED);
+	take_interrupts(&regs);
+	set_wasm_irqs_enabled(ARCH_IRQ_ENABLED);
+}
+
+/* An interrupt that arrived in user mode; on the CPU's own worker, for current. */
+void take_interrupts_of_user(void)
+{
+	struct pt_regs *regs = current_pt_regs();
+
+	regs->user = 1;
+	take_interrupts(regs);
+}
+
+/* The CPU was taken from this worker's program; wait until it is given back. */
+static noinline void enter_kernel_slow(void)
+{
+	struct auklet_worker *worker = (void *)get_wasm_worker();
+	u32 seen, cpu;
+
+	/*
+	 * The task may be gone for good: nothing but the worker's slot may be
+	 * touched before the CPU is ours. Announce first, then try: whoever
+	 * gives the CPU to user mode stores the state and then looks here.
+	 */
+	word_store(&worker->wants_kernel, 1);
+	for (;;) {
+		seen = word_load(&worker->entry_wake);
+		if (word_replace(&worker->state, AUKLET_WORKER_ABANDONED, AUKLET_WORKER_RUNNING)) {
+			word_store(&worker->wants_kernel, 0);
+			memory_put(worker->memory);
+			leave_kernel(AUKLET_LEAVE_TASK_GONE);
+		}
+		cpu = word_load(&worker->cpu);
+		if (word_replace(&auklet_machine.cpu[cpu].state, worker->task, AUKLET_CPU_KERNEL))
+			break;
+		futex_wait_word(&worker->entry_wake, seen, -1);
+	}
+	word_store(&worker->wants_kernel, 0);
+	set_cpu_globals(cpu);
+}
+
+/* From user mode into the kernel; interrupts stay disabled. */
+static __always_inline void enter_kernel(void)
+{
+	set_wasm_in_kernel(1);
+	if (unlikely(!word_replace(&this_auklet_cpu()->state, get_wasm_current(),
+				   AUKLET_CPU_KERNEL)))
+		enter_kernel_slow();
+}
+
+/*
+ * Does what must be done before the current task may run user code, and gives the
+ * CPU to user mode. Returns true instead, with the CPU kept, if the system call in @regs must
+ * be dispatched again. @can_run_handler: the program's system call stub is there to run a handler.
+ * @result: the program's; once the CPU is given away, the task may be killed and freed under this worker.
+ */
+static __always_inline bool give_cpu_to_user(struct pt_regs *regs, bool can_run_handler, long *result)
+{
+	struct auklet_cpu *cpu;
+	unsigned long flags;
+
+	for (;;) {
+		local_irq_disable();
+		flags = read_thread_flags() & _TIF_EXIT_WORK;
+		/* Handlers wait for a stub that asks for them; death does not. */
+		if (!can_run_handler || current->thread.signal.taken) {
+			if (!fatal_signal_pending(current) &&
+			    !(current->jobctl & JOBCTL_PENDING_MASK))
+				flags &= ~(_TIF_SIGPENDING | _TIF_NOTIFY_SIGNAL);
+		}
+		if (!flags) {
+			if (current->thread.start != WASM_START_NONE)
+				current->thread.start = WASM_START_NONE;
+			*result = regs->result;
+			cpu = this_auklet_cpu();
+			word_store(&((struct auklet_worker *)get_wasm_worker())->cpu,
+				   raw_smp_processor_id());
+			word_store(&cpu->state, get_wasm_current());
+			if (likely(!(word_load(&cpu->pending) & IRQ_TAKEN)))
+				return false;
+			if (!word_replace(&cpu->state, get_wasm_current(), AUKLET_CPU_KERNEL))
+				return false;
+			take_interrupts_of_user();
+			continue;
+		}
+		local_irq_enable();
+		if (flags & _TIF_NEED_RESCHED)
+			schedule();
+		if (flags & (_TIF_SIGPENDING | _TIF_NOTIFY_SIGNAL)) {
+			take_signal(regs);
+			if (current->thread.signal.restart)
+				return true;
+		}
+		if (flags & _TIF_NOTIFY_RESUME)
+			resume_user_mode_work(regs);
+	}
+}
+
+/* For tasks that do not come from a system call: new ones, and those about to die. */
+void __noreturn start_user(void)
+{
+	long unused;
+
+	give_cpu_to_user(current_pt_regs(), false, &unused);
+	leave_kernel(AUKLET_LEAVE_START);
+}
+
+static noinline bool system_call_entry_work(struct pt_regs *regs)
+{
+	unsigned long flags = read_thread_flags();
+
+	if ((flags & _TIF_SYSCALL_TRACE) && ptrace_report_syscall_entry(regs)) {
+		regs->result = -ENOSYS;
+		return false;
+	}
+	if (flags & _TIF_SECCOMP && secure_computing() == -1)
+		return false;
+	return true;
+}
+
+static noinline void system_call_exit_work(struct pt_regs *regs)
+{
+	if (test_thread_flag(TIF_SYSCALL_TRACE))
+		ptrace_report_syscall_exit(regs, 0);
+}
+
+static __always_inline void dispatch(struct pt_regs *regs)
+{
+	bool traced = read_thread_flags() & _TIF_SYSCALL_WORK;
+	u32 nr;
+
+	if (unlikely(traced) && !system_call_entry_work(regs))
+		return;
+	nr = regs->syscall_nr;
+	if (likely(nr < NR_syscalls))
+		regs->result = sys_call_table[nr](regs->args[0], regs->args[1], regs->args[2],
+						  regs->args[3], regs->args[4], regs->args[5]);
+	else
+		regs->result = -ENOSYS;
+	if (unlikely(traced))
+		system_call_exit_work(regs);
+}
+
+/* Runs the call in @regs to its end; the value for the program. */
+static __always_inline long run_system_call(struct pt_regs *regs)
+{
+	struct thread_struct *thread = &current->thread;
+	long result;
+
+	for (;;) {
+		thread->signal.restart = false;
+		dispatch(regs);
+		if (unlikely(thread->fork_request) && regs->result != -ERESTARTNOINTR) {
+			thread->fork_request = false;
+			/* U may not change before the child has its copy. */
+			if (regs->result > 0)
+				wait_for_completion(thread->fork_done);
+		}
+		if (unlikely(thread->signal.restart))	/* rt_sigreturn */
+			continue;
+		if (unlikely(thread->start != WASM_START_NONE))	/* execve */
+			start_user();
+		if (likely(!give_cpu_to_user(regs, true, &result))) {
+			set_wasm_in_kernel(0);
+			return result;
+		}
+	}
+}
+
+/* linux.syscall of every program: a direct call from its instance to the worker's kernel instance. */
+long syscall(u32 nr, u32 a, u32 b, u32 c, u32 d, u32 e, u32 f)
+{
+	struct pt_regs *regs;
+
+	enter_kernel();
+	local_irq_enable();
+	regs = current_pt_regs();
+	regs->syscall_nr = nr;
+	regs->args[0] = a;
+	regs->args[1] = b;
+	regs->args[2] = c;
+	regs->args[3] = d;
+	regs->args[4] = e;
+	regs->args[5] = f;
+	return run_system_call(regs);
+}
+
+/*
+ * linux.fork, after the program was unwound into @buffer. copy_thread() finds the request in
+ * the thread; the child's worker copies U, and the parent may not touch it before.
+ */
+long fork_process(u32 buffer, u32 stack_pointer, u32 tls_base)
+{
+	DECLARE_COMPLETION_ONSTACK(copied);
+	struct thread_struct *thread;
+
+	enter_kernel();
+	local_irq_enable();
+	thread = &current->thread;
+	thread->fork_request = true;
+	thread->fork_done = &copied;
+	thread->fork_buffer = buffer;
+	thread->stack_pointer = stack_pointer;
+	thread->tls_base = tls_base;
+	memset(current_pt_regs(), 0, sizeof(struct pt_regs));
+	current_pt_regs()->syscall_nr = __NR_clone;
+	current_pt_regs()->args[0] = SIGCHLD;
+	return run_system_call(current_pt_regs());
+}
+
+static const struct {
+	int signal;
+	const char *what;
+} traps[] = {
+	[WASM_TRAP_MEMORY]	= { SIGSEGV, "memory access out of bounds" },
+	[WASM_TRAP_UNREACHABLE]	= { SIGILL, "unreachable code" },
+	[WASM_TRAP_DIVISION]	= { SIGFPE, "division by zero" },
+	[WASM_TRAP_OVERFLOW]	= { SIGFPE, "integer overflow" },
+	[WASM_TRAP_CALL]	= { SIGSEGV, "bad indirect call" },
+	[WASM_TRAP_STACK]	= { SIGSEGV, "stack overflow" },
+	[WASM_TRAP_EXCEPTION]	= { SIGABRT, "uncaught exception" },
+	[WASM_TRAP_START]	= { SIGSEGV, "program cannot start" },
+};
+
+/* The program of the current task trapped: its frames are gone, so it can only die. */
+void user_trap(u32 kind, u32 address)
+{
+	enter_kernel();
+	local_irq_enable();
+	current_pt_regs()->syscall_nr = WASM_NO_SYSCALL;
+	if (kind >= ARRAY_SIZE(traps))
+		kind = WASM_TRAP_UNREACHABLE;
+	if (show_unhandled_signals && printk_ratelimit())
+		pr_info("%s[%d]: %s\n", current->comm, task_pid_nr(current), traps[kind].what);
+	force_fatal_sig(traps[kind].signal);
+	start_user();
+}
+
+/* Where the host writes the text for kernel_trap(). */
+char trap_text[4096];
+
+/* Kernel code trapped in this worker; @text is the engine's account of it, in K. */
+void kernel_trap(const char *text, u32 length)
+{
+	set_wasm_irqs_enabled(ARCH_IRQ_DISABLED);
+	bust_spinlocks(1);
+	pr_emerg("kernel code trapped on CPU %d in %s[%d]\n%.*s\n", raw_smp_processor_id(),
+		 current->comm, task_pid_nr(current), (int)length, text);
+	bust_spinlocks(0);
+	panic("Fatal trap in kernel code");
+}

@@ -1,0 +1,163 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/*
+ * The pools that the host fills and the kernel empties: workers for tasks and
+ * memories for processes. Taking one is a compare-exchange on its state, so no
+ * host code runs on the way of fork(). See docs/abi.md, "Workers".
+ */
+#include <linux/jiffies.h>
+#include <linux/kernel.h>
+#include <linux/sched.h>
+#include <linux/wait.h>
+#include <asm/globals.h>
+#include <asm/machine.h>
+
+/* Parked workers and free memories to keep ready. */
+#define WORKER_RESERVE	4
+#define MEMORY_RESERVE	4
+
+/* The host answers a request at once; a worker takes 10 to 60 ms to start. */
+#define POOL_TIMEOUT	(10 * HZ)
+
+struct auklet_machine auklet_machine __aligned(64);
+
+static DECLARE_WAIT_QUEUE_HEAD(pool_queue);
+
+void pools_interrupt(void)
+{
+	wake_up_all(&pool_queue);
+}
+
+/* Asks the host to keep @reserve ready. */
+static void request(u32 *goal, u32 reserve)
+{
+	word_store(goal, reserve);
+	ring_doorbell(AUKLET_DOORBELL_POOLS);
+}
+
+struct auklet_worker *worker_take_now(unsigned int known_memories)
+{
+	u32 count = word_load(&auklet_machine.workers);
+	struct auklet_worker *taken = NULL;
+	unsigned int parked = 0;
+	u32 slot;
+
+	for (slot = 0; slot < count; slot++) {
+		struct auklet_worker *worker = &auklet_machine.worker[slot];
+
+		if (READ_ONCE(worker->state) != AUKLET_WORKER_IDLE)
+			continue;
+		if (!taken && word_load(&worker->known_memories) >= known_memories &&
+		    word_replace(&worker->state, AUKLET_WORKER_IDLE, AUKLET_WORKER_CLAIMED))
+			taken = worker;
+		else if (++parked >= WORKER_RESERVE)
+			break;
+	}
+	if (parked < WORKER_RESERVE)
+		request(&auklet_machine.worker_goal, WORKER_RESERVE);
+	if (taken) {
+		word_store(&taken->wake, 0);
+		taken->wants_kernel = 0;
+	}
+	return taken;
+}
+
+/* A slot in which the host could still make a worker, or whose worker will be parked soon. */
+static bool worker_may_come(void)
+{
+	return word_load(&auklet_machine.workers) < word_load(&auklet_machine.worker_limit);
+}
+
+/* A parked worker that knows memories 0 to @known_memories - 1, or NULL if none can be had. May sleep. */
+struct auklet_worker *worker_take(unsigned int known_memories)
+{
+	struct auklet_worker *worker = worker_take_now(known_memories);
+	unsigned long end = jiffies + POOL_TIMEOUT;
+	u32 seen;
+
+	if (likely(worker))
+		return worker;
+	if (is_idle_task(current)) {
+		/* The first kernel threads of the boot: there is nobody to switch to. */
+		for (;;) {
+			seen = word_load(&auklet_machine.pool_wait);
+			worker = worker_take_now(known_memories);
+			if (worker)
+				return worker;
+			futex_wait_word(&auklet_machine.pool_wait, seen, NSEC_PER_SEC / HZ);
+		}
+	}
+	wait_event_timeout(pool_queue,
+			   (worker = worker_take_now(known_memories)) || !worker_may_come(),
+			   POOL_TIMEOUT);
+	if (!worker && time_after(jiffies, end))
+		pr_warn_ratelimited("no worker for a new task\n");
+	return worker;
+}
+
+/* Wakes a taken worker, so that it is ready when the scheduler first picks @task. */
+void worker_start(struct auklet_worker *worker, struct task_struct *task)
+{
+	worker->task = (u32)task;
+	word_store(&worker->state, AUKLET_WORKER_ASSIGNED);
+	futex_wake_word(&worker->state, 1);
+}
+
+/* The task of a started worker will never run. */
+void worker_cancel(struct auklet_worker *worker)
+{
+	word_store(&worker->wake, AUKLET_WAKE_CANCEL);
+	futex_wake_word(&worker->wake, 1);
+}
+
+static int memory_take_now(unsigned int limit)
+{
+	u32 count = word_load(&auklet_machine.memories);
+	unsigned int free = 0;
+	int taken = -EAGAIN;
+	u32 id;
+
+	for (id = 0; id < count; id++) {
+		struct auklet_memory *memory = &auklet_machine.memory[id];
+
+		if (READ_ONCE(memory->state) != AUKLET_MEMORY_FREE)
+			continue;
+		if (taken < 0 && id < limit && word_replace(&memory->state, AUKLET_MEMORY_FREE, AUKLET_MEMORY_USED)) {
+			word_store(&memory->users, 1);
+			taken = id;
+		} else if (++free >= MEMORY_RESERVE) {
+			break;
+		}
+	}
+	if (free < MEMORY_RESERVE)
+		request(&auklet_machine.memory_goal, MEMORY_RESERVE);
+	return taken;
+}
+
+/* Number below @limit of a memory for a new process, or -EAGAIN. Its contents are those of its last user. May sleep. */
+int memory_take(unsigned int limit)
+{
+	int id = memory_take_now(limit);
+
+	if (likely(id >= 0))
+		return id;
+	wait_event_timeout(pool_queue,
+			   (id = memory_take_now(limit)) >= 0 ||
+			   word_load(&auklet_machine.memories) >= word_load(&auklet_machine.memory_limit),
+			   POOL_TIMEOUT);
+	return id;
+}
+
+void memory_get(u32 id)
+{
+	word_add(&auklet_machine.memory[id].users, 1);
+}
+
+void memory_put(u32 id)
+{
+	struct auklet_memory *memory = &auklet_machine.memory[id];
+
+	if (word_add(&memory->users, -1) == 1) {
+		word_store(&memory->state, AUKLET_MEMORY_FREE);
+		wake_up(&pool_queue);
+	}
+}

@@ -1,0 +1,515 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/*
+ * Tasks and the workers that run them.
+ *
+ * Every task but the idle tasks has a worker of its own, and the worker's wasm
+ * stack is the task's: it cannot be saved or moved. Switching therefore means
+ * handing the CPU to the other task's worker and waiting on one's own word.
+ *
+ *     worker of prev                            worker of next
+ *     __schedule()                              (waits in __switch_to)
+ *       __switch_to(prev, next)
+ *         next.wake = CPU + 1; notify    ->     acts as that CPU
+ *         wait on prev.wake                     returns to __schedule(), finish_task_switch()
+ *
+ * A CPU's own worker runs the CPU's idle task. While another task has the CPU,
+ * it stands in the idle task's __switch_to() and is the CPU's interrupt unit:
+ * it sleeps on auklet_cpu.pending with the timer's deadline as the timeout. If it finds
+ * the CPU in user mode, it takes it and runs the interrupt, as the current task and
+ * on that task's kernel stack, which is empty then:
+ *
+ *     own worker:  idle task ... __switch_to -> serve_own_cpu -> wasm_catch_unwind
+ *                    -> [as task t] interrupt -> schedule() -> __switch_to(t, n)
+ *
+ * When the scheduler wants another task n there, t has no frames worth keeping: n gets the
+ * CPU, the frames are dropped by wasm_unwind(), t is marked in_user. t's worker goes on
+ * executing user code and is not disturbed; its next system call waits. When t is
+ * scheduled again, its CPU's own worker completes the switch on its behalf.
+ */
+#include <linux/cpu.h>
+#include <linux/elf.h>
+#include <linux/elfcore.h>
+#include <linux/kernel.h>
+#include <linux/mm.h>
+#include <linux/ptrace.h>
+#include <linux/reboot.h>
+#include <linux/sched.h>
+#include <linux/sched/debug.h>
+#include <linux/sched/signal.h>
+#include <linux/sched/task.h>
+#include <linux/sched/task_stack.h>
+#include <linux/slab.h>
+#include <linux/smp.h>
+#include <linux/tick.h>
+#include <linux/uaccess.h>
+#include <asm/globals.h>
+#include <asm/host_calls.h>
+#include <asm/machine.h>
+#include <asm/switch_to.h>
+
+int wasm_catch_unwind(void (*function)(void *argument), void *argument);
+void __noreturn wasm_unwind(void);
+
+unsigned long init_stack[THREAD_SIZE / sizeof(unsigned long)] __aligned(THREAD_SIZE);
+
+void set_cpu_globals(unsigned int cpu)
+{
+	set_wasm_cpu(cpu);
+	set_wasm_cpu_offset(__per_cpu_offset[cpu]);
+}
+
+/* Unwinds this worker to its base, through whatever program is on its stack. */
+void __noreturn leave_kernel(u32 reason)
+{
+	struct auklet_worker *worker = (void *)get_wasm_worker();
+
+	worker->leave = reason;
+	set_wasm_in_kernel(0);
+	set___stack_pointer((unsigned long)(init_stack + ARRAY_SIZE(init_stack)));
+	__builtin_trap();
+}
+
+/* The machine has ended: this worker does nothing any more. */
+void __noreturn stop_cpu_forever(void)
+{
+	u32 never = 0;
+
+	for (;;)
+		futex_wait_word(&never, 0, -1);
+}
+
+/* Waits until this worker's task has a CPU. */
+static void wait_for_cpu(struct auklet_worker *worker)
+{
+	u32 wake;
+
+	while (!(wake = word_exchange(&worker->wake, 0)))
+		futex_wait_word(&worker->wake, 0, -1);
+	if (wake == AUKLET_WAKE_CANCEL) {
+		worker->leave = AUKLET_LEAVE_TASK_GONE;
+		__builtin_trap();
+	}
+	set_cpu_globals(wake - 1);
+}
+
+static void hand_over(unsigned int number, struct task_struct *next)
+{
+	struct auklet_cpu *cpu = &auklet_machine.cpu[number];
+
+	if (!next->thread.worker || next->thread.in_user) {
+		/* The CPU's own worker goes on, as the idle task or on behalf of next. */
+		word_store(&cpu->switch_to, (u32)next);
+		word_or(&cpu->pending, AUKLET_IRQ_SWITCH);
+		if (!get_wasm_home_cpu())
+			futex_wake_word(&cpu->pending, 1);
+		return;
+	}
+	word_store(&next->thread.worker->wake, number + 1);
+	futex_wake_word(&next->thread.worker->wake, 1);
+}
+
+struct task_struct *__switch_to(struct task_struct *prev, struct task_struct *next)
+{
+	struct auklet_worker *worker = prev->thread.worker;
+	unsigned int cpu = raw_smp_processor_id();
+
+	next->thread.switched_from = prev;
+	if (get_wasm_home_cpu()) {
+		hand_over(cpu, next);
+		if (worker)
+			wasm_unwind();
+		serve_own_cpu();
+		return prev->thread.switched_from;
+	}
+	if (unlikely(READ_ONCE(prev->__state) == TASK_DEAD)) {
+		/*
+		 * As soon as next runs it frees prev and the stack that we
+		 * stand on: nothing below may use either.
+		 */
+		hand_over(cpu, next);
+		worker->leave = AUKLET_LEAVE_TASK_GONE;
+		__builtin_trap();
+	}
+	hand_over(cpu, next);
+	wait_for_cpu(worker);
+	return prev->thread.switched_from;
+}
+
+/* A signal that kills the current task, which runs user code, is pending. */
+static bool user_must_die(void)
+{
+	struct sighand_struct *sighand = current->sighand;
+	sigset_t pending;
+	bool die = false;
+	unsigned long flags;
+	int sig;
+
+	if (fatal_signal_pending(current))
+		return true;
+	if (!signal_pending(current))
+		return false;
+	spin_lock_irqsave(&sighand->siglock, flags);
+	sigorsets(&pending, &current->pending.signal, &current->signal->shared_pending.signal);
+	sigandnsets(&pending, &pending, &current->blocked);
+	for (sig = 1; sig <= _NSIG && !die; sig++)
+		die = sigismember(&pending, sig) &&
+		      sighand->action[sig - 1].sa.sa_handler == SIG_DFL &&
+		      !sig_kernel_ignore(sig) && !sig_kernel_stop(sig);
+	spin_unlock_irqrestore(&sighand->siglock, flags);
+	return die;
+}
+
+/*
+ * Moves the current task, whose program must die, from the worker that executes it to a
+ * fresh one. That worker then runs the task's exit; the old one keeps its U until
+ * it has ended. False if there is no worker now.
+ */
+static bool move_to_fresh_worker(unsigned int cpu)
+{
+	struct auklet_worker *old = current->thread.worker;
+	struct auklet_worker *fresh = worker_take_now(0);
+
+	if (!fresh)
+		return false;
+	memory_get(old->memory);
+	fresh->memory = ~0U;
+	current->thread.worker = fresh;
+	current->thread.adopted = true;
+	worker_start(fresh, current);
+	word_store(&old->state, AUKLET_WORKER_ABANDONED);
+	word_add(&old->entry_wake, 1);
+	futex_wake_word(&old->entry_wake, 1);
+	ring_doorbell(AUKLET_DOORBELL_REAP);
+	word_store(&fresh->wake, cpu + 1);
+	futex_wake_word(&fresh->wake, 1);
+	return true;
+}
+
+/* On behalf of current: let it go on in user mode, or do what the scheduler or a signal wants. */
+static void return_served_task(void)
+{
+	unsigned int number = raw_smp_processor_id();
+	struct auklet_cpu *cpu = &auklet_machine.cpu[number];
+	struct auklet_worker *worker = current->thread.worker;
+
+	for (;;) {
+		local_irq_disable();
+		if (test_thread_flag(TIF_NEED_RESCHED)) {
+			/* If another task gets the CPU, schedule() does not return. */
+			current->thread.in_user = true;
+			local_irq_enable();
+			schedule();
+			current->thread.in_user = false;
+			continue;
+		}
+		if (user_must_die() && move_to_fresh_worker(number))
+			return;
+		break;
+	}
+	word_store(&worker->cpu, number);
+	word_store(&cpu->state, (u32)current);
+	if (word_load(&worker->wants_kernel)) {
+		word_add(&worker->entry_wake, 1);
+		futex_wake_word(&worker->entry_wake, 1);
+	}
+}
+
+static void serve_interrupt(void *unused)
+{
+	take_interrupts_of_user();
+	return_served_task();
+}
+
+static void serve_resume(void *unused)
+{
+	current->thread.in_user = false;
+	schedule_tail(current->thread.switched_from);
+	return_served_task();
+}
+
+static void serve(struct task_struct *task, void (*function)(void *))
+{
+	unsigned long idle = get_wasm_current();
+	unsigned long stack_pointer = get___stack_pointer();
+
+	set_wasm_current((unsigned long)task);
+	set___stack_pointer((unsigned long)task_pt_regs(task));
+	wasm_catch_unwind(function, NULL);
+	set___stack_pointer(stack_pointer);
+	set_wasm_current(idle);
+	set_wasm_irqs_enabled(ARCH_IRQ_DISABLED);
+}
+
+/*
+ * Sleeps until something happens to this worker's own CPU, at most until its timer's deadline;
+ * a deadline that has passed becomes a pending interrupt. @wait_for: bits to return for.
+ */
+static void wait_for_interrupt(struct auklet_cpu *cpu, u32 wait_for)
+{
+	u64 deadline, now;
+	s64 timeout = -1;
+	u32 pending;
+
+	/*
+	 * Who moves the deadline forward stores it, then reads armed. Reset
+	 * armed before the deadline is read, and no new deadline is missed.
+	 */
+	__atomic_store_n(&cpu->armed, ~0ULL, __ATOMIC_SEQ_CST);
+	word_and(&cpu->pending, ~AUKLET_IRQ_REARM);
+	deadline = __atomic_load_n(&cpu->deadline, __ATOMIC_SEQ_CST);
+	if (deadline != ~0ULL) {
+		now = host_now();
+		if (now >= deadline) {
+			if (__atomic_compare_exchange_n(&cpu->deadline, &deadline, ~0ULL, false,
+							__ATOMIC_SEQ_CST, __ATOMIC_SEQ_CST))
+				word_or(&cpu->pending, AUKLET_IRQ_TIMER);
+			return;
+		}
+		timeout = deadline - now;
+		__atomic_store_n(&cpu->armed, deadline, __ATOMIC_SEQ_CST);
+	}
+	pending = word_load(&cpu->pending);
+	if (!(pending & (wait_for | AUKLET_IRQ_REARM)))
+		futex_wait_word(&cpu->pending, pending, timeout);
+}
+
+/* What a CPU's own worker does while another task has the CPU; returns when the idle task is to run. */
+void serve_own_cpu(void)
+{
+	unsigned int number = get_wasm_home_cpu() - 1;
+	struct auklet_cpu *cpu = &auklet_machine.cpu[number];
+	struct task_struct *task;
+	u32 pending, state;
+
+	for (;;) {
+		pending = word_load(&cpu->pending);
+		if (pending & AUKLET_IRQ_STOP)
+			stop_cpu_forever();
+		if (pending & AUKLET_IRQ_SWITCH) {
+			word_and(&cpu->pending, ~AUKLET_IRQ_SWITCH);
+			task = (struct task_struct *)word_load(&cpu->switch_to);
+			if (task == (struct task_struct *)get_wasm_current())
+				return;
+			serve(task, serve_resume);
+			continue;
+		}
+		/*
+		 * In KERNEL somebody else polls the bits; when that ends, he looks
+		 * at them himself. So only user mode is ours.
+		 */
+		state = word_load(&cpu->state);
+		if (state != AUKLET_CPU_KERNEL && (pending & IRQ_TAKEN)) {
+			if (word_replace(&cpu->state, state, AUKLET_CPU_KERNEL))
+				serve((struct task_struct *)state, serve_interrupt);
+			continue;
+		}
+		wait_for_interrupt(cpu, AUKLET_IRQ_SWITCH | AUKLET_IRQ_STOP |
+				   (state != AUKLET_CPU_KERNEL ? IRQ_TAKEN : 0));
+	}
+}
+
+void arch_cpu_idle(void)
+{
+	struct auklet_cpu *cpu = &auklet_machine.cpu[raw_smp_processor_id()];
+	u32 pending;
+
+	word_store(&cpu->state, AUKLET_CPU_IDLE);
+	while (!((pending = word_load(&cpu->pending)) & IRQ_TAKEN)) {
+		if (pending & AUKLET_IRQ_STOP)
+			stop_cpu_forever();
+		wait_for_interrupt(cpu, IRQ_TAKEN | AUKLET_IRQ_STOP);
+	}
+	word_store(&cpu->state, AUKLET_CPU_KERNEL);
+}
+
+/* Where a pooled worker starts to be a task. */
+static void __noreturn task_entry(struct auklet_worker *worker, struct task_struct *task)
+{
+	struct thread_struct *thread = &task->thread;
+	int (*fn)(void *);
+
+	word_store(&worker->state, AUKLET_WORKER_RUNNING);
+	wait_for_cpu(worker);
+	if (!thread->adopted) {
+		schedule_tail(thread->switched_from);
+		fn = thread->fn;
+		if (fn) {
+			thread->fn = NULL;
+			fn(thread->fn_arg);
+			/* Only returns after it has executed a program. */
+		} else if (thread->fork_source != WASM_NO_MEMORY) {
+			if (fork_copy_memory(thread->fork_source))
+				force_fatal_sig(SIGKILL);
+			thread->fork_source = WASM_NO_MEMORY;
+			complete(thread->fork_done);
+			thread->fork_done = NULL;
+		} else if (host_bind_memory(task->mm->context.memory)) {
+			force_fatal_sig(SIGKILL);
+		}
+	}
+	local_irq_enable();
+	start_user();
+}
+
+void run_task(u32 slot)
+{
+	struct auklet_worker *worker = &auklet_machine.worker[slot];
+	struct task_struct *task = (struct task_struct *)worker->task;
+
+	set_wasm_worker((unsigned long)worker);
+	set_wasm_in_kernel(1);
+	set_wasm_home_cpu(0);
+	set_wasm_irqs_enabled(ARCH_IRQ_DISABLED);
+	set_wasm_current((unsigned long)task);
+	set___stack_pointer((unsigned long)task_pt_regs(task));
+	task_entry(worker, task);
+}
+
+int copy_thread(struct task_struct *p, const struct kernel_clone_args *args)
+{
+	struct auklet_worker *parent = current->thread.worker;
+	struct thread_struct *thread = &p->thread;
+	struct pt_regs *regs = task_pt_regs(p);
+	struct auklet_worker *worker;
+	unsigned int known = 0;
+	int error;
+
+	memset(thread, 0, sizeof(*thread));
+	thread->fork_source = WASM_NO_MEMORY;
+	memset(regs, 0, sizeof(*regs));
+	regs->syscall_nr = WASM_NO_SYSCALL;
+	regs->user = 1;
+	if (args->idle)
+		return 0;
+
+	if (args->fn) {
+		thread->fn = args->fn;
+		thread->fn_arg = args->fn_arg;
+	} else if (!(args->flags & CLONE_VM)) {
+		/* The program must have been unwound for this: linux.fork. */
+		if (!current->thread.fork_request)
+			return -EINVAL;
+		thread->fork_source = current->mm->context.memory;
+		thread->fork_done = current->thread.fork_done;
+		p->mm->context.memory = memory_take(~0U);
+		if (p->mm->context.memory < 0) {
+			p->mm->context.memory = WASM_NO_MEMORY;
+			return -EAGAIN;
+		}
+		error = dup_areas(p->mm, current->mm);
+		if (error)
+			return error;
+		known = max(thread->fork_source, p->mm->context.memory) + 1;
+	} else {
+		if (!args->stack)
+			return -EINVAL;
+		known = p->mm->context.memory + 1;
+	}
+
+	worker = worker_take(known);
+	if (!worker)
+		return -EAGAIN;
+	worker->memory = ~0U;
+	if (!args->fn) {
+		worker->memory = p->mm->context.memory;
+		worker->module = parent->module;
+		if (thread->fork_source != WASM_NO_MEMORY) {
+			worker->start = AUKLET_START_FORK;
+			worker->entry = parent->entry;
+			worker->argument = parent->argument;
+			worker->fork_buffer = current->thread.fork_buffer;
+			worker->globals[AUKLET_GLOBAL_STACK_POINTER] = current->thread.stack_pointer;
+			worker->globals[AUKLET_GLOBAL_TLS_BASE] = current->thread.tls_base;
+		} else {
+			worker->start = AUKLET_START_CLONE;
+			worker->entry = AUKLET_START_CLONE;
+			worker->argument = args->stack;
+			worker->globals[AUKLET_GLOBAL_STACK_POINTER] = args->stack;
+			/* Without CLONE_SETTLS the base stays the parent's. */
+			worker->globals[AUKLET_GLOBAL_TLS_BASE] =
+				args->flags & CLONE_SETTLS ? args->tls : host_program_tls();
+		}
+		thread->start = WASM_START_PROGRAM;
+	}
+	thread->worker = worker;
+	worker_start(worker, p);
+	return 0;
+}
+
+/* For a task that copy_process() gives up after copy_thread(). */
+void exit_thread(struct task_struct *task)
+{
+	if (task != current && task->thread.worker) {
+		worker_cancel(task->thread.worker);
+		task->thread.worker = NULL;
+	}
+}
+
+void flush_thread(void)
+{
+	forget_taken_signal(current);
+}
+
+void arch_release_task_struct(struct task_struct *task)
+{
+	forget_taken_signal(task);
+}
+
+unsigned long __get_wchan(struct task_struct *p)
+{
+	return 0;
+}
+
+void show_regs(struct pt_regs *regs)
+{
+	show_regs_print_info(KERN_DEFAULT);
+	if (regs && regs->syscall_nr != WASM_NO_SYSCALL)
+		printk(KERN_DEFAULT "system call %u (%x %x %x %x %x %x) = %d\n",
+		       regs->syscall_nr, regs->args[0], regs->args[1], regs->args[2],
+		       regs->args[3], regs->args[4], regs->args[5], regs->result);
+}
+
+void show_stack(struct task_struct *task, unsigned long *sp, const char *loglvl)
+{
+	static char text[4096];
+	static DEFINE_SPINLOCK(lock);
+	unsigned long flags;
+	char *line, *rest;
+	int length;
+
+	/* Only the engine knows a wasm stack, and only its own worker can ask. */
+	if (task && task != current) {
+		printk("%s(the stack of another worker)\n", loglvl);
+		return;
+	}
+	spin_lock_irqsave(&lock, flags);
+	length = host_backtrace(text, sizeof(text) - 1);
+	text[clamp_t(int, length, 0, sizeof(text) - 1)] = '\0';
+	printk("%sCall trace:\n", loglvl);
+	rest = text;
+	while ((line = strsep(&rest, "\n")))
+		if (*line)
+			printk("%s %s\n", loglvl, line);
+	spin_unlock_irqrestore(&lock, flags);
+}
+
+void machine_power_off(void)
+{
+	host_halt(HOST_HALT_POWER_OFF);
+	local_irq_disable();
+	stop_cpu_forever();
+}
+
+void machine_halt(void)
+{
+	machine_power_off();
+}
+
+void machine_restart(char *command)
+{
+	host_halt(HOST_HALT_RESTART);
+	local_irq_disable();
+	stop_cpu_forever();
+}
+
+void (*pm_power_off)(void) = machine_power_off;

@@ -1,0 +1,15 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/* Linked first: where every named data segment starts. See sections.h. */
+#define SECTION(name, alignment, start, end)				\
+	char start[0] __attribute__((used, section(name), aligned(alignment)));
+#include "sections.h"
+
+/* The rest of a linker script's symbols; wasm code has no addresses, and init data stays. */
+char _stext[0], _etext[0], _sinittext[0], _einittext[0], _text[0];
+char __init_begin[0], __init_end[0], __nosave_begin[0], __nosave_end[0];
+char __irqentry_text_start[0], __irqentry_text_end[0];
+char __softirqentry_text_start[0], __softirqentry_text_end[0];
+char __noinstr_text_start[0], __noinstr_text_end[0];
+char __cpuidle_text_start[0], __cpuidle_text_end[0];
+char __sched_text_start[0], __sched_text_end[0];
+char __lock_text_start[0], __lock_text_end[0];

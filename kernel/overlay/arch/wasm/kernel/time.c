@@ -1,0 +1,138 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/* Clock source: the host's wall clock. Clock events: a deadline that the CPU's own worker sleeps for. */
+#include <linux/clockchips.h>
+#include <linux/clocksource.h>
+#include <linux/cpu.h>
+#include <linux/delay.h>
+#include <linux/init.h>
+#include <linux/sched/clock.h>
+#include <linux/smp.h>
+#include <linux/timekeeping.h>
+#include <asm/globals.h>
+#include <asm/host_calls.h>
+#include <asm/machine.h>
+
+static u64 boot_time;	/* host_now() at the start, so that sched_clock() starts near 0 */
+static u64 latest;	/* the latest time that any worker has seen */
+
+/*
+ * Workers read clocks of their own, which agree to some microseconds. Time must
+ * not run backwards from one to the next, so nobody reads less than anyone has read.
+ */
+static u64 now(void)
+{
+	u64 time = host_now();
+	u64 seen = __atomic_load_n(&latest, __ATOMIC_SEQ_CST);
+
+	while (time > seen)
+		if (__atomic_compare_exchange_n(&latest, &seen, time, false,
+						__ATOMIC_SEQ_CST, __ATOMIC_SEQ_CST))
+			return time;
+	return seen;
+}
+
+static u64 clocksource_read(struct clocksource *source)
+{
+	return now();
+}
+
+static struct clocksource host_clocksource = {
+	.name	= "host",
+	.rating	= 400,
+	.read	= clocksource_read,
+	.mask	= CLOCKSOURCE_MASK(64),
+	.flags	= CLOCK_SOURCE_IS_CONTINUOUS,
+};
+
+unsigned long long notrace sched_clock(void)
+{
+	return now() - boot_time;
+}
+
+void read_persistent_clock64(struct timespec64 *time)
+{
+	*time = ns_to_timespec64(now());
+}
+
+static DEFINE_PER_CPU(struct clock_event_device, clock_event);
+
+static int clock_event_next(unsigned long delta, struct clock_event_device *device)
+{
+	unsigned int number = smp_processor_id();
+	struct auklet_cpu *cpu = &auklet_machine.cpu[number];
+	u64 deadline = host_now() + delta;
+
+	/* The CPU's own worker resets armed before it reads the deadline: see wait_for_interrupt(). */
+	__atomic_store_n(&cpu->deadline, deadline, __ATOMIC_SEQ_CST);
+	if (!get_wasm_home_cpu() && deadline < __atomic_load_n(&cpu->armed, __ATOMIC_SEQ_CST)) {
+		word_or(&cpu->pending, AUKLET_IRQ_REARM);
+		futex_wake_word(&cpu->pending, 1);
+	}
+	return 0;
+}
+
+static int clock_event_stop(struct clock_event_device *device)
+{
+	__atomic_store_n(&auklet_machine.cpu[smp_processor_id()].deadline, ~0ULL, __ATOMIC_SEQ_CST);
+	return 0;
+}
+
+void timer_interrupt(void)
+{
+	struct clock_event_device *device = this_cpu_ptr(&clock_event);
+
+	if (device->event_handler)
+		device->event_handler(device);
+}
+
+/* On every CPU, for itself. */
+void setup_clock_event(void)
+{
+	unsigned int cpu = smp_processor_id();
+	struct clock_event_device *device = &per_cpu(clock_event, cpu);
+
+	device->name = "host";
+	device->features = CLOCK_EVT_FEAT_ONESHOT;
+	device->rating = 400;
+	device->cpumask = cpumask_of(cpu);
+	device->set_next_event = clock_event_next;
+	device->set_state_shutdown = clock_event_stop;
+	clockevents_config_and_register(device, NSEC_PER_SEC, 1000, LONG_MAX);
+}
+
+void __init time_init(void)
+{
+	clocksource_register_hz(&host_clocksource, NSEC_PER_SEC);
+	setup_clock_event();
+}
+
+/* As early as there is a kernel: the log's time stamps start here. */
+void __init start_clock(void)
+{
+	boot_time = host_now();
+	latest = boot_time;
+}
+
+/* Delays read the clock; there is no loop to calibrate. */
+unsigned long calibrate_delay_is_known(void)
+{
+	return NSEC_PER_SEC / HZ;
+}
+
+void __delay(unsigned long nanoseconds)
+{
+	u64 end = host_now() + nanoseconds;
+
+	while (host_now() < end)
+		cpu_relax();
+}
+
+void __udelay(unsigned long microseconds)
+{
+	__delay(microseconds * NSEC_PER_USEC);
+}
+
+void __ndelay(unsigned long nanoseconds)
+{
+	__delay(nanoseconds);
+}

@@ -1,0 +1,51 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/*
+ * Waiting for another CPU. The host's cores may be fewer than the guest's CPUs, so after some
+ * spinning a waiter sleeps in the host; it must still take interrupts if they are enabled, or
+ * it would block a CPU that waits for it to answer a function call.
+ */
+#include <linux/export.h>
+#include <linux/irqflags.h>
+#include <linux/processor.h>
+#include <linux/spinlock.h>
+#include <asm/globals.h>
+#include <asm/machine.h>
+
+#define SPINS_BEFORE_SLEEP	200
+#define LONGEST_SLEEP_NS	(50 * 1000)
+
+void cpu_relax(void)
+{
+	static u32 never;
+
+	/* Spinning may starve the thread that we wait for: give up the core for a moment. */
+	if (get_wasm_irqs_enabled())
+		poll_interrupts();
+	futex_wait_word(&never, 0, 1000);
+}
+EXPORT_SYMBOL(cpu_relax);
+
+void wasm_spin_lock_slow(arch_spinlock_t *lock)
+{
+	unsigned int spins;
+
+	for (spins = 0; spins < SPINS_BEFORE_SLEEP; spins++) {
+		if (READ_ONCE(lock->word) == 0 && arch_spin_trylock(lock))
+			return;
+		if (get_wasm_irqs_enabled())
+			poll_interrupts();
+	}
+	/* 2 while anybody sleeps: who unlocks then wakes one, which keeps the 2 for the others. */
+	while (word_exchange(&lock->word, 2) != 0) {
+		futex_wait_word(&lock->word, 2, get_wasm_irqs_enabled() ? LONGEST_SLEEP_NS : -1);
+		if (get_wasm_irqs_enabled())
+			poll_interrupts();
+	}
+}
+EXPORT_SYMBOL(wasm_spin_lock_slow);
+
+void wasm_spin_unlock_slow(arch_spinlock_t *lock)
+{
+	futex_wake_word(&lock->word, 1);
+}
+EXPORT_SYMBOL(wasm_spin_unlock_slow);

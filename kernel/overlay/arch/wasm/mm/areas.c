@@ -1,0 +1,774 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/*
+ * Address spaces of programs: areas in the linear memory U of a process.
+ *
+ * U has no pages and no protection: an area is a promise about contents. The
+ * areas are vm_area_structs in the mm's maple tree, as everywhere, so /proc shows them; what
+ * they describe is memory of U itself, which grows at its end only. Mappings are
+ * therefore placed at the lowest gap that fits. File mappings are read in; shared writable ones
+ * are written back by msync, munmap and exit.
+ *
+ * This takes the place of the parts of mm/nommu.c that give programs kernel memory.
+ */
+#include <linux/file.h>
+#include <linux/fs.h>
+#include <linux/maple_tree.h>
+#include <linux/mm.h>
+#include <linux/mman.h>
+#include <linux/mmap_lock.h>
+#include <linux/sched/mm.h>
+#include <linux/mmu_context.h>
+#include <linux/security.h>
+#include <linux/syscalls.h>
+#include <linux/uaccess.h>
+#include <asm/globals.h>
+#include <asm/host_calls.h>
+#include <asm/machine.h>
+
+/* mm/util.c; declared in mm/internal.h only. */
+unsigned long vm_mmap_pgoff(struct file *file, unsigned long address, unsigned long length,
+			    unsigned long prot, unsigned long flags, unsigned long pgoff);
+
+#define WASM_PAGE_SHIFT	16
+
+/* Makes U reach to @end; new bytes are zero. Called with the mm's own U bound. */
+static int grow_memory(struct mm_struct *mm, unsigned long end)
+{
+	unsigned long want = DIV_ROUND_UP_ULL((u64)end, 1UL << WASM_PAGE_SHIFT);
+	unsigned long have = user_access.pages();
+
+	if (want <= have)
+		return 0;
+	if (want > auklet_machine.memory_pages || user_access.grow(want - have) < 0)
+		return -ENOMEM;
+	auklet_machine.memory[mm->context.memory].pages = want;
+	return 0;
+}
+
+static int store_area(struct mm_struct *mm, unsigned long start, unsigned long end,
+		      struct vm_area_struct *vma)
+{
+	MA_STATE(mas, &mm->mm_mt, start, end - 1);
+
+	return mas_store_gfp(&mas, vma, GFP_KERNEL);
+}
+
+/* RLIMIT_AS. */
+static bool within_limit(struct mm_struct *mm, unsigned long bytes)
+{
+	return mm->total_vm + (bytes >> PAGE_SHIFT) <= rlimit(RLIMIT_AS) >> PAGE_SHIFT;
+}
+
+static void count_area(struct mm_struct *mm, struct vm_area_struct *vma, long pages)
+{
+	mm->total_vm += pages;
+	if (vma->vm_flags & VM_EXEC)
+		mm->exec_vm += pages;
+	else
+		mm->data_vm += pages;
+}
+
+/* Writes a shared writable mapping's contents of [start, end) to its file. U must be bound. */
+static int write_back(struct vm_area_struct *vma, unsigned long start, unsigned long end)
+{
+	struct file *file = vma->vm_file;
+	loff_t position, size;
+	ssize_t written;
+
+	if (!file || (vma->vm_flags & (VM_SHARED | VM_MAYWRITE)) != (VM_SHARED | VM_MAYWRITE))
+		return 0;
+	position = ((loff_t)vma->vm_pgoff << PAGE_SHIFT) + (start - vma->vm_start);
+	size = i_size_read(file_inode(file));
+	if (position >= size)
+		return 0;
+	/* What lies behind the end of the file is not part of it. */
+	end = min_t(u64, end, start + (u64)(size - position));
+	while (start < end) {
+		written = vfs_write(file, (const char __user *)start, end - start, &position);
+		if (written <= 0)
+			return written ? written : -EIO;
+		start += written;
+	}
+	return 0;
+}
+
+static void free_area(struct vm_area_struct *vma)
+{
+	if (vma->vm_file)
+		fput(vma->vm_file);
+	vm_area_free(vma);
+}
+
+/* Splits the area at @at, so that one ends and another begins there. */
+static int split_area(struct mm_struct *mm, struct vm_area_struct *vma, unsigned long at)
+{
+	struct vm_area_struct *upper = vm_area_dup(vma);
+	int error;
+
+	if (!upper)
+		return -ENOMEM;
+	upper->vm_start = at;
+	upper->vm_pgoff += (at - vma->vm_start) >> PAGE_SHIFT;
+	if (upper->vm_file)
+		get_file(upper->vm_file);
+	error = store_area(mm, at, vma->vm_end, upper);
+	if (error) {
+		free_area(upper);
+		return error;
+	}
+	vma->vm_end = at;
+	mm->map_count++;
+	return 0;
+}
+
+/* Splits areas so that [start, end) has no area in part. */
+static int isolate_range(struct mm_struct *mm, unsigned long start, unsigned long end)
+{
+	struct vm_area_struct *vma;
+	int error;
+
+	vma = vma_lookup(mm, start);
+	if (vma && vma->vm_start < start) {
+		error = split_area(mm, vma, start);
+		if (error)
+			return error;
+	}
+	vma = vma_lookup(mm, end - 1);
+	if (vma && vma->vm_end > end)
+		return split_area(mm, vma, end);
+	return 0;
+}
+
+int do_munmap(struct mm_struct *mm, unsigned long start, size_t length, struct list_head *uf)
+{
+	unsigned long end = start + PAGE_ALIGN(length);
+	struct vm_area_struct *vma;
+	int error;
+
+	if (offset_in_page(start) || !length || end <= start)
+		return -EINVAL;
+	error = isolate_range(mm, start, end);
+	if (error)
+		return error;
+	while ((vma = find_vma(mm, start)) && vma->vm_start < end) {
+		write_back(vma, vma->vm_start, vma->vm_end);
+		error = store_area(mm, vma->vm_start, vma->vm_end, NULL);
+		if (error)
+			return error;
+		count_area(mm, vma, -(long)vma_pages(vma));
+		mm->map_count--;
+		free_area(vma);
+	}
+	return 0;
+}
+
+int vm_munmap(unsigned long address, size_t length)
+{
+	struct mm_struct *mm = current->mm;
+	int error;
+
+	mmap_write_lock(mm);
+	error = do_munmap(mm, address, length, NULL);
+	mmap_write_unlock(mm);
+	return error;
+}
+EXPORT_SYMBOL(vm_munmap);
+
+SYSCALL_DEFINE2(munmap, unsigned long, address, size_t, length)
+{
+	return vm_munmap(address, length);
+}
+
+static unsigned long find_gap(struct mm_struct *mm, unsigned long length)
+{
+	unsigned long limit = (u64)auklet_machine.memory_pages << WASM_PAGE_SHIFT > TASK_SIZE ?
+			      TASK_SIZE : (unsigned long)auklet_machine.memory_pages << WASM_PAGE_SHIFT;
+	MA_STATE(mas, &mm->mm_mt, 0, 0);
+
+	if (mas_empty_area(&mas, mm->context.mmap_base, limit - 1, length))
+		return -ENOMEM;
+	return mas.index;
+}
+
+/* Adds an area for [start, end) with @file at @pgoff; the caller has made room. */
+static struct vm_area_struct *add_area(struct mm_struct *mm, unsigned long start, unsigned long end,
+				       vm_flags_t vm_flags, struct file *file, unsigned long pgoff)
+{
+	struct vm_area_struct *vma = vm_area_alloc(mm);
+	int error;
+
+	if (!vma)
+		return ERR_PTR(-ENOMEM);
+	vma->vm_start = start;
+	vma->vm_end = end;
+	vma->vm_pgoff = pgoff;
+	vm_flags_init(vma, vm_flags);
+	if (file)
+		vma->vm_file = get_file(file);
+	error = store_area(mm, start, end, vma);
+	if (error) {
+		free_area(vma);
+		return ERR_PTR(error);
+	}
+	mm->map_count++;
+	count_area(mm, vma, vma_pages(vma));
+	return vma;
+}
+
+/* Fills a new mapping from its file; what lies behind the file's end is zero already. */
+static int read_file(struct file *file, unsigned long start, unsigned long length, unsigned long pgoff)
+{
+	loff_t position = (loff_t)pgoff << PAGE_SHIFT;
+	ssize_t count;
+
+	while (length) {
+		count = vfs_read(file, (char __user *)start, length, &position);
+		if (count < 0)
+			return count;
+		if (!count)
+			break;
+		start += count;
+		length -= count;
+	}
+	return 0;
+}
+
+static int check_file_mapping(struct file *file, unsigned long prot, unsigned long flags)
+{
+	umode_t mode = file_inode(file)->i_mode;
+
+	if (!(file->f_mode & FMODE_READ))
+		return -EACCES;
+	if (path_noexec(&file->f_path) && (prot & PROT_EXEC))
+		return -EPERM;
+	if (!file->f_op->mmap || !(file->f_mode & FMODE_CAN_READ))
+		return -ENODEV;
+	/* A device's own memory cannot appear in U. /dev/zero is read like a file. */
+	if (!S_ISREG(mode) && !S_ISBLK(mode) && (flags & MAP_TYPE) != MAP_PRIVATE)
+		return -ENODEV;
+	if ((flags & MAP_TYPE) != MAP_PRIVATE && (prot & PROT_WRITE) && !(file->f_mode & FMODE_WRITE))
+		return -EACCES;
+	return 0;
+}
+
+unsigned long do_mmap(struct file *file, unsigned long address, unsigned long length,
+		      unsigned long prot, unsigned long flags, vm_flags_t vm_flags,
+		      unsigned long pgoff, unsigned long *populate, struct list_head *uf)
+{
+	struct mm_struct *mm = current->mm;
+	bool shared = (flags & MAP_TYPE) != MAP_PRIVATE;
+	struct vm_area_struct *vma;
+	int error;
+
+	*populate = 0;
+	if (!length)
+		return -EINVAL;
+	length = PAGE_ALIGN(length);
+	if (!length || length > TASK_SIZE)
+		return -ENOMEM;
+	if (pgoff + (length >> PAGE_SHIFT) < pgoff)
+		return -EOVERFLOW;
+	if ((flags & MAP_TYPE) != MAP_PRIVATE && (flags & MAP_TYPE) != MAP_SHARED &&
+	    (flags & MAP_TYPE) != MAP_SHARED_VALIDATE)
+		return -EINVAL;
+	if (mm->map_count > sysctl_max_map_count)
+		return -ENOMEM;
+	if (file) {
+		error = check_file_mapping(file, prot, flags);
+		if (error)
+			return error;
+	} else if (shared) {
+		/* Processes share no memory: docs/architecture.md, "Isolation". */
+		return -ENODEV;
+	}
+	error = security_mmap_addr(address);
+	if (error)
+		return error;
+
+	if (flags & (MAP_FIXED | MAP_FIXED_NOREPLACE)) {
+		if (offset_in_page(address))
+			return -EINVAL;
+		if (address + length < address || address + length > TASK_SIZE)
+			return -ENOMEM;
+		if (flags & MAP_FIXED_NOREPLACE && find_vma_intersection(mm, address, address + length))
+			return -EEXIST;
+	} else {
+		address = PAGE_ALIGN(address);
+		if (!address || address < mm->context.mmap_base || address + length < address ||
+		    address + length > user_access.pages() << WASM_PAGE_SHIFT ||
+		    find_vma_intersection(mm, address, address + length)) {
+			address = find_gap(mm, length);
+			if (IS_ERR_VALUE(address))
+				return address;
+		}
+	}
+	if (!within_limit(mm, length))
+		return -ENOMEM;
+	error = grow_memory(mm, address + length);
+	if (error)
+		return error;
+	if (flags & MAP_FIXED) {
+		error = do_munmap(mm, address, length, uf);
+		if (error)
+			return error;
+	}
+
+	vm_flags |= calc_vm_prot_bits(prot, 0) | calc_vm_flag_bits(file, flags) |
+		    VM_MAYREAD | VM_MAYEXEC | VM_MAYWRITE;
+	if (shared) {
+		vm_flags |= VM_SHARED | VM_MAYSHARE;
+		if (!(file->f_mode & FMODE_WRITE))
+			vm_flags &= ~(VM_MAYWRITE | VM_SHARED);
+	}
+	vma = add_area(mm, address, address + length, vm_flags, file, pgoff);
+	if (IS_ERR(vma))
+		return PTR_ERR(vma);
+	/* Another mapping may have been here. */
+	if (clear_user((void __user *)address, length))
+		return -ENOMEM;
+	if (file) {
+		error = read_file(file, address, length, pgoff);
+		if (error) {
+			do_munmap(mm, address, length, uf);
+			return error;
+		}
+	}
+	return address;
+}
+
+unsigned long ksys_mmap_pgoff(unsigned long address, unsigned long length, unsigned long prot,
+			      unsigned long flags, unsigned long fd, unsigned long pgoff)
+{
+	struct file *file = NULL;
+	unsigned long result;
+
+	if (!(flags & MAP_ANONYMOUS)) {
+		file = fget(fd);
+		if (!file)
+			return -EBADF;
+	}
+	result = vm_mmap_pgoff(file, address, length, prot, flags, pgoff);
+	if (file)
+		fput(file);
+	return result;
+}
+
+SYSCALL_DEFINE6(mmap2, unsigned long, address, unsigned long, length, unsigned long, prot,
+		unsigned long, flags, unsigned long, fd, unsigned long, offset_4k)
+{
+	return ksys_mmap_pgoff(address, length, prot, flags, fd, offset_4k);
+}
+
+SYSCALL_DEFINE1(brk, unsigned long, brk)
+{
+	struct mm_struct *mm = current->mm;
+	unsigned long old_end, new_end, result;
+	struct vm_area_struct *vma;
+
+	mmap_write_lock(mm);
+	result = mm->brk;
+	if (brk < mm->start_brk || brk > mm->context.mmap_base ||
+	    check_data_rlimit(rlimit(RLIMIT_DATA), brk, mm->start_brk, mm->end_data, mm->start_data))
+		goto out;
+	old_end = PAGE_ALIGN(mm->brk);
+	new_end = PAGE_ALIGN(brk);
+	if (new_end < old_end) {
+		if (do_munmap(mm, new_end, old_end - new_end, NULL))
+			goto out;
+	} else if (new_end > old_end) {
+		if (!within_limit(mm, new_end - old_end) || grow_memory(mm, new_end) ||
+		    find_vma_intersection(mm, old_end, new_end))
+			goto out;
+		vma = old_end > mm->start_brk ? vma_lookup(mm, old_end - 1) : NULL;
+		if (vma) {
+			/* The heap is one area that ends at the break. */
+			if (store_area(mm, vma->vm_start, new_end, vma))
+				goto out;
+			vma->vm_end = new_end;
+			count_area(mm, vma, (new_end - old_end) >> PAGE_SHIFT);
+		} else if (IS_ERR(add_area(mm, old_end, new_end, VM_DATA_DEFAULT_FLAGS, NULL, 0))) {
+			goto out;
+		}
+		if (clear_user((void __user *)old_end, new_end - old_end))
+			goto out;
+	}
+	mm->brk = brk;
+	result = brk;
+out:
+	mmap_write_unlock(mm);
+	return result;
+}
+
+static unsigned long do_mremap(struct mm_struct *mm, unsigned long address, unsigned long old_length,
+			       unsigned long new_length, unsigned long flags, unsigned long new_address)
+{
+	struct vm_area_struct *vma;
+	unsigned long target;
+	int error;
+
+	if (flags & ~(MREMAP_FIXED | MREMAP_MAYMOVE) || offset_in_page(address) ||
+	    (flags & MREMAP_FIXED && (!(flags & MREMAP_MAYMOVE) || offset_in_page(new_address))))
+		return -EINVAL;
+	old_length = PAGE_ALIGN(old_length);
+	new_length = PAGE_ALIGN(new_length);
+	if (!old_length || !new_length)
+		return -EINVAL;
+	vma = vma_lookup(mm, address);
+	if (!vma || address + old_length < address || address + old_length > vma->vm_end)
+		return -EFAULT;
+	if (!(flags & MREMAP_FIXED)) {
+		if (new_length == old_length)
+			return address;
+		if (new_length < old_length) {
+			error = do_munmap(mm, address + new_length, old_length - new_length, NULL);
+			return error ? error : address;
+		}
+		/* In place, if the area ends here and nothing follows. */
+		if (!vma->vm_file && address + old_length == vma->vm_end &&
+		    address + new_length > address &&
+		    !find_vma_intersection(mm, vma->vm_end, address + new_length) &&
+		    within_limit(mm, new_length - old_length) &&
+		    !grow_memory(mm, address + new_length)) {
+			unsigned long end = vma->vm_end;
+
+			if (store_area(mm, vma->vm_start, address + new_length, vma))
+				return -ENOMEM;
+			vma->vm_end = address + new_length;
+			count_area(mm, vma, (new_length - old_length) >> PAGE_SHIFT);
+			if (clear_user((void __user *)end, new_length - old_length))
+				return -ENOMEM;
+			return address;
+		}
+		if (!(flags & MREMAP_MAYMOVE))
+			return -ENOMEM;
+	}
+	if (vma->vm_flags & VM_SHARED)
+		return -ENODEV;
+	if (flags & MREMAP_FIXED) {
+		if (new_address + new_length < new_address || new_address + new_length > TASK_SIZE ||
+		    (new_address < address + old_length && address < new_address + new_length))
+			return -EINVAL;
+		error = do_munmap(mm, new_address, new_length, NULL);
+		if (error)
+			return error;
+		target = new_address;
+		vma = vma_lookup(mm, address);
+	} else {
+		target = find_gap(mm, new_length);
+		if (IS_ERR_VALUE(target))
+			return target;
+	}
+	if (!within_limit(mm, new_length))
+		return -ENOMEM;
+	error = grow_memory(mm, target + new_length);
+	if (error)
+		return error;
+	vma = add_area(mm, target, target + new_length, vma->vm_flags, vma->vm_file,
+		       vma->vm_pgoff + ((address - vma->vm_start) >> PAGE_SHIFT));
+	if (IS_ERR(vma))
+		return PTR_ERR(vma);
+	if (user_access.move(target, address, min(old_length, new_length)))
+		return -EFAULT;
+	if (new_length > old_length &&
+	    clear_user((void __user *)(target + old_length), new_length - old_length))
+		return -EFAULT;
+	error = do_munmap(mm, address, old_length, NULL);
+	return error ? error : target;
+}
+
+SYSCALL_DEFINE5(mremap, unsigned long, address, unsigned long, old_length,
+		unsigned long, new_length, unsigned long, flags, unsigned long, new_address)
+{
+	unsigned long result;
+
+	mmap_write_lock(current->mm);
+	result = do_mremap(current->mm, address, old_length, new_length, flags, new_address);
+	mmap_write_unlock(current->mm);
+	return result;
+}
+
+/* The flags are kept and shown; wasm cannot enforce them (docs/architecture.md, "Isolation"). */
+SYSCALL_DEFINE3(mprotect, unsigned long, start, size_t, length, unsigned long, prot)
+{
+	struct mm_struct *mm = current->mm;
+	unsigned long at, end = start + PAGE_ALIGN(length);
+	struct vm_area_struct *vma;
+	int error = 0;
+
+	if (offset_in_page(start) || prot & ~(PROT_READ | PROT_WRITE | PROT_EXEC | PROT_SEM))
+		return -EINVAL;
+	if (!length)
+		return 0;
+	if (end <= start)
+		return -ENOMEM;
+	mmap_write_lock(mm);
+	for (at = start; at < end; at = vma->vm_end) {
+		vma = vma_lookup(mm, at);
+		if (!vma) {
+			error = -ENOMEM;
+			break;
+		}
+		if (prot & PROT_WRITE && !(vma->vm_flags & VM_MAYWRITE)) {
+			error = -EACCES;
+			break;
+		}
+	}
+	if (!error)
+		error = isolate_range(mm, start, end);
+	for (at = start; !error && at < end; at = vma->vm_end) {
+		vma = vma_lookup(mm, at);
+		vm_flags_reset(vma, (vma->vm_flags & ~(VM_READ | VM_WRITE | VM_EXEC)) |
+				    calc_vm_prot_bits(prot, 0));
+	}
+	mmap_write_unlock(mm);
+	return error;
+}
+
+SYSCALL_DEFINE3(msync, unsigned long, start, size_t, length, int, flags)
+{
+	struct mm_struct *mm = current->mm;
+	unsigned long at, end = start + PAGE_ALIGN(length);
+	struct vm_area_struct *vma;
+	int error = 0;
+
+	if (flags & ~(MS_ASYNC | MS_INVALIDATE | MS_SYNC) || offset_in_page(start) ||
+	    (flags & MS_ASYNC && flags & MS_SYNC))
+		return -EINVAL;
+	if (end < start)
+		return -ENOMEM;
+	mmap_read_lock(mm);
+	for (at = start; at < end && !error; at = vma->vm_end) {
+		vma = vma_lookup(mm, at);
+		if (!vma) {
+			error = -ENOMEM;
+			break;
+		}
+		error = write_back(vma, at, min(end, vma->vm_end));
+		if (!error && flags & MS_SYNC && vma->vm_file && vma->vm_flags & VM_SHARED)
+			error = vfs_fsync(vma->vm_file, 1);
+	}
+	mmap_read_unlock(mm);
+	return error;
+}
+
+SYSCALL_DEFINE3(madvise, unsigned long, start, size_t, length, int, advice)
+{
+	struct mm_struct *mm = current->mm;
+	unsigned long at, stop, end = start + PAGE_ALIGN(length);
+	struct vm_area_struct *vma;
+	int error = 0;
+
+	if (offset_in_page(start) || end < start)
+		return -EINVAL;
+	switch (advice) {
+	case MADV_NORMAL:
+	case MADV_RANDOM:
+	case MADV_SEQUENTIAL:
+	case MADV_WILLNEED:
+	case MADV_HUGEPAGE:
+	case MADV_NOHUGEPAGE:
+	case MADV_DONTDUMP:
+	case MADV_DODUMP:
+	case MADV_FREE:
+	case MADV_COLD:
+		return 0;
+	case MADV_DONTNEED:
+		break;
+	default:
+		return -EINVAL;
+	}
+	mmap_write_lock(mm);
+	for (at = start; at < end && !error; at = stop) {
+		vma = vma_lookup(mm, at);
+		if (!vma) {
+			error = -ENOMEM;
+			break;
+		}
+		stop = min(end, vma->vm_end);
+		if (vma->vm_flags & VM_SHARED)
+			continue;
+		if (clear_user((void __user *)at, stop - at))
+			error = -ENOMEM;
+		else if (vma->vm_file)
+			error = read_file(vma->vm_file, at, stop - at,
+					  vma->vm_pgoff + ((at - vma->vm_start) >> PAGE_SHIFT));
+	}
+	mmap_write_unlock(mm);
+	return error;
+}
+
+/*
+ * The last user of the address space is gone. Shared mappings are written back by
+ * the process itself, whose worker has U bound; anybody else who drops the last reference comes after that.
+ */
+void exit_mmap(struct mm_struct *mm)
+{
+	struct auklet_worker *worker = (void *)get_wasm_worker();
+	bool bound = worker && worker->memory == mm->context.memory &&
+		     mm->context.memory != WASM_NO_MEMORY;
+	struct vm_area_struct *vma;
+	unsigned long index = 0;
+
+	mmap_write_lock(mm);
+	mt_for_each(&mm->mm_mt, vma, index, ULONG_MAX) {
+		if (bound)
+			write_back(vma, vma->vm_start, vma->vm_end);
+		free_area(vma);
+		cond_resched();
+	}
+	__mt_destroy(&mm->mm_mt);
+	mm->total_vm = 0;
+	mmap_write_unlock(mm);
+	/* After this the memory may be another process's. */
+	destroy_context(mm);
+}
+
+/* fork: the child's areas are the parent's. Their contents follow in fork_copy_memory(). */
+int dup_areas(struct mm_struct *mm, struct mm_struct *old)
+{
+	struct vm_area_struct *vma, *copy;
+	unsigned long index = 0;
+	int error = 0;
+
+	mmap_write_lock(old);
+	mm->context.image_end = old->context.image_end;
+	mm->context.mmap_base = old->context.mmap_base;
+	mm->map_count = old->map_count;
+	mm->total_vm = old->total_vm;
+	mm->exec_vm = old->exec_vm;
+	mm->data_vm = old->data_vm;
+	mt_for_each(&old->mm_mt, vma, index, ULONG_MAX) {
+		copy = vm_area_dup(vma);
+		if (!copy) {
+			error = -ENOMEM;
+			break;
+		}
+		copy->vm_mm = mm;
+		if (copy->vm_file)
+			get_file(copy->vm_file);
+		error = store_area(mm, copy->vm_start, copy->vm_end, copy);
+		if (error) {
+			free_area(copy);
+			break;
+		}
+	}
+	mmap_write_unlock(old);
+	return error;
+}
+
+/* In the child's worker: binds its U and fills it from memory @source, the parent's. */
+int fork_copy_memory(int source)
+{
+	struct mm_struct *mm = current->mm;
+	struct auklet_worker *worker = (void *)get_wasm_worker();
+	unsigned long old_end, start, done = 0, index = 0;
+	struct vm_area_struct *vma;
+	int error;
+
+	error = host_bind_memory(mm->context.memory);
+	if (error)
+		return error;
+	old_end = user_access.pages() << WASM_PAGE_SHIFT;
+	error = grow_memory(mm, (unsigned long)auklet_machine.memory[source].pages << WASM_PAGE_SHIFT);
+	if (error)
+		return error;
+	mt_for_each(&mm->mm_mt, vma, index, ULONG_MAX) {
+		start = vma->vm_start;
+		/* Below the unwound frames the stack is dead: docs/abi.md, "fork". */
+		if (worker->fork_buffer > start && worker->fork_buffer < mm->context.image_end &&
+		    worker->fork_buffer < vma->vm_end)
+			start = worker->fork_buffer;
+		/* Nothing of the memory's last process may be left. */
+		if (done < start && done < old_end &&
+		    user_access.clear(done, min(start, old_end) - done))
+			return -EFAULT;
+		error = host_memory_copy(mm->context.memory, source, start, vma->vm_end - start);
+		if (error)
+			return error;
+		done = vma->vm_end;
+	}
+	if (done < old_end && user_access.clear(done, old_end - done))
+		return -EFAULT;
+	return 0;
+}
+
+/*
+ * exec: the static memory of a module, [0, @image_end), and @arguments bytes behind it for
+ * the argument block; the break and the mappings follow. Everything is zero.
+ */
+int map_image(struct mm_struct *mm, unsigned long image_end, unsigned long arguments)
+{
+	unsigned long block_end = image_end + PAGE_ALIGN(arguments);
+	unsigned long have = user_access.pages() << WASM_PAGE_SHIFT;
+	struct vm_area_struct *vma;
+
+	if (block_end < image_end || user_access.clear(0, have) || grow_memory(mm, block_end))
+		return -ENOMEM;
+	mmap_write_lock(mm);
+	vma = add_area(mm, 0, image_end, VM_DATA_DEFAULT_FLAGS | VM_EXEC | VM_STACK, NULL, 0);
+	if (!IS_ERR(vma))
+		vma = add_area(mm, image_end, block_end, VM_DATA_DEFAULT_FLAGS, NULL, 0);
+	mmap_write_unlock(mm);
+	if (IS_ERR(vma))
+		return PTR_ERR(vma);
+	mm->context.image_end = image_end;
+	mm->start_code = 0;
+	mm->end_code = image_end;
+	mm->start_data = 0;
+	mm->end_data = image_end;
+	mm->start_brk = block_end;
+	mm->brk = block_end;
+	/* Room for the break. A gap costs its size in U, so it is small; malloc maps. */
+	mm->context.mmap_base = block_end + SZ_1M;
+	mm->stack_vm = 0;
+	return 0;
+}
+
+/* Any worker that knows a memory can bind it; returns how many bytes were copied. */
+static int remote_copy(struct mm_struct *mm, unsigned long address, void *buffer, int length, bool write)
+{
+	struct auklet_worker *worker = (void *)get_wasm_worker();
+	u32 own = worker ? worker->memory : ~0U;
+	unsigned long left, end;
+
+	if (!worker || mm->context.memory == WASM_NO_MEMORY || length <= 0)
+		return 0;
+	if (mm->context.memory != own && host_bind_memory(mm->context.memory))
+		return 0;
+	end = user_access.pages() << WASM_PAGE_SHIFT;
+	if (address >= end)
+		length = 0;
+	else
+		length = min_t(unsigned long, length, end - address);
+	left = write ? user_access.copy_to(address, buffer, length) :
+		       user_access.copy_from(buffer, address, length);
+	if (mm->context.memory != own)
+		host_bind_memory((int)own);
+	return length - left;
+}
+
+int access_remote_vm(struct mm_struct *mm, unsigned long address, void *buffer, int length,
+		     unsigned int gup_flags)
+{
+	return remote_copy(mm, address, buffer, length, gup_flags & FOLL_WRITE);
+}
+
+int access_process_vm(struct task_struct *task, unsigned long address, void *buffer, int length,
+		      unsigned int gup_flags)
+{
+	struct mm_struct *mm = get_task_mm(task);
+	int copied;
+
+	if (!mm)
+		return 0;
+	copied = remote_copy(mm, address, buffer, length, gup_flags & FOLL_WRITE);
+	mmput(mm);
+	return copied;
+}
+EXPORT_SYMBOL_GPL(access_process_vm);
+
+/* No mapping shares pages with the page cache, so truncation has nothing to undo. */
+int nommu_shrink_inode_mappings(struct inode *inode, size_t size, size_t newsize)
+{
+	return 0;
+}

@@ -1,0 +1,70 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/* The user memory (U) of an mm: which one, since when, and who may use it. */
+#include <linux/mm.h>
+#include <linux/mmu_context.h>
+#include <linux/sched.h>
+#include <linux/sched/mm.h>
+#include <linux/uaccess.h>
+#include <asm/globals.h>
+#include <asm/host_calls.h>
+#include <asm/machine.h>
+
+/*
+ * For exec this decides where the new program's U comes from, while an error can still be
+ * returned: a process that has its U for itself keeps it (activate_mm). For fork,
+ * copy_thread() takes one.
+ */
+int init_new_context(struct task_struct *task, struct mm_struct *mm)
+{
+	struct auklet_worker *worker = (void *)get_wasm_worker();
+	int id;
+
+	memset(&mm->context, 0, sizeof(mm->context));
+	mm->context.memory = WASM_NO_MEMORY;
+	if (task != current || !worker)
+		return 0;
+	if (current->mm && current->mm->context.memory != WASM_NO_MEMORY &&
+	    atomic_read(&current->mm->mm_users) == 1)
+		return 0;
+	/* This worker can only be bound to a memory that it has been told of. */
+	id = memory_take(word_load(&worker->known_memories));
+	if (id < 0)
+		return id;
+	mm->context.memory = id;
+	return 0;
+}
+
+static void release_memory(struct mm_struct *mm)
+{
+	if (mm->context.memory != WASM_NO_MEMORY)
+		memory_put(mm->context.memory);
+	mm->context.memory = WASM_NO_MEMORY;
+}
+
+void destroy_context(struct mm_struct *mm)
+{
+	release_memory(mm);
+}
+
+void activate_mm(struct mm_struct *old, struct mm_struct *new)
+{
+	struct auklet_worker *worker = (void *)get_wasm_worker();
+
+	if (new->context.memory == WASM_NO_MEMORY) {
+		new->context.memory = old->context.memory;
+		old->context.memory = WASM_NO_MEMORY;
+	}
+	worker->memory = new->context.memory;
+	/* Its number is below known_memories, so this cannot fail. */
+	WARN_ON(host_bind_memory(new->context.memory));
+}
+
+void switch_mm(struct mm_struct *prev, struct mm_struct *next, struct task_struct *task)
+{
+	/*
+	 * In a context switch @task runs in another worker, which has its U bound. Only
+	 * kthread_use_mm() comes here for the current task.
+	 */
+	if (task == current && (task->flags & PF_KTHREAD) && next != &init_mm)
+		host_bind_memory(next->context.memory);
+}

@@ -1,0 +1,396 @@
+// SPDX-License-Identifier: MIT
+// The base of a guest worker: one instance of the kernel, and under it whatever program its task runs. What happens at
+// this level happens once for a task or a program, never for a system call. Protocols: docs/abi.md, section 1.
+
+import {
+  IRQ_DEVICE,
+  CPU,
+  CPU_KERNEL,
+  CPU_SIZE,
+  LEAVE_START,
+  LEAVE_TASK_GONE,
+  LINE_POOLS,
+  MACHINE,
+  START_CLONE,
+  START_EXEC,
+  START_FORK,
+  WORKER,
+  WORKER_ASSIGNED,
+  WORKER_IDLE,
+  WORKER_SIZE,
+} from '../generated/abi.ts';
+import { holdLifeLock, parentPort } from '../machine/platform.ts';
+import type { FromGuest, GuestStart, ToGuest } from '../machine/protocol.ts';
+import { classifyTrap, Trap } from './traps.ts';
+import { USER_ACCESS_FUNCTIONS, type UserAccess, UserAccessMaker } from './user-access.ts';
+
+const ENOEXEC = 8;
+const EAGAIN = 11;
+const NO_MEMORY = -1;
+
+/** What vmlinux.wasm exports. */
+interface KernelExports {
+  auklet_machine: WebAssembly.Global;
+  __heap_base: WebAssembly.Global;
+  user_access: WebAssembly.Global;
+  trap_text: WebAssembly.Global;
+  wasm_in_kernel: WebAssembly.Global;
+  __indirect_function_table: WebAssembly.Table;
+  boot_cpu(dtb: number): void;
+  secondary_cpu(cpu: number): void;
+  run_task(slot: number): void;
+  syscall: CallableFunction;
+  fork_process(buffer: number, stackPointer: number, tlsBase: number): number;
+  user_trap(kind: number, address: number): void;
+  kernel_trap(text: number, length: number): void;
+}
+
+/** What a program exports: docs/abi.md, section 2. */
+interface ProgramExports {
+  _start(block: number): void;
+  __clone_start?(stack: number): void;
+  __stack_pointer: WebAssembly.Global<'i32'>;
+  __tls_base: WebAssembly.Global<'i32'>;
+  asyncify_start_unwind(buffer: number): void;
+  asyncify_stop_unwind(): void;
+  asyncify_start_rewind(buffer: number): void;
+  asyncify_stop_rewind(): void;
+  asyncify_get_state(): number;
+}
+
+const enum Asyncify {
+  Normal,
+  Unwinding,
+  Rewinding,
+}
+
+const TRAP_TEXT_SIZE = 4096;
+
+class GuestWorker {
+  private readonly port = parentPort<FromGuest, ToGuest>();
+  private readonly memories: WebAssembly.Memory[] = [];
+  private readonly modules = new Map<number, WebAssembly.Module>();
+  /** Programs that this worker must start before it has been told of their modules. */
+  private readonly awaitedModules = new Map<number, (module: WebAssembly.Module) => void>();
+  private readonly userAccess = new Map<number, UserAccess>();
+  private readonly timeOrigin = performance.timeOrigin;
+
+  private kernelMemory!: WebAssembly.Memory;
+  private words!: Int32Array<ArrayBufferLike>;
+  private kernel!: KernelExports;
+  private accessMaker!: UserAccessMaker;
+  /** The kernel's own functions for "no user memory". */
+  private noAccess: CallableFunction[] = [];
+  private accessSlots: number[] = [];
+  private machine = 0;
+  private slotNumber = 0;
+  /** Word index of this worker's slot. */
+  private slot = 0;
+
+  private program: ProgramExports | undefined;
+  private forkBuffer = 0;
+  private forkResult = 0;
+
+  constructor() {
+    this.port.onMessage((message) => void this.handle(message));
+  }
+
+  private async handle(message: ToGuest): Promise<void> {
+    try {
+      switch (message.type) {
+        case 'start':
+          return await this.start(message);
+        case 'boot':
+          this.runCpu(() => this.kernel.boot_cpu(message.dtb));
+          return;
+        case 'memory':
+          this.memories[message.id] = message.memory;
+          if (this.slot !== 0) this.publishKnownMemories();
+          return;
+        case 'module':
+          this.modules.set(message.id, message.module);
+          this.awaitedModules.get(message.id)?.(message.module);
+          this.awaitedModules.delete(message.id);
+          return;
+      }
+    } catch (error) {
+      this.fail(error);
+    }
+  }
+
+  private fail(error: unknown): void {
+    const message = error instanceof Error ? error.message : String(error);
+    const stack = error instanceof Error ? error.stack : undefined;
+    this.port.post(stack === undefined ? { type: 'error', message } : { type: 'error', message, stack });
+  }
+
+  private async start(message: GuestStart): Promise<void> {
+    await holdLifeLock(message.lifeLock);
+    this.kernelMemory = message.memory;
+    this.words = new Int32Array(message.memory.buffer);
+    this.accessMaker = new UserAccessMaker(message.memory);
+    message.memories.forEach((memory, id) => {
+      this.memories[id] = memory;
+    });
+    for (const [id, module] of message.modules) this.modules.set(id, module);
+
+    const instance = new WebAssembly.Instance(message.kernel, {
+      env: { memory: message.memory },
+      host: this.hostFunctions(),
+    });
+    this.kernel = instance.exports as unknown as KernelExports;
+    this.machine = (this.kernel.auklet_machine.value as number) >>> 0;
+    const slots = (this.kernel.user_access.value as number) >>> 2;
+    this.accessSlots = USER_ACCESS_FUNCTIONS.map((_, index) => this.words[slots + index] as number);
+    this.noAccess = this.accessSlots.map((index) => this.kernel.__indirect_function_table.get(index));
+
+    if (message.role === 'task') {
+      this.slotNumber = message.slot as number;
+      this.slot = (this.machine + MACHINE.worker + this.slotNumber * WORKER_SIZE) >>> 2;
+      await this.parkForever();
+    } else if (message.cpu === 0) {
+      const heapBase = (this.kernel.__heap_base.value as number) >>> 0;
+      this.port.post({ type: 'ready', machine: this.machine, heapBase });
+    } else {
+      this.port.post({ type: 'ready' });
+      this.runCpu(() => this.kernel.secondary_cpu(message.cpu as number));
+    }
+  }
+
+  // ---- what the kernel imports -----------------------------------------------------------------------------------
+
+  private hostFunctions(): WebAssembly.ModuleImports {
+    const bytes = new Uint8Array(this.kernelMemory.buffer);
+    const origin = this.timeOrigin;
+    const clock = performance;
+    return {
+      now: () => origin + clock.now(),
+      console_write: (address: number, length: number) => {
+        this.port.post({ type: 'console', bytes: bytes.slice(address >>> 0, (address >>> 0) + (length >>> 0)) });
+      },
+      module_compile: (address: number, length: number) => this.compile(bytes, address >>> 0, length >>> 0),
+      bind_memory: (id: number) => this.bindMemory(id),
+      memory_copy: (to: number, from: number, start: number, length: number) =>
+        this.copyMemory(to, from, start >>> 0, length >>> 0),
+      program_tls: () => this.program?.__tls_base.value ?? 0,
+      backtrace: (address: number, size: number) => {
+        const text = new TextEncoder().encode((new Error().stack ?? '').replace(/^Error\n/, ''));
+        const part = text.subarray(0, size >>> 0);
+        bytes.set(part, address >>> 0);
+        return part.length;
+      },
+      halt: (reason: number) => this.port.post({ type: 'halt', reason }),
+    };
+  }
+
+  private compile(bytes: Uint8Array, address: number, length: number): number {
+    let module: WebAssembly.Module;
+    try {
+      // slice, because engines refuse to compile shared memory.
+      module = new WebAssembly.Module(bytes.slice(address, address + length) as Uint8Array<ArrayBuffer>);
+    } catch {
+      return -ENOEXEC;
+    }
+    const id = Atomics.add(this.words, (this.machine + MACHINE.modules) >>> 2, 1);
+    this.modules.set(id, module);
+    this.port.post({ type: 'module', id, module });
+    return id;
+  }
+
+  private bindMemory(id: number): number {
+    let functions: CallableFunction[] = this.noAccess;
+    if (id !== NO_MEMORY) {
+      const memory = this.memories[id];
+      if (memory === undefined) return -EAGAIN;
+      let access = this.userAccess.get(id);
+      if (access === undefined) {
+        access = this.accessMaker.make(memory);
+        this.userAccess.set(id, access);
+      }
+      const bound = access;
+      functions = USER_ACCESS_FUNCTIONS.map((name) => bound[name]);
+    }
+    const table = this.kernel.__indirect_function_table;
+    functions.forEach((value, index) => table.set(this.accessSlots[index] as number, value));
+    return 0;
+  }
+
+  private copyMemory(to: number, from: number, start: number, length: number): number {
+    const source = this.memories[from];
+    const target = this.memories[to];
+    if (source === undefined || target === undefined) return -EAGAIN;
+    new Uint8Array(target.buffer, start, length).set(new Uint8Array(source.buffer, start, length));
+    return 0;
+  }
+
+  // ---- CPUs ----------------------------------------------------------------------------------------------------------
+
+  /** A CPU's own worker is in wasm for ever. */
+  private runCpu(enter: () => void): void {
+    try {
+      enter();
+    } catch (error) {
+      this.kernelTrap(error);
+    }
+  }
+
+  private kernelTrap(error: unknown): void {
+    const text = error instanceof Error ? (error.stack ?? error.message) : String(error);
+    const encoded = new TextEncoder().encode(text).subarray(0, TRAP_TEXT_SIZE);
+    const address = (this.kernel.trap_text.value as number) >>> 0;
+    new Uint8Array(this.kernelMemory.buffer).set(encoded, address);
+    try {
+      this.kernel.kernel_trap(address, encoded.length);
+    } catch (again) {
+      this.port.post({ type: 'console', bytes: new TextEncoder().encode(`\nkernel trap: ${text}\nthen: ${again}\n`) });
+      this.port.post({ type: 'halt', reason: 2 });
+    }
+  }
+
+  // ---- tasks -----------------------------------------------------------------------------------------------------------
+
+  private publishKnownMemories(): void {
+    let known = 0;
+    while (this.memories[known] !== undefined) ++known;
+    Atomics.store(this.words, this.slot + (WORKER.known_memories >>> 2), known);
+  }
+
+  /** Tells tasks that wait for a worker, and the host, that there is one more. */
+  private announce(): void {
+    const at = (field: number): number => (this.machine + field) >>> 2;
+    Atomics.add(this.words, at(MACHINE.pool_wait), 1);
+    Atomics.notify(this.words, at(MACHINE.pool_wait));
+    Atomics.or(this.words, at(MACHINE.interrupt_lines), (1 << LINE_POOLS) | 0);
+    const cpu = MACHINE.cpu + (this.words[at(MACHINE.interrupt_cpu)] as number) * CPU_SIZE;
+    Atomics.or(this.words, at(cpu + CPU.pending), IRQ_DEVICE);
+    if (Atomics.load(this.words, at(cpu + CPU.state)) !== CPU_KERNEL) {
+      Atomics.notify(this.words, at(cpu + CPU.pending));
+    }
+  }
+
+  private async parkForever(): Promise<never> {
+    const state = this.slot + (WORKER.state >>> 2);
+    let first = true;
+    for (;;) {
+      this.publishKnownMemories();
+      Atomics.store(this.words, state, WORKER_IDLE);
+      if (first) {
+        this.announce();
+        this.port.post({ type: 'ready' });
+        first = false;
+      }
+      for (;;) {
+        const now = Atomics.load(this.words, state);
+        if (now === WORKER_ASSIGNED) break;
+        const wait = Atomics.waitAsync(this.words, state, now);
+        if (wait.async) await wait.value;
+      }
+      await this.runTask();
+      this.program = undefined;
+      this.bindMemory(NO_MEMORY);
+      Atomics.store(this.words, this.slot + (WORKER.memory >>> 2), NO_MEMORY);
+    }
+  }
+
+  /** Runs a task until it is gone. Everything below ends in a trap; `leave` says which of ours it was. */
+  private async runTask(): Promise<void> {
+    const leaveIndex = this.slot + (WORKER.leave >>> 2);
+    let next: (() => void) | undefined = () => this.kernel.run_task(this.slotNumber);
+    while (next !== undefined) {
+      let error: unknown;
+      try {
+        next();
+        error = new Error('unreachable');
+      } catch (caught) {
+        error = caught;
+      }
+      const leave = this.words[leaveIndex];
+      this.words[leaveIndex] = 0;
+      if (leave === LEAVE_TASK_GONE) return;
+      if (leave === LEAVE_START) {
+        next = await this.prepareProgram();
+      } else if (this.kernel.wasm_in_kernel.value === 1) {
+        this.kernelTrap(error);
+        return new Promise<never>(() => {});
+      } else {
+        const trap = classifyTrap(error);
+        next = () => this.kernel.user_trap(trap, 0);
+      }
+    }
+  }
+
+  private field(offset: number): number {
+    return this.words[this.slot + (offset >>> 2)] as number;
+  }
+
+  /** Instantiates the program that the slot describes; the result starts it. The task is in user mode already. */
+  private async prepareProgram(): Promise<() => void> {
+    this.program = undefined;
+    const id = this.field(WORKER.module);
+    const memory = this.memories[this.field(WORKER.memory)];
+    const module =
+      this.modules.get(id) ??
+      (await new Promise<WebAssembly.Module>((resolve) => this.awaitedModules.set(id, resolve)));
+    let program: ProgramExports;
+    try {
+      if (memory === undefined) throw new Error('the memory is unknown');
+      const instance = new WebAssembly.Instance(module, {
+        linux: {
+          memory,
+          syscall: this.kernel.syscall as WebAssembly.ImportValue,
+          fork: (buffer: number) => this.fork(buffer),
+        },
+      });
+      program = instance.exports as unknown as ProgramExports;
+    } catch {
+      return () => this.kernel.user_trap(Trap.Start, 0);
+    }
+    this.program = program;
+    const start = this.field(WORKER.start);
+    const argument = this.field(WORKER.argument);
+    if (start !== START_EXEC) {
+      program.__stack_pointer.value = this.field(WORKER.globals);
+      program.__tls_base.value = this.field(WORKER.globals + 4);
+    }
+    const entry = this.field(WORKER.entry) === START_CLONE ? program.__clone_start : program._start;
+    if (entry === undefined) return () => this.kernel.user_trap(Trap.Start, 0);
+    if (start === START_FORK) {
+      this.forkResult = 0;
+      const buffer = this.field(WORKER.fork_buffer);
+      return () => {
+        program.asyncify_start_rewind(buffer);
+        this.runProgram(program, entry, argument);
+      };
+    }
+    return () => this.runProgram(program, entry, argument);
+  }
+
+  /** The program's entry function; again for each fork in it. Ends in a trap. */
+  private runProgram(program: ProgramExports, entry: (argument: number) => void, argument: number): void {
+    for (;;) {
+      entry(argument);
+      if (program.asyncify_get_state?.() !== Asyncify.Unwinding) return;
+      program.asyncify_stop_unwind();
+      this.forkResult = this.kernel.fork_process(
+        this.forkBuffer,
+        program.__stack_pointer.value,
+        program.__tls_base.value,
+      );
+      program.asyncify_start_rewind(this.forkBuffer);
+    }
+  }
+
+  /** linux.fork: called once to unwind, and once more, in each process, when that process has been rewound. */
+  private fork(buffer: number): number {
+    const program = this.program as ProgramExports;
+    if (program.asyncify_get_state() === Asyncify.Rewinding) {
+      program.asyncify_stop_rewind();
+      return this.forkResult;
+    }
+    this.forkBuffer = buffer;
+    program.asyncify_start_unwind(buffer);
+    return 0;
+  }
+}
+
+new GuestWorker();
