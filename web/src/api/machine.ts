@@ -12,6 +12,7 @@ import {
 } from '../machine/protocol.ts';
 import { loadBytes, loadModule, totalSize } from './assets.ts';
 import { ExecClient } from './exec.ts';
+import { needsRelay, relayWorkers } from './worker-relay.ts';
 import {
   MachineError,
   type BootOptions,
@@ -24,7 +25,10 @@ import {
 
 function createHostWorker(): Worker {
   // Written out, because bundlers must recognise it.
-  return new Worker(new URL('../machine/host-worker.ts', import.meta.url), { type: 'module' });
+  if (!needsRelay()) return new Worker(new URL('../machine/host-worker.ts', import.meta.url), { type: 'module' });
+  const worker = new Worker(new URL('./relayed-host-worker.ts', import.meta.url), { type: 'module' });
+  relayWorkers((message, transfer) => worker.postMessage(message, transfer));
+  return worker;
 }
 
 /** Throws a MachineError if this engine or page cannot run a machine. */
