@@ -46,6 +46,8 @@ CFLAGS_AUTO = -O2 -pipe -fomit-frame-pointer -fno-strict-aliasing \\
   -Werror=implicit-function-declaration -Werror=implicit-int -Werror=pointer-sign \\
   -Werror=pointer-arith -Werror=int-conversion -Werror=incompatible-pointer-types
 OPTIMIZE_GLOBS = internal/*.c malloc/*.c string/*.c
+# the one file that uses setjmp itself
+obj/src/time/timer_create.o: CFLAGS_ALL += -mllvm -enable-emscripten-sjlj
 SHARED_LIBS =
 CRT_LIBS = lib/crt1.o
 TOOL_LIBS =

@@ -1,0 +1,27 @@
+#!/bin/sh
+# SPDX-License-Identifier: MIT
+# Compiles the test programs: build.sh SDK OUTPUT
+# OUTPUT gets one program for each NAME.c, and the bad executables.
+set -eu
+[ $# = 2 ] || { echo "usage: build.sh SDK OUTPUT" >&2; exit 1; }
+here=$(cd "$(dirname "$0")" && pwd)
+cc=$1/bin/wasm32-linux-musl-clang
+mkdir -p "$2"
+output=$(cd "$2" && pwd)
+has_fork() { LC_ALL=C grep -aq "$(printf 'linux\004fork')" "$1"; }
+
+for source in "$here"/*.c; do
+	name=$(basename "$source" .c)
+	program=$output/$name
+	if [ "$program" -nt "$source" ] && [ "$program" -nt "$here/check.h" ] &&
+		[ "$program" -nt "$cc" ] && [ "$program" -nt "$1/sysroot/lib/libc.a" ]; then continue; fi
+	"$cc" -O2 -std=gnu11 -D_GNU_SOURCE -Wall -Wno-infinite-recursion -Wno-unused-value "$source" -o "$program"
+	# only a program that can reach fork pays for it
+	case $name in
+		hello|start|stdio|malloc|arguments|files|efault|spawn|time|cancel|bad)
+			if has_fork "$program"; then echo "$name: imports linux.fork" >&2; exit 1; fi ;;
+		*)
+			has_fork "$program" || { echo "$name: does not import linux.fork" >&2; exit 1; } ;;
+	esac
+done
+"$here/bad-executables" "$output/hello" "$output/bad"
