@@ -1,16 +1,36 @@
 # SPDX-License-Identifier: MIT
-# vmlinux.wasm and the headers of the user-kernel interface.
+# The kernel's source tree, its headers for user programs, and vmlinux.wasm.
+
+set(kernel_source "${build}/kernel/source")
+inputs(kernel_inputs kernel)
+set(kernel_prepared "${build}/kernel/.prepared")
+add_custom_command(
+    OUTPUT "${kernel_prepared}"
+    COMMAND "${root}/tools/prepare-source" "${linux_source}" "${root}/kernel/overlay" "${root}/kernel/patches" "${kernel_source}"
+    COMMAND ${CMAKE_COMMAND} -E touch "${kernel_prepared}"
+    DEPENDS ${kernel_inputs} "${root}/tools/prepare-source" "${linux_source}"
+    COMMENT "The source of Linux"
+    VERBATIM)
+add_custom_target(kernel-source DEPENDS "${kernel_prepared}")
+
+# A step of its own: the C library and the SDK need no kernel image, and are made again only when these headers change.
+set(kernel_headers "${build}/kernel-headers")
+inputs(header_inputs kernel/overlay/arch/wasm/include/uapi kernel/patches)
+add_custom_command(
+    OUTPUT "${kernel_headers}/include/linux/version.h"
+    COMMAND make -s -C "${kernel_source}" "O=${kernel_headers}-build" ARCH=wasm "INSTALL_HDR_PATH=${kernel_headers}" headers_install
+    COMMAND ${CMAKE_COMMAND} -E touch "${kernel_headers}/include/linux/version.h"
+    DEPENDS ${header_inputs} "${root}/kernel/version" "${linux_source}" kernel-source
+    COMMENT "Headers of Linux"
+    VERBATIM)
 
 set(vmlinux "${build}/kernel/vmlinux.wasm")
-set(kernel_headers "${build}/kernel/headers")
-inputs(kernel_inputs kernel)
 add_custom_command(
-    OUTPUT "${vmlinux}" "${kernel_headers}/include/linux/version.h"
-    COMMAND "${root}/tools/prepare-source" "${linux_source}" "${root}/kernel/overlay" "${root}/kernel/patches" "${build}/kernel/source"
-    COMMAND ${run_with} sh "${root}/kernel/build.sh" "${build}/kernel/source" "${build}/kernel"
+    OUTPUT "${vmlinux}"
+    COMMAND ${run_with} sh "${root}/kernel/build.sh" "${kernel_source}" "${build}/kernel"
     # kbuild leaves a file alone that did not change; ninja wants to see that this step is done.
-    COMMAND ${CMAKE_COMMAND} -E touch "${vmlinux}" "${kernel_headers}/include/linux/version.h"
-    DEPENDS ${kernel_inputs} "${root}/tools/prepare-source" "${linux_source}"
+    COMMAND ${CMAKE_COMMAND} -E touch "${vmlinux}"
+    DEPENDS "${kernel_prepared}"
     ${alone}
     COMMENT "Linux"
     VERBATIM)

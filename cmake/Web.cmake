@@ -20,17 +20,6 @@ endif()
 set(vite ${run_with} "${node}" "${node_modules}/vite/bin/vite.js")
 set(tsc ${run_with} "${node}" "${node_modules}/typescript/bin/tsc")
 
-set(user_access_typescript "${root}/web/src/generated/user-access.ts")
-inputs(user_access_inputs web/src/guest)
-list(FILTER user_access_inputs INCLUDE REGEX "\\.wat$")
-add_custom_command(
-    OUTPUT "${user_access_typescript}"
-    COMMAND "${root}/tools/embed-wat" "${user_access_typescript}" "USER_ACCESS=${root}/web/src/guest/user-access.wat"
-        "USER_ACCESS_SHIM=${root}/web/src/guest/user-access-shim.wat"
-    DEPENDS ${user_access_inputs} "${root}/tools/embed-wat"
-    COMMENT "The functions on user memory"
-    VERBATIM)
-
 # The kernel's access to user memory, assembled and embedded.
 set(user_access_typescript "${root}/web/src/generated/user-access.ts")
 set(guest "${root}/web/src/guest")
