@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: MIT
 // The argument block: argv, environment and auxiliary vector after execve.
+#define _GNU_SOURCE
 #include <sys/auxv.h>
 #include <unistd.h>
 #include "check.h"

@@ -1,7 +1,7 @@
 #!/bin/sh
 # SPDX-License-Identifier: MIT
 # Compiles the test programs: build.sh SDK OUTPUT
-# OUTPUT gets one program for each NAME.c, and the bad executables.
+# OUTPUT gets one program for each NAME.c (NAME.flags has more compiler flags), and the bad executables.
 set -eu
 [ $# = 2 ] || { echo "usage: build.sh SDK OUTPUT" >&2; exit 1; }
 here=$(cd "$(dirname "$0")" && pwd)
@@ -15,10 +15,10 @@ for source in "$here"/*.c; do
 	program=$output/$name
 	if [ "$program" -nt "$source" ] && [ "$program" -nt "$here/check.h" ] &&
 		[ "$program" -nt "$cc" ] && [ "$program" -nt "$1/sysroot/lib/libc.a" ]; then continue; fi
-	"$cc" -O2 -std=gnu11 -D_GNU_SOURCE -Wall -Wno-infinite-recursion -Wno-unused-value "$source" -o "$program"
+	"$cc" -O2 -Wall $(cat "$here/$name.flags" 2> /dev/null || :) "$source" -o "$program"
 	# only a program that can reach fork pays for it
 	case $name in
-		hello|start|stdio|malloc|arguments|files|efault|spawn|time|cancel|bad)
+		hello|start|stdio|malloc|arguments|files|efault|spawn|time|cancel)
 			if has_fork "$program"; then echo "$name: imports linux.fork" >&2; exit 1; fi ;;
 		*)
 			has_fork "$program" || { echo "$name: does not import linux.fork" >&2; exit 1; } ;;

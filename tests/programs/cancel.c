@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: MIT
 // Thread cancellation: in a blocking call, before one, disabled, and with cleanup handlers.
+#define _GNU_SOURCE
 #include <pthread.h>
 #include <semaphore.h>
 #include <unistd.h>

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: MIT
 // A wild pointer given to a system call is EFAULT, never a trap and never someone else's memory.
+#define _GNU_SOURCE
 #include <fcntl.h>
 #include <poll.h>
 #include <signal.h>

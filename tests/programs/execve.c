@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: MIT
 // execve: what the new program keeps and loses, and every way to fail.
+#define _GNU_SOURCE
 #include <fcntl.h>
 #include <signal.h>
 #include <sys/stat.h>

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: MIT
 // Files and directories through the plain system calls.
+#define _GNU_SOURCE
 #include <dirent.h>
 #include <fcntl.h>
 #include <sys/stat.h>

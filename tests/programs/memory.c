@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: MIT
 // Mappings and the program break.
+#define _GNU_SOURCE
 #include <fcntl.h>
 #include <stdint.h>
 #include <sys/mman.h>

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: MIT
 // Pipes: order, end of file, SIGPIPE, poll, and a chain of processes.
+#define _GNU_SOURCE
 #include <fcntl.h>
 #include <poll.h>
 #include <signal.h>

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: MIT
 // Signal handlers: delivery, siginfo, masks, restart, alternate stack, nesting.
+#define _GNU_SOURCE
 #include <signal.h>
 #include <sys/time.h>
 #include <sys/wait.h>

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: MIT
 // posix_spawn, system and popen. No fork: this program must not be instrumented.
+#define _GNU_SOURCE
 #include <fcntl.h>
 #include <signal.h>
 #include <spawn.h>

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: MIT
 // What runs before and after main, and a main with three parameters.
+#define _GNU_SOURCE
 #include <stdio.h>
 #include <stdlib.h>
 #include <unistd.h>

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: MIT
 // Threads: creation, exclusion, conditions, thread-local storage, detach, signals, fork.
+#define _GNU_SOURCE
 #include <pthread.h>
 #include <semaphore.h>
 #include <signal.h>

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: MIT
 // Clocks, sleeping, timers, and calendar time beyond 2038.
+#define _GNU_SOURCE
 #include <signal.h>
 #include <sys/time.h>
 #include <sys/times.h>

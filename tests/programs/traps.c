@@ -11,7 +11,7 @@
 static volatile int zero, minimum = INT_MIN, minus_one = -1;
 static volatile uintptr_t wild = 0xfffffff0;
 
-static void load(void) { *(volatile int *)wild; }
+static void load(void) { (void)*(volatile int *)wild; }
 static void store(void) { *(volatile int *)wild = 1; }
 static void big_copy(void) { memcpy((void *)wild, "", zero + 1), memset((void *)wild, 0, 1 << 20); }
 static void unreachable(void) { __builtin_trap(); }

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: MIT
 // Every way in which a child ends or stops, as its parent sees it.
+#define _GNU_SOURCE
 #include <signal.h>
 #include <sys/resource.h>
 #include <sys/wait.h>
