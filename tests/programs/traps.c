@@ -21,7 +21,12 @@ static void overflow(void) { zero = minimum / minus_one; }
 static void null_call(void) { ((void (*)(void))(uintptr_t)zero)(); }
 static void missing_call(void) { ((void (*)(void))(uintptr_t)(zero + 1000000))(); }
 static void wrong_call(void) { ((long long (*)(double))(uintptr_t)divide)(1.0); }
-static int endless(int n) { volatile char frame[4096]; frame[n & 4095] = n; return endless(n + 1) + frame[0]; }
+static int endless(int n)
+{
+	volatile char frame[4096];
+	frame[n & 4095] = n;
+	return n == minus_one ? 0 : endless(n + 1) + frame[0];
+}
 static void stack(void) { endless(1); }
 static void aborts(void) { abort(); }
 
