@@ -4,10 +4,11 @@
  * interrupts; and the token that says who executes as a CPU.
  *
  * The word auklet_cpu.state is KERNEL while one worker executes kernel code as
- * this CPU, and USER(t) while nobody does and task t runs user code. Whoever
- * moves it from USER(t) to KERNEL by compare-exchange executes as the CPU: the
- * worker of t, when t makes a system call, or the CPU's own worker, for an
- * interrupt. The one that loses waits.
+ * this CPU, and USER(w) while nobody does and worker w executes its task's user
+ * code. Whoever moves it from USER(w) to KERNEL by compare-exchange executes as the
+ * CPU: w itself, for a system call, or the CPU's own worker, for an interrupt. The
+ * one that loses waits. It names the worker and not the task, because a worker whose task was
+ * killed may still run, while the task's memory is another task's already.
  *
  * Invariant of interrupts: who raises one sets the bit in auklet_cpu.pending and
  * then looks at the state; who leaves for user mode (or idles) stores the state and then
@@ -104,7 +105,7 @@ static noinline void enter_kernel_slow(void)
 			leave_kernel(AUKLET_LEAVE_TASK_GONE);
 		}
 		cpu = word_load(&worker->cpu);
-		if (word_replace(&auklet_machine.cpu[cpu].state, worker->task, AUKLET_CPU_KERNEL))
+		if (word_replace(&auklet_machine.cpu[cpu].state, (u32)worker, AUKLET_CPU_KERNEL))
 			break;
 		futex_wait_word(&worker->entry_wake, seen, -1);
 	}
@@ -116,7 +117,7 @@ static noinline void enter_kernel_slow(void)
 static __always_inline void enter_kernel(void)
 {
 	set_wasm_in_kernel(1);
-	if (unlikely(!word_replace(&this_auklet_cpu()->state, get_wasm_current(),
+	if (unlikely(!word_replace(&this_auklet_cpu()->state, get_wasm_worker(),
 				   AUKLET_CPU_KERNEL)))
 		enter_kernel_slow();
 }
@@ -136,6 +137,8 @@ static __always_inline bool give_cpu_to_user(struct pt_regs *regs, bool can_run_
 		local_irq_disable();
 		flags = read_thread_flags() & _TIF_EXIT_WORK;
 		/* Handlers wait for a stub that asks for them; death does not. */
+		if (can_run_handler && current->thread.signal.taken)
+			publish_signal(regs);
 		if (!can_run_handler || current->thread.signal.taken) {
 			if (!fatal_signal_pending(current) &&
 			    !(current->jobctl & JOBCTL_PENDING_MASK))
@@ -148,10 +151,10 @@ static __always_inline bool give_cpu_to_user(struct pt_regs *regs, bool can_run_
 			cpu = this_auklet_cpu();
 			word_store(&((struct auklet_worker *)get_wasm_worker())->cpu,
 				   raw_smp_processor_id());
-			word_store(&cpu->state, get_wasm_current());
+			word_store(&cpu->state, get_wasm_worker());
 			if (likely(!(word_load(&cpu->pending) & IRQ_TAKEN)))
 				return false;
-			if (!word_replace(&cpu->state, get_wasm_current(), AUKLET_CPU_KERNEL))
+			if (!word_replace(&cpu->state, get_wasm_worker(), AUKLET_CPU_KERNEL))
 				return false;
 			take_interrupts_of_user();
 			continue;

@@ -40,6 +40,7 @@
 #include <linux/sched/task_stack.h>
 #include <linux/slab.h>
 #include <linux/smp.h>
+#include <linux/stacktrace.h>
 #include <linux/tick.h>
 #include <linux/uaccess.h>
 #include <asm/globals.h>
@@ -65,7 +66,8 @@ void __noreturn leave_kernel(u32 reason)
 
 	worker->leave = reason;
 	set_wasm_in_kernel(0);
-	set___stack_pointer((unsigned long)(init_stack + ARRAY_SIZE(init_stack)));
+	/* No function returns, so nobody else puts it back; the program's system calls start here. */
+	set___stack_pointer((unsigned long)task_pt_regs(current));
 	__builtin_trap();
 }
 
@@ -207,7 +209,7 @@ static void return_served_task(void)
 		break;
 	}
 	word_store(&worker->cpu, number);
-	word_store(&cpu->state, (u32)current);
+	word_store(&cpu->state, (u32)worker);
 	if (word_load(&worker->wants_kernel)) {
 		word_add(&worker->entry_wake, 1);
 		futex_wake_word(&worker->entry_wake, 1);
@@ -240,6 +242,27 @@ static void serve(struct task_struct *task, void (*function)(void *))
 	set_wasm_irqs_enabled(ARCH_IRQ_DISABLED);
 }
 
+/* Turns a deadline that has passed into a pending interrupt. */
+static bool expire(struct auklet_cpu *cpu, u64 deadline, u64 now)
+{
+	if (now < deadline)
+		return false;
+	/* Not if the kernel has set another one meanwhile. */
+	if (__atomic_compare_exchange_n(&cpu->deadline, &deadline, ~0ULL, false,
+					__ATOMIC_SEQ_CST, __ATOMIC_SEQ_CST))
+		word_or(&cpu->pending, AUKLET_IRQ_TIMER);
+	return true;
+}
+
+/* For a CPU's own worker while it executes kernel code. */
+bool check_deadline(void)
+{
+	struct auklet_cpu *cpu = &auklet_machine.cpu[get_wasm_home_cpu() - 1];
+	u64 deadline = __atomic_load_n(&cpu->deadline, __ATOMIC_SEQ_CST);
+
+	return deadline != ~0ULL && expire(cpu, deadline, host_now());
+}
+
 /*
  * Sleeps until something happens to this worker's own CPU, at most until its timer's deadline;
  * a deadline that has passed becomes a pending interrupt. @wait_for: bits to return for.
@@ -259,12 +282,8 @@ static void wait_for_interrupt(struct auklet_cpu *cpu, u32 wait_for)
 	deadline = __atomic_load_n(&cpu->deadline, __ATOMIC_SEQ_CST);
 	if (deadline != ~0ULL) {
 		now = host_now();
-		if (now >= deadline) {
-			if (__atomic_compare_exchange_n(&cpu->deadline, &deadline, ~0ULL, false,
-							__ATOMIC_SEQ_CST, __ATOMIC_SEQ_CST))
-				word_or(&cpu->pending, AUKLET_IRQ_TIMER);
+		if (expire(cpu, deadline, now))
 			return;
-		}
 		timeout = deadline - now;
 		__atomic_store_n(&cpu->armed, deadline, __ATOMIC_SEQ_CST);
 	}
@@ -300,7 +319,8 @@ void serve_own_cpu(void)
 		state = word_load(&cpu->state);
 		if (state != AUKLET_CPU_KERNEL && (pending & IRQ_TAKEN)) {
 			if (word_replace(&cpu->state, state, AUKLET_CPU_KERNEL))
-				serve((struct task_struct *)state, serve_interrupt);
+				serve((struct task_struct *)((struct auklet_worker *)state)->task,
+				      serve_interrupt);
 			continue;
 		}
 		wait_for_interrupt(cpu, AUKLET_IRQ_SWITCH | AUKLET_IRQ_STOP |
@@ -491,6 +511,12 @@ void show_stack(struct task_struct *task, unsigned long *sp, const char *loglvl)
 		if (*line)
 			printk("%s %s\n", loglvl, line);
 	spin_unlock_irqrestore(&lock, flags);
+}
+
+/* A wasm stack cannot be walked from inside; show_stack() asks the engine. */
+void arch_stack_walk(stack_trace_consume_fn consume_entry, void *cookie,
+		     struct task_struct *task, struct pt_regs *regs)
+{
 }
 
 void machine_power_off(void)

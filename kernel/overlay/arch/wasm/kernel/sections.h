@@ -8,6 +8,8 @@
  * Segments whose names are C identifiers need no line here unless kernel code
  * uses other symbols than wasm-ld's own __start_NAME and __stop_NAME.
  */
+SECTION(".rodata", 16, __start_rodata, __end_rodata)
+SECTION("__ex_table", 4, __start___ex_table, __stop___ex_table)
 SECTION(".init.setup", 4, __setup_start, __setup_end)
 SECTION(".initcallearly.init", 4, __initcall_start, wasm_initcallearly_end)
 SECTION(".initcall0.init", 4, __initcall0_start, wasm_initcall0_end)
@@ -56,3 +58,4 @@ SECTION("percpu..page_aligned", 4096, wasm_percpu_page_start, wasm_percpu_page_e
 SECTION("percpu..read_mostly", 64, wasm_percpu_read_start, wasm_percpu_read_end)
 SECTION("percpu", 64, wasm_percpu_start, wasm_percpu_end)
 SECTION("percpu..shared_aligned", 64, wasm_percpu_shared_start, __per_cpu_end)
+SECTION(".data", 64, _sdata, _edata)

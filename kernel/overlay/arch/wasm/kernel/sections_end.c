@@ -3,3 +3,5 @@
 #define SECTION(name, alignment, start, end)				\
 	char end[0] __attribute__((used, section(name)));
 #include "sections.h"
+
+char __bss_stop[0];

@@ -41,6 +41,9 @@ static struct console early_host_console = {
 /* "earlycon": log through the host until the virtio console takes over. */
 static int __init setup_early_console(char *unused)
 {
+	/* The parameter is parsed twice: once for itself, once as a console's. */
+	if (early_host_console.flags & CON_ENABLED)
+		return 0;
 	register_console(&early_host_console);
 	return 0;
 }

@@ -18,10 +18,26 @@
 #include <asm/machine.h>
 #include <asm/sigframe.h>
 
+/* Say in the log which program died of a trap. */
+int show_unhandled_signals = 1;
+
 static bool wants_restart(int result)
 {
 	return result == -ERESTARTSYS || result == -ERESTARTNOINTR ||
 	       result == -ERESTARTNOHAND || result == -ERESTART_RESTARTBLOCK;
+}
+
+/* Tells the program's stub of the taken signal; the call in @regs waits for its handler. */
+void publish_signal(struct pt_regs *regs)
+{
+	struct signal_thread *signal = &current->thread.signal;
+
+	if (regs->result == WASM_SIGNAL_PENDING)
+		return;
+	signal->syscall_nr = regs->syscall_nr;
+	memcpy(signal->args, regs->args, sizeof(signal->args));
+	signal->result = regs->result;
+	regs->result = WASM_SIGNAL_PENDING;
 }
 
 /* The current task leaves for user mode with a signal pending. May not return. */
@@ -38,10 +54,6 @@ void take_signal(struct pt_regs *regs)
 	}
 	if (get_signal(taken)) {
 		signal->taken = taken;
-		signal->syscall_nr = regs->syscall_nr;
-		memcpy(signal->args, regs->args, sizeof(signal->args));
-		signal->result = regs->result;
-		regs->result = WASM_SIGNAL_PENDING;
 		return;
 	}
 	kfree(taken);

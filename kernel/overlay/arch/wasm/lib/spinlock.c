@@ -18,6 +18,9 @@ void cpu_relax(void)
 {
 	static u32 never;
 
+	/* While a CPU's own worker runs the idle task, nobody else watches the timer. */
+	if (get_wasm_home_cpu())
+		check_deadline();
 	/* Spinning may starve the thread that we wait for: give up the core for a moment. */
 	if (get_wasm_irqs_enabled())
 		poll_interrupts();

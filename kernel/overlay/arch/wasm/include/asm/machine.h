@@ -68,6 +68,7 @@ void kernel_trap(const char *text, u32 length) WASM_EXPORT(kernel_trap);
 /* process.c */
 void __noreturn leave_kernel(u32 reason);
 void serve_own_cpu(void);
+bool check_deadline(void);
 void __noreturn stop_cpu_forever(void);
 
 /* entry.c */
@@ -92,6 +93,7 @@ int map_image(struct mm_struct *mm, unsigned long image_end, unsigned long argum
 
 /* signal.c */
 void take_signal(struct pt_regs *regs);
+void publish_signal(struct pt_regs *regs);
 void forget_taken_signal(struct task_struct *task);
 
 #endif /* _ASM_WASM_MACHINE_H */

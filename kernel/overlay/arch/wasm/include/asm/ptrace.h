@@ -32,7 +32,5 @@ static inline void instruction_pointer_set(struct pt_regs *regs, unsigned long v
 {
 }
 
-#define arch_has_single_step()	0
-
 #endif /* __ASSEMBLY__ */
 #endif /* _ASM_WASM_PTRACE_H */

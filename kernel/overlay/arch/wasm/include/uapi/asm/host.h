@@ -28,7 +28,7 @@
 /* Bit of auklet_machine.interrupt_lines that the host raises after it bumped pool_wait. */
 #define AUKLET_LINE_POOLS	31
 
-/* Values of auklet_cpu.state; any other value is the task_struct of USER(t). */
+/* Values of auklet_cpu.state; any other value is USER: the address of the auklet_worker that runs user code. */
 #define AUKLET_CPU_KERNEL	0
 #define AUKLET_CPU_IDLE		1
 #define AUKLET_CPU_OFFLINE	2
