@@ -1,10 +1,8 @@
 # SPDX-License-Identifier: MIT
 # Every suite as ctest tests. Only what this run's environment has is registered: no test passes by being skipped.
 
-add_custom_target(tests ALL DEPENDS "${host_native}/.complete")
-if(TARGET page)
-    add_dependencies(tests page)
-endif()
+# Not part of "all", which is what run, console and exec need.
+add_custom_target(tests DEPENDS "${host_native}/.complete" "${build}/tests/programs/.complete")
 
 # ---- checks of the sources ----------------------------------------------------------------------------------------
 
@@ -46,18 +44,16 @@ function(node_test name file timeout label)
         RUN_SERIAL TRUE)
 endfunction()
 
-if(TARGET page)
-    node_test(boot.boot boot/boot.test.mjs 300 boot)
-    node_test(boot.commands boot/commands.test.mjs 600 boot)
-    node_test(boot.exec boot/exec.test.mjs 300 boot)
-    node_test(boot.programs boot/programs.test.mjs 900 boot)
-    # Debian's Node.js 20 has no multi-memory: user memory is copied by JavaScript there.
-    node_test(boot.programs-node20 boot/programs.test.mjs 900 boot ENVIRONMENT AUKLET_TEST_NODE=/usr/bin/node)
-    node_test(boot.executables boot/executables.test.mjs 120 boot)
-    node_test(boot.ends boot/ends.test.mjs 180 boot)
-    node_test(boot.processes boot/processes.test.mjs 600 boot)
-    node_test(browser.chromium browser/chromium.test.mjs 900 browser)
-    node_test(browser.firefox browser/firefox.test.mjs 300 browser)
-    node_test(long.idle-and-boots boot/long.test.mjs 1800 long CONFIGURATIONS long)
-    node_test(long.chromium browser/long.test.mjs 1800 long CONFIGURATIONS long)
-endif()
+node_test(boot.boot boot/boot.test.mjs 300 boot)
+node_test(boot.commands boot/commands.test.mjs 600 boot)
+node_test(boot.exec boot/exec.test.mjs 300 boot)
+node_test(boot.programs boot/programs.test.mjs 900 boot)
+# Debian's Node.js 20 has no multi-memory: user memory is copied by JavaScript there.
+node_test(boot.programs-node20 boot/programs.test.mjs 900 boot ENVIRONMENT AUKLET_TEST_NODE=/usr/bin/node)
+node_test(boot.executables boot/executables.test.mjs 120 boot)
+node_test(boot.ends boot/ends.test.mjs 180 boot)
+node_test(boot.processes boot/processes.test.mjs 600 boot)
+node_test(browser.chromium browser/chromium.test.mjs 900 browser)
+node_test(browser.firefox browser/firefox.test.mjs 300 browser)
+node_test(long.idle-and-boots boot/long.test.mjs 1800 long CONFIGURATIONS long)
+node_test(long.chromium browser/long.test.mjs 1800 long CONFIGURATIONS long)

@@ -25,3 +25,36 @@ add_custom_command(
     COMMENT "BusyBox"
     VERBATIM)
 add_custom_target(busybox ALL DEPENDS "${busybox}/busybox")
+
+inputs(program_inputs userland/programs)
+set(programs "${build}/programs")
+add_custom_command(
+    OUTPUT "${programs}/exec-agent"
+    COMMAND ${run_with} sh "${root}/userland/programs/build.sh" "${sdk}" "${programs}"
+    COMMAND ${CMAKE_COMMAND} -E touch "${programs}/exec-agent"
+    DEPENDS ${program_inputs} "${sdk}/.complete"
+    COMMENT "Our programs of the guest"
+    VERBATIM)
+
+inputs(initramfs_inputs initramfs)
+set(initramfs "${build}/initramfs/initramfs.cpio.gz")
+add_custom_command(
+    OUTPUT "${initramfs}"
+    COMMAND ${CMAKE_COMMAND} -E make_directory "${build}/initramfs"
+    COMMAND "${root}/initramfs/pack.py" "${root}/initramfs/files.list" "${initramfs}" "FILES=${root}/initramfs/files"
+        "BUSYBOX=${busybox}" "PROGRAMS=${programs}"
+    DEPENDS ${initramfs_inputs} "${busybox}/busybox" "${programs}/exec-agent"
+    COMMENT "The root image"
+    VERBATIM)
+add_custom_target(initramfs ALL DEPENDS "${initramfs}")
+
+# The programs of tests/programs, for the boot tests.
+inputs(test_program_inputs tests/programs)
+add_custom_command(
+    OUTPUT "${build}/tests/programs/.complete"
+    COMMAND ${run_with} sh "${root}/tests/programs/build.sh" "${sdk}" "${build}/tests/programs"
+    COMMAND ${CMAKE_COMMAND} -E touch "${build}/tests/programs/.complete"
+    DEPENDS ${test_program_inputs} "${sdk}/.complete"
+    COMMENT "The test programs"
+    VERBATIM)
+add_custom_target(test-programs DEPENDS "${build}/tests/programs/.complete")

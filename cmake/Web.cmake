@@ -43,15 +43,13 @@ add_custom_command(
     VERBATIM)
 add_custom_target(cli ALL DEPENDS "${cli}")
 
-if(TARGET initramfs)
-    set(page "${build}/dist/index.html")
-    add_custom_command(
-        OUTPUT "${page}"
-        COMMAND ${CMAKE_COMMAND} -E chdir "${root}/web" ${vite} build --logLevel warn
-        COMMAND ${run_with} "${node}" "${root}/tools/finish-dist.mjs" "${build}/dist"
-        COMMAND ${CMAKE_COMMAND} -E touch "${page}"
-        DEPENDS ${web_inputs} "${root}/tools/finish-dist.mjs" "${vmlinux}" "${initramfs}" "${host_wasm}"
-        COMMENT "The page"
-        VERBATIM)
-    add_custom_target(page ALL DEPENDS "${page}")
-endif()
+set(page "${build}/dist/index.html")
+add_custom_command(
+    OUTPUT "${page}"
+    COMMAND ${CMAKE_COMMAND} -E chdir "${root}/web" ${vite} build --logLevel warn
+    COMMAND ${run_with} "${node}" "${root}/tools/finish-dist.mjs" "${build}/dist"
+    COMMAND ${CMAKE_COMMAND} -E touch "${page}"
+    DEPENDS ${web_inputs} "${root}/tools/finish-dist.mjs" "${vmlinux}" "${initramfs}" "${host_wasm}"
+    COMMENT "The page"
+    VERBATIM)
+add_custom_target(page ALL DEPENDS "${page}")
