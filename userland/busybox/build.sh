@@ -40,6 +40,11 @@ if ! cmp -s "$here/config" "$build/config"; then
 	cp "$here/config" "$build/config"
 fi
 
+# make does not know what else goes into the program
+if [ "$sdk/sysroot/lib/libc.a" -nt "$build/obj/busybox_unstripped" ] ||
+	[ "$sdk/bin/wasm32-linux-musl-clang" -nt "$build/obj/busybox_unstripped" ]; then
+	rm -f "$build/obj/busybox_unstripped"
+fi
 # The libraries that BusyBox would try are empty archives in musl. Naming none
 # saves a full link, with its asyncify, for each.
 make -s -C "$build/obj" -j"$jobs" LDLIBS= busybox_unstripped busybox.links

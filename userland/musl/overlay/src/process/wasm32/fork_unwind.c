@@ -24,12 +24,15 @@ __asm__(".globaltype __stack_pointer, i32\n");
 
 extern hidden char __stack_low[], __stack_high[];
 
-/* Lowest address of the stack that holds sp, or 0 if it is one we know nothing of. */
+/*
+ * Lowest usable address of the stack that holds sp, or 0 if we know nothing of it.
+ * The main stack begins at address 0, which is nobody's buffer.
+ */
 static uintptr_t stack_bottom(uintptr_t sp)
 {
 	pthread_t self = __pthread_self();
 	if (sp > (uintptr_t)__stack_low && sp <= (uintptr_t)__stack_high)
-		return (uintptr_t)__stack_low;
+		return (uintptr_t)__stack_low + 16;
 	uintptr_t top = (uintptr_t)self->stack;
 	if (top && sp <= top && sp > top - self->stack_size)
 		return top - self->stack_size;
