@@ -15,7 +15,7 @@ typedef struct sigcontext {
 	unsigned __restart;
 	unsigned __stack_pointer;
 	unsigned __pc;
-	unsigned __reserved[5];
+	unsigned __reserved[6];
 } mcontext_t;
 
 #if defined(_GNU_SOURCE) || defined(_BSD_SOURCE)

@@ -8,7 +8,8 @@
 
 #define SIGNAL_PENDING (-4094)
 
-/* Agrees with struct rt_sigframe of the kernel's uapi header asm/sigcontext.h. */
+/* Agrees with struct rt_sigframe of the kernel's uapi header asm/sigframe.h. The
+ * kernel knows only the first 8 bytes of uc_sigmask; musl's sigset_t is longer. */
 struct rt_sigframe {
 	uint32_t handler;
 	uint32_t flags;
@@ -21,7 +22,7 @@ _Static_assert(offsetof(struct rt_sigframe, info) == 16, "kernel ABI");
 _Static_assert(offsetof(struct rt_sigframe, uc) == 144, "kernel ABI");
 _Static_assert(offsetof(struct rt_sigframe, uc.uc_mcontext) == 164, "kernel ABI");
 _Static_assert(offsetof(struct rt_sigframe, uc.uc_sigmask) == 232, "kernel ABI");
-_Static_assert(sizeof(mcontext_t) == 64, "kernel ABI");
+_Static_assert(sizeof(mcontext_t) == 68, "kernel ABI");
 
 __attribute__((__import_module__("linux"), __import_name__("syscall")))
 long __linux_syscall(long, long, long, long, long, long, long);
