@@ -4,7 +4,6 @@
 #include <signal.h>
 #include <errno.h>
 #include <stdint.h>
-#include <unistd.h>
 #include "syscall.h"
 
 __asm__(".globaltype __stack_pointer, i32\n");
@@ -12,8 +11,7 @@ __asm__(".globaltype __stack_pointer, i32\n");
 int sigaltstack(const stack_t *restrict ss, stack_t *restrict old)
 {
 	if (ss) {
-		size_t min = sysconf(_SC_MINSIGSTKSZ);
-		if (!(ss->ss_flags & SS_DISABLE) && ss->ss_size < min) {
+		if (!(ss->ss_flags & SS_DISABLE) && ss->ss_size < MINSIGSTKSZ) {
 			errno = ENOMEM;
 			return -1;
 		}
