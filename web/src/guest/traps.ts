@@ -16,9 +16,9 @@ export const enum Trap {
 // V8, SpiderMonkey, JavaScriptCore; the first that matches decides.
 const MESSAGES: readonly [RegExp, Trap][] = [
   [/call stack|too much recursion|stack overflow/i, Trap.Stack],
-  [/table|indirect call|call_indirect|signature mismatch|null function|function signature/i, Trap.Call],
   [/by zero/i, Trap.Division],
   [/unrepresentable|integer overflow/i, Trap.Overflow],
+  [/\btable\b|indirect call|call_indirect|signature mismatch|null function|function signature/i, Trap.Call],
   [/unreachable/i, Trap.Unreachable],
   [/out of bounds|unaligned|memory access/i, Trap.Memory],
 ];

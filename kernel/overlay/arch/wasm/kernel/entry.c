@@ -309,6 +309,8 @@ void user_trap(u32 kind, u32 address)
 	if (show_unhandled_signals && printk_ratelimit())
 		pr_info("%s[%d]: %s\n", current->comm, task_pid_nr(current), traps[kind].what);
 	force_fatal_sig(traps[kind].signal);
+	/* The default action is death: this does not return. */
+	take_signal(current_pt_regs());
 	start_user();
 }
 

@@ -20,7 +20,8 @@ struct pt_regs {
 #define user_mode(regs)			((regs)->user)
 #define instruction_pointer(regs)	0UL
 #define profile_pc(regs)		0UL
-#define user_stack_pointer(regs)	0UL
+/* Only sigaltstack() asks, and gets it as a further argument: docs/abi.md, "Signals". */
+#define user_stack_pointer(regs)	((unsigned long)(regs)->args[2])
 #define frame_pointer(regs)		0UL
 
 static inline long regs_return_value(struct pt_regs *regs)

@@ -12,7 +12,7 @@ struct sigcontext {
 	__s32 result;
 	__u32 restart;		/* 1: rt_sigreturn calls it again */
 	__u32 stack_pointer;
-	__u32 reserved[6];
+	__u32 reserved[7];	/* uc_sigmask, which follows, is aligned to 8 in rt_sigframe */
 };
 
 #endif /* _UAPI_ASM_WASM_SIGCONTEXT_H */
