@@ -1,10 +1,12 @@
 #!/bin/sh
 # SPDX-License-Identifier: GPL-2.0-only
-# Links the kernel image in the build folder: link.sh LINKER OUTPUT
+# Links the kernel image in the build folder: link.sh LINKER OUTPUT COMPILER-RESOURCES
 # The order of the objects is the order of the data segments: kernel/sections.h.
 set -eu
 linker=$1
 output=$2
+# 128-bit multiplication
+builtins=$3/lib/wasi/libclang_rt.builtins-wasm32.a
 
 libraries=$(find lib arch/wasm/lib -maxdepth 1 -name lib.a)
 # shellcheck disable=SC2086  # lists of words
@@ -14,4 +16,4 @@ $linker --no-entry --import-memory --shared-memory --max-memory=4294967296 \
 	--error-limit=0 -z stack-size=65536 -o "$output" \
 	arch/wasm/kernel/sections_start.o \
 	--whole-archive vmlinux.a --no-whole-archive init/version-timestamp.o \
-	$libraries arch/wasm/kernel/sections_end.o
+	$libraries "$builtins" arch/wasm/kernel/sections_end.o
