@@ -6,7 +6,17 @@ import { begin, commands, perform } from './commands.mjs';
 import { bootSession } from './machines.mjs';
 
 test('commands', async (suite) => {
-  const { session } = await bootSession(suite);
-  await begin(session);
-  for (const command of commands) await suite.test(command.name ?? command.run, () => perform(session, command));
+  let session;
+  for (const command of commands)
+    await suite.test(command.name ?? command.run, async () => {
+      if (session === undefined) {
+        ({ session } = await bootSession(suite));
+        await begin(session);
+      }
+      // What comes after a failure gets a machine of its own.
+      const used = session;
+      session = undefined;
+      await perform(used, command);
+      session = used;
+    });
 });

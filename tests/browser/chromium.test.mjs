@@ -31,7 +31,14 @@ test('the page in Chromium', async (suite) => {
     await begin(session);
     await page.screenshot({ path: join(pictures, 'prompt.png') });
   });
-  for (const command of commands) await suite.test(command.name ?? command.run, () => perform(session, command));
+  let good = true;
+  for (const command of commands)
+    await suite.test(command.name ?? command.run, async () => {
+      assert(good, 'the console is in an unknown state since the failure before');
+      good = false;
+      await perform(session, command);
+      good = true;
+    });
   await suite.test('typed with the keyboard', async () => {
     await page.locator('.xterm-helper-textarea').focus();
     await page.keyboard.type('echo "$((40 + 2)) ~/|\\\\"');
