@@ -22,7 +22,7 @@ import {
 import { holdLifeLock, parentPort } from '../machine/platform.ts';
 import type { FromGuest, GuestStart, ToGuest } from '../machine/protocol.ts';
 import { classifyTrap, Trap } from './traps.ts';
-import { USER_ACCESS_FUNCTIONS, type UserAccess, UserAccessMaker } from './user-access.ts';
+import { bufferOf, USER_ACCESS_FUNCTIONS, type UserAccess, UserAccessMaker } from './user-access.ts';
 
 const ENOEXEC = 8;
 const EAGAIN = 11;
@@ -65,6 +65,9 @@ const enum Asyncify {
 }
 
 const TRAP_TEXT_SIZE = 4096;
+
+// The kernel's back traces are the engine's.
+(Error as { stackTraceLimit?: number }).stackTraceLimit = 40;
 
 class GuestWorker {
   private readonly port = parentPort<FromGuest, ToGuest>();
@@ -174,7 +177,7 @@ class GuestWorker {
         this.copyMemory(to, from, start >>> 0, length >>> 0),
       program_tls: () => this.program?.__tls_base.value ?? 0,
       backtrace: (address: number, size: number) => {
-        const text = new TextEncoder().encode((new Error().stack ?? '').replace(/^Error\n/, ''));
+        const text = new TextEncoder().encode((new Error().stack ?? '').replace(/^Error\n/, '').replace(/ *at (?:vmlinux\.wasm\.)?([^ ]+) \(.*?:(0x[0-9a-f]+|\d+:\d+)\)/g, '$1+$2'));
         const part = text.subarray(0, size >>> 0);
         bytes.set(part, address >>> 0);
         return part.length;
@@ -219,7 +222,9 @@ class GuestWorker {
     const source = this.memories[from];
     const target = this.memories[to];
     if (source === undefined || target === undefined) return -EAGAIN;
-    new Uint8Array(target.buffer, start, length).set(new Uint8Array(source.buffer, start, length));
+    new Uint8Array(bufferOf(target, start + length), start, length).set(
+      new Uint8Array(bufferOf(source, start + length), start, length),
+    );
     return 0;
   }
 

@@ -24,14 +24,23 @@ function decode(base64: string): Uint8Array<ArrayBuffer> {
   return Uint8Array.from(atob(base64), (character) => character.charCodeAt(0));
 }
 
+/**
+ * The buffer of a memory that another worker may have grown to `end` bytes. V8 tells other workers of that by an
+ * interrupt which may not have come yet; growing by nothing brings the length up to date.
+ */
+export function bufferOf(memory: WebAssembly.Memory, end: number): ArrayBufferLike {
+  if (memory.buffer.byteLength < end) memory.grow(0);
+  return memory.buffer;
+}
+
 /** user-access.wat in JavaScript; every address and length is checked in the same way. */
 function scriptFunctions(kernel: WebAssembly.Memory, user: WebAssembly.Memory): WebAssembly.ModuleImports {
   const kernelBytes = new Uint8Array(kernel.buffer);
   const kernelView = new DataView(kernel.buffer);
   // Another thread may have grown U: a kept view would be too short, so it is compared at every use.
   let userBytes = new Uint8Array(user.buffer);
-  const bytes = (): Uint8Array => {
-    const buffer = user.buffer;
+  const bytes = (end = 0): Uint8Array => {
+    const buffer = bufferOf(user, end);
     if (buffer !== userBytes.buffer || buffer.byteLength !== userBytes.byteLength) userBytes = new Uint8Array(buffer);
     return userBytes;
   };
@@ -39,10 +48,10 @@ function scriptFunctions(kernel: WebAssembly.Memory, user: WebAssembly.Memory): 
     const all = bytes();
     return new Int32Array(all.buffer, 0, all.byteLength >>> 2);
   };
-  const inside = (address: number, length: number): boolean => address + length <= bytes().byteLength;
+  const inside = (address: number, length: number): boolean => address + length <= bytes(address + length).byteLength;
 
   const string = (from: number, n: number, visit: (index: number, byte: number) => void): number => {
-    const all = bytes();
+    const all = bytes(from + 1);
     const limit = Math.min(n, Math.max(0, all.byteLength - from));
     for (let i = 0; i < limit; ++i) {
       const byte = all[from + i] as number;

@@ -113,7 +113,11 @@ static noinline void enter_kernel_slow(void)
 	set_cpu_globals(cpu);
 }
 
-/* From user mode into the kernel; interrupts stay disabled. */
+/*
+ * From user mode into the kernel; interrupts stay disabled. Nothing may be put on the task's kernel
+ * stack before: the CPU's own worker may be using it for an interrupt. So the functions that the host calls
+ * have no variables in memory of their own.
+ */
 static __always_inline void enter_kernel(void)
 {
 	set_wasm_in_kernel(1);
@@ -124,14 +128,19 @@ static __always_inline void enter_kernel(void)
 
 /*
  * Does what must be done before the current task may run user code, and gives the
- * CPU to user mode. Returns true instead, with the CPU kept, if the system call in @regs must
- * be dispatched again. @can_run_handler: the program's system call stub is there to run a handler.
- * @result: the program's; once the CPU is given away, the task may be killed and freed under this worker.
+ * CPU to user mode; the result is the program's. Or RESTART, with the CPU kept, if the system call
+ * in @regs must be dispatched again. @can_run_handler: the program's system call stub is there to run a handler.
+ *
+ * Once the CPU is given away nothing of the task may be touched, its stack included: the CPU's own worker may
+ * use that stack for an interrupt, and the task may even be killed and freed. So the result is a value.
  */
-static __always_inline bool give_cpu_to_user(struct pt_regs *regs, bool can_run_handler, long *result)
+#define RESTART		(1LL << 32)
+
+static __always_inline s64 give_cpu_to_user(struct pt_regs *regs, bool can_run_handler)
 {
 	struct auklet_cpu *cpu;
 	unsigned long flags;
+	u32 result;
 
 	for (;;) {
 		local_irq_disable();
@@ -147,15 +156,15 @@ static __always_inline bool give_cpu_to_user(struct pt_regs *regs, bool can_run_
 		if (!flags) {
 			if (current->thread.start != WASM_START_NONE)
 				current->thread.start = WASM_START_NONE;
-			*result = regs->result;
+			result = regs->result;
 			cpu = this_auklet_cpu();
 			word_store(&((struct auklet_worker *)get_wasm_worker())->cpu,
 				   raw_smp_processor_id());
 			word_store(&cpu->state, get_wasm_worker());
 			if (likely(!(word_load(&cpu->pending) & IRQ_TAKEN)))
-				return false;
+				return result;
 			if (!word_replace(&cpu->state, get_wasm_worker(), AUKLET_CPU_KERNEL))
-				return false;
+				return result;
 			take_interrupts_of_user();
 			continue;
 		}
@@ -165,7 +174,7 @@ static __always_inline bool give_cpu_to_user(struct pt_regs *regs, bool can_run_
 		if (flags & (_TIF_SIGPENDING | _TIF_NOTIFY_SIGNAL)) {
 			take_signal(regs);
 			if (current->thread.signal.restart)
-				return true;
+				return RESTART;
 		}
 		if (flags & _TIF_NOTIFY_RESUME)
 			resume_user_mode_work(regs);
@@ -175,9 +184,7 @@ static __always_inline bool give_cpu_to_user(struct pt_regs *regs, bool can_run_
 /* For tasks that do not come from a system call: new ones, and those about to die. */
 void __noreturn start_user(void)
 {
-	long unused;
-
-	give_cpu_to_user(current_pt_regs(), false, &unused);
+	give_cpu_to_user(current_pt_regs(), false);
 	leave_kernel(AUKLET_LEAVE_START);
 }
 
@@ -221,7 +228,7 @@ static __always_inline void dispatch(struct pt_regs *regs)
 static __always_inline long run_system_call(struct pt_regs *regs)
 {
 	struct thread_struct *thread = &current->thread;
-	long result;
+	s64 result;
 
 	for (;;) {
 		thread->signal.restart = false;
@@ -236,9 +243,10 @@ static __always_inline long run_system_call(struct pt_regs *regs)
 			continue;
 		if (unlikely(thread->start != WASM_START_NONE))	/* execve */
 			start_user();
-		if (likely(!give_cpu_to_user(regs, true, &result))) {
+		result = give_cpu_to_user(regs, true);
+		if (likely(result != RESTART)) {
 			set_wasm_in_kernel(0);
-			return result;
+			return (long)result;
 		}
 	}
 }
@@ -262,26 +270,32 @@ long syscall(u32 nr, u32 a, u32 b, u32 c, u32 d, u32 e, u32 f)
 }
 
 /*
- * linux.fork, after the program was unwound into @buffer. copy_thread() finds the request in
- * the thread; the child's worker copies U, and the parent may not touch it before.
+ * The fork of a program that was unwound into @buffer. copy_thread() finds the request in the
+ * thread; the child's worker copies U, and the parent may not touch it before.
  */
-long fork_process(u32 buffer, u32 stack_pointer, u32 tls_base)
+static noinline long run_fork(u32 buffer, u32 stack_pointer, u32 tls_base)
 {
 	DECLARE_COMPLETION_ONSTACK(copied);
-	struct thread_struct *thread;
+	struct thread_struct *thread = &current->thread;
+	struct pt_regs *regs = current_pt_regs();
 
-	enter_kernel();
-	local_irq_enable();
-	thread = &current->thread;
 	thread->fork_request = true;
 	thread->fork_done = &copied;
 	thread->fork_buffer = buffer;
 	thread->stack_pointer = stack_pointer;
 	thread->tls_base = tls_base;
-	memset(current_pt_regs(), 0, sizeof(struct pt_regs));
-	current_pt_regs()->syscall_nr = __NR_clone;
-	current_pt_regs()->args[0] = SIGCHLD;
-	return run_system_call(current_pt_regs());
+	memset(regs, 0, sizeof(*regs));
+	regs->syscall_nr = __NR_clone;
+	regs->args[0] = SIGCHLD;
+	return run_system_call(regs);
+}
+
+/* linux.fork, after the program was unwound. */
+long fork_process(u32 buffer, u32 stack_pointer, u32 tls_base)
+{
+	enter_kernel();
+	local_irq_enable();
+	return run_fork(buffer, stack_pointer, tls_base);
 }
 
 static const struct {

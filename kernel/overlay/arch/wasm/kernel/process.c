@@ -43,6 +43,7 @@
 #include <linux/stacktrace.h>
 #include <linux/tick.h>
 #include <linux/uaccess.h>
+#include <linux/vmalloc.h>
 #include <asm/globals.h>
 #include <asm/host_calls.h>
 #include <asm/machine.h>
@@ -110,6 +111,43 @@ static void hand_over(unsigned int number, struct task_struct *next)
 	futex_wake_word(&next->thread.worker->wake, 1);
 }
 
+/*
+ * "sleep_traces" on the command line: keep where every task went to sleep, for show_stack().
+ * Only a task's own worker can ask the engine for its stack, and it cannot while it sleeps.
+ */
+#define SLEEP_TRACE_SIZE	2048
+
+static char (*sleep_traces)[SLEEP_TRACE_SIZE];
+static bool keep_sleep_traces __initdata;
+
+static int __init want_sleep_traces(char *unused)
+{
+	keep_sleep_traces = true;
+	return 0;
+}
+early_param("sleep_traces", want_sleep_traces);
+
+static int __init allocate_sleep_traces(void)
+{
+	if (keep_sleep_traces)
+		sleep_traces = vzalloc(sizeof(*sleep_traces) * AUKLET_MAX_WORKERS);
+	return 0;
+}
+early_initcall(allocate_sleep_traces);
+
+static char *sleep_trace(const struct auklet_worker *worker)
+{
+	return sleep_traces && worker ? sleep_traces[worker - auklet_machine.worker] : NULL;
+}
+
+static void note_sleep(const struct auklet_worker *worker)
+{
+	char *text = sleep_trace(worker);
+
+	if (text)
+		text[host_backtrace(text, SLEEP_TRACE_SIZE - 1)] = '\0';
+}
+
 struct task_struct *__switch_to(struct task_struct *prev, struct task_struct *next)
 {
 	struct auklet_worker *worker = prev->thread.worker;
@@ -132,6 +170,7 @@ struct task_struct *__switch_to(struct task_struct *prev, struct task_struct *ne
 		worker->leave = AUKLET_LEAVE_TASK_GONE;
 		__builtin_trap();
 	}
+	note_sleep(worker);
 	hand_over(cpu, next);
 	wait_for_cpu(worker);
 	return prev->thread.switched_from;
@@ -494,17 +533,17 @@ void show_stack(struct task_struct *task, unsigned long *sp, const char *loglvl)
 	static char text[4096];
 	static DEFINE_SPINLOCK(lock);
 	unsigned long flags;
-	char *line, *rest;
+	char *line, *rest, *kept;
 	int length;
 
-	/* Only the engine knows a wasm stack, and only its own worker can ask. */
-	if (task && task != current) {
-		printk("%s(the stack of another worker)\n", loglvl);
-		return;
-	}
 	spin_lock_irqsave(&lock, flags);
-	length = host_backtrace(text, sizeof(text) - 1);
-	text[clamp_t(int, length, 0, sizeof(text) - 1)] = '\0';
+	if (task && task != current) {
+		kept = sleep_trace(task->thread.worker);
+		strscpy(text, kept ?: "(on another worker; boot with sleep_traces to see it)", sizeof(text));
+	} else {
+		length = host_backtrace(text, sizeof(text) - 1);
+		text[clamp_t(int, length, 0, sizeof(text) - 1)] = '\0';
+	}
 	printk("%sCall trace:\n", loglvl);
 	rest = text;
 	while ((line = strsep(&rest, "\n")))

@@ -16,15 +16,16 @@
 
 void cpu_relax(void)
 {
-	static u32 never;
+	static u32 never, relaxed;	/* an inexact count does */
 
 	/* While a CPU's own worker runs the idle task, nobody else watches the timer. */
 	if (get_wasm_home_cpu())
 		check_deadline();
-	/* Spinning may starve the thread that we wait for: give up the core for a moment. */
 	if (get_wasm_irqs_enabled())
 		poll_interrupts();
-	futex_wait_word(&never, 0, 1000);
+	/* Spinning may starve the thread that we wait for: give up the core now and then. */
+	if (++relaxed % SPINS_BEFORE_SLEEP == 0)
+		futex_wait_word(&never, 0, 1000);
 }
 EXPORT_SYMBOL(cpu_relax);
 
