@@ -88,6 +88,11 @@ void free_initmem(void)
 {
 }
 
+/* Code is outside of every memory and cannot be written at all. Data has no protection in wasm. */
+void mark_rodata_ro(void)
+{
+}
+
 static int show_cpuinfo(struct seq_file *m, void *v)
 {
 	unsigned long cpu = (unsigned long)v - 1;

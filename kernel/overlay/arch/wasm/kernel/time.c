@@ -102,6 +102,8 @@ void setup_clock_event(void)
 
 void __init time_init(void)
 {
+	/* Delays read the clock; there is no loop to calibrate. */
+	lpj_fine = NSEC_PER_SEC / HZ;
 	clocksource_register_hz(&host_clocksource, NSEC_PER_SEC);
 	setup_clock_event();
 }
@@ -113,11 +115,6 @@ void __init start_clock(void)
 	latest = boot_time;
 }
 
-/* Delays read the clock; there is no loop to calibrate. */
-unsigned long calibrate_delay_is_known(void)
-{
-	return NSEC_PER_SEC / HZ;
-}
 
 void __delay(unsigned long nanoseconds)
 {
