@@ -8,19 +8,20 @@
 #include <unistd.h>
 #include "check.h"
 
-static volatile int zero, minimum = INT_MIN, minus_one = -1;
+static volatile int zero, one = 1, minimum = INT_MIN, minus_one = -1;
 static volatile uintptr_t wild = 0xfffffff0;
 
 static void load(void) { (void)*(volatile int *)wild; }
 static void store(void) { *(volatile int *)wild = 1; }
 static void big_copy(void) { memcpy((void *)wild, "", zero + 1), memset((void *)wild, 0, 1 << 20); }
 static void unreachable(void) { __builtin_trap(); }
-static void divide(void) { zero = 1 / zero; }
-static void remainder_by_zero(void) { zero = 1 % zero; }
+static void divide(void) { zero = one / zero; }
+static void remainder_by_zero(void) { zero = one % zero; }
 static void overflow(void) { zero = minimum / minus_one; }
 static void null_call(void) { ((void (*)(void))(uintptr_t)zero)(); }
 static void missing_call(void) { ((void (*)(void))(uintptr_t)(zero + 1000000))(); }
-static void wrong_call(void) { ((long long (*)(double))(uintptr_t)divide)(1.0); }
+static void (*volatile any)(void) = divide;
+static void wrong_call(void) { ((long long (*)(double))any)(1.0); }
 static int endless(int n)
 {
 	volatile char frame[4096];
