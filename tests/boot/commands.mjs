@@ -12,6 +12,8 @@ import { PROMPT, SCREEN } from './session.mjs';
 const CONTROL_C = '\x03';
 const CONTROL_Z = '\x1a';
 const ESCAPE = '\x1b';
+/** A key that sends a signal must not come before the job has the terminal: the job says when. */
+const READY = 'sh -c "echo ready; ';
 
 export const commands = [
   { run: 'cd /root', output: '' },
@@ -109,8 +111,8 @@ export const commands = [
       { send: 'kill -9 %2; fg %2; echo status $?\r' },
       { expect: /status 137/ },
       { prompt: true },
-      { send: 'sleep 1001\r' },
-      { expect: 'sleep 1001\n' },
+      { send: READY + 'exec sleep 1001"\r' },
+      { expect: /\nready\n/ },
       { send: CONTROL_Z },
       { expect: /Stopped.*sleep 1001/ },
       { prompt: true },
@@ -139,12 +141,17 @@ export const commands = [
       { prompt: true },
     ],
   },
-  { name: 'kill', run: 'sleep 1000 & kill $!; wait $!; echo $?', output: /(^|\n)143\n/ },
+  {
+    name: 'kill',
+    // An interactive shell ignores SIGTERM, and so does its child until it has become sleep.
+    run: 'sleep 1000 & until grep -q sleep /proc/$!/comm; do :; done; kill $!; wait $!; echo $?',
+    output: /(^|\n)143\n/,
+  },
   {
     name: 'sleep 100 ended by Ctrl-C',
     steps: [
-      { send: 'sleep 100\r' },
-      { expect: 'sleep 100\n' },
+      { send: READY + 'exec sleep 100"\r' },
+      { expect: /\nready\n/ },
       { send: CONTROL_C },
       { prompt: true },
       { send: 'echo $?\r' },
@@ -157,12 +164,12 @@ export const commands = [
     steps: [
       { resize: [100, 30] },
       // The size travels by an interrupt of its own: asking again is how a program would notice without SIGWINCH.
-      { send: 'until [ "$(stty size)" = "30 100" ]; do usleep 10000; done; stty size\r' },
-      { expect: /\n30 100\n/ },
+      { send: 'until [ "$(stty size)" = "30 100" ]; do usleep 10000; done; echo size $(stty size)\r' },
+      { expect: /\nsize 30 100\n/ },
       { prompt: true },
       { resize: [SCREEN.columns, SCREEN.rows] },
-      { send: 'until [ "$(stty size)" = "40 240" ]; do usleep 10000; done; stty size\r' },
-      { expect: /\n40 240\n/ },
+      { send: 'until [ "$(stty size)" = "40 240" ]; do usleep 10000; done; echo size $(stty size)\r' },
+      { expect: /\nsize 40 240\n/ },
       { prompt: true },
     ],
   },
@@ -239,5 +246,8 @@ export async function begin(session) {
   await session.waitFor(PROMPT);
   const { columns, rows } = SCREEN;
   await session.resize(columns, rows);
-  await session.run(`until [ "$(stty size)" = "${rows} ${columns}" ]; do usleep 10000; done`);
+  // The shell writes its prompt again when the size changes: the answer needs a mark of its own.
+  await session.write(`until [ "$(stty size)" = "${rows} ${columns}" ]; do usleep 10000; done; echo ready\r`);
+  await session.waitFor('\nready\n');
+  await session.waitFor(PROMPT);
 }

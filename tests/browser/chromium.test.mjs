@@ -65,8 +65,10 @@ test('the page in Chromium', async (suite) => {
       return cols < 110 && `${rows} ${cols}`;
     });
     const expected = await size.jsonValue();
-    await session.run(`until [ "$(stty size)" = "${expected}" ]; do usleep 10000; done`);
-    assert.equal(await session.run('stty size'), `${expected}\n`);
+    // The shell writes its prompt again when the size changes: the answer needs a mark of its own.
+    await session.write(`until [ "$(stty size)" = "${expected}" ]; do usleep 10000; done; echo size: $(stty size)\r`);
+    await session.waitFor(`\nsize: ${expected}\n`);
+    await session.waitFor(PROMPT);
   });
   assert.deepEqual(errors, []);
 });
@@ -123,8 +125,8 @@ test('a download that fails is shown', async (suite) => {
 
 test('a page that cannot be isolated says so', async (suite) => {
   const browser = await launchChromium(suite);
-  const page = await browser.newPage();
-  await page.route(/service-worker/, (route) => route.abort());
+  const context = await browser.newContext({ serviceWorkers: 'block' });
+  const page = await context.newPage();
   await page.goto(await servePage(suite, ['--no-isolation']));
   await page.getByRole('heading', { name: 'This page cannot start a machine here' }).waitFor();
   assert.match(await page.locator('#overlay-text').innerText(), /Cross-Origin-Opener-Policy/);
@@ -138,8 +140,8 @@ test('keys for touch screens', async (suite) => {
   await page.waitForFunction(() => globalThis.auklet?.current !== undefined);
   const session = await pageSession(page);
   await session.waitFor(PROMPT);
-  await session.write('sleep 1000\r');
-  await session.waitFor('sleep 1000');
+  await session.write('sh -c "echo ready; exec sleep 1000"\r');
+  await session.waitFor(/\nready\n/);
   await page.getByRole('button', { name: 'Ctrl' }).tap();
   await session.write('c');
   await session.waitFor(PROMPT);

@@ -12,12 +12,26 @@ export async function becomeIsolated(): Promise<boolean> {
   // Once only: a browser that refuses would load the page for ever.
   if (!isSecureContext || !('serviceWorker' in navigator) || sessionStorage.getItem(TRIED) !== null) return false;
   try {
-    await navigator.serviceWorker.register(new URL('service-worker.js', document.baseURI), { updateViaCache: 'none' });
-    await navigator.serviceWorker.ready;
+    const address = new URL('service-worker.js', document.baseURI);
+    await activated(await navigator.serviceWorker.register(address, { updateViaCache: 'none' }));
   } catch {
     return false;
   }
   sessionStorage.setItem(TRIED, '1');
   location.reload();
   return true;
+}
+
+/** Rejects if the browser gives up on it. */
+function activated({ installing, waiting, active }: ServiceWorkerRegistration): Promise<void> {
+  const worker = installing ?? waiting ?? active;
+  return new Promise((resolve, reject) => {
+    const look = () => {
+      if (worker?.state === 'activated') resolve();
+      else if (worker === null || worker.state === 'redundant')
+        reject(new Error('the service worker was not activated'));
+    };
+    worker?.addEventListener('statechange', look);
+    look();
+  });
 }
