@@ -169,7 +169,10 @@ class GuestWorker {
     return {
       now: () => origin + clock.now(),
       console_write: (address: number, length: number) => {
-        this.port.post({ type: 'console', bytes: bytes.slice(address >>> 0, (address >>> 0) + (length >>> 0)) });
+        const text = bytes.subarray(address >>> 0, (address >>> 0) + (length >>> 0));
+        // No terminal driver is behind this console: a new line must also return to the first column.
+        const lines = Array.from(text).flatMap((byte) => (byte === 0x0a ? [0x0d, 0x0a] : [byte]));
+        this.port.post({ type: 'console', bytes: new Uint8Array(lines) });
       },
       module_compile: (address: number, length: number) => this.compile(bytes, address >>> 0, length >>> 0),
       bind_memory: (id: number) => this.bindMemory(id),
@@ -177,7 +180,11 @@ class GuestWorker {
         this.copyMemory(to, from, start >>> 0, length >>> 0),
       program_tls: () => this.program?.__tls_base.value ?? 0,
       backtrace: (address: number, size: number) => {
-        const text = new TextEncoder().encode((new Error().stack ?? '').replace(/^Error\n/, '').replace(/ *at (?:vmlinux\.wasm\.)?([^ ]+) \(.*?:(0x[0-9a-f]+|\d+:\d+)\)/g, '$1+$2'));
+        const text = new TextEncoder().encode(
+          (new Error().stack ?? '')
+            .replace(/^Error\n/, '')
+            .replace(/ *at (?:vmlinux\.wasm\.)?([^ ]+) \(.*?:(0x[0-9a-f]+|\d+:\d+)\)/g, '$1+$2'),
+        );
         const part = text.subarray(0, size >>> 0);
         bytes.set(part, address >>> 0);
         return part.length;

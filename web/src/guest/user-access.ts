@@ -38,7 +38,7 @@ function scriptFunctions(kernel: WebAssembly.Memory, user: WebAssembly.Memory): 
   const kernelBytes = new Uint8Array(kernel.buffer);
   const kernelView = new DataView(kernel.buffer);
   // Another thread may have grown U: a kept view would be too short, so it is compared at every use.
-  let userBytes = new Uint8Array(user.buffer);
+  let userBytes: Uint8Array = new Uint8Array(user.buffer);
   const bytes = (end = 0): Uint8Array => {
     const buffer = bufferOf(user, end);
     if (buffer !== userBytes.buffer || buffer.byteLength !== userBytes.byteLength) userBytes = new Uint8Array(buffer);
