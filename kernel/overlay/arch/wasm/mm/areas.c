@@ -656,40 +656,85 @@ int dup_areas(struct mm_struct *mm, struct mm_struct *old)
 	return error;
 }
 
+/* What a child gets of its parent's U, and the length of its own U's old contents. */
+struct fork_copy {
+	int to, from;
+	unsigned long old_end;
+	unsigned long done;	/* everything below is as it must be */
+};
+
+/* Everything up to @start is no part of the process: nothing of the memory's last process may be left. */
+static int fork_skip(struct fork_copy *copy, unsigned long start)
+{
+	unsigned long end = min(start, copy->old_end);
+
+	if (copy->done < end && user_access.clear(copy->done, end - copy->done))
+		return -EFAULT;
+	copy->done = max(copy->done, start);
+	return 0;
+}
+
+static int fork_range(struct fork_copy *copy, unsigned long start, unsigned long end)
+{
+	int error = fork_skip(copy, start);
+
+	if (!error && start < end)
+		error = host_memory_copy(copy->to, copy->from, start, end - start);
+	copy->done = max(copy->done, end);
+	return error;
+}
+
+/*
+ * The main stack lies in the static image, and most of it is unused. Where the buffer of the unwound
+ * frames lies in it (docs/abi.md, "fork"), what is between them and the stack pointer is dead.
+ */
+static void find_dead_stack(struct fork_copy *copy, unsigned long image_end,
+			    unsigned long *dead, unsigned long *dead_end)
+{
+	struct auklet_worker *worker = (void *)get_wasm_worker();
+	unsigned long buffer = worker->fork_buffer;
+	unsigned long stack_pointer = worker->globals[AUKLET_GLOBAL_STACK_POINTER];
+	u32 frames_end;
+
+	*dead = *dead_end = 0;
+	if (buffer >= stack_pointer || stack_pointer > image_end ||
+	    host_memory_copy(copy->to, copy->from, buffer, sizeof(u32)) ||
+	    get_user(frames_end, (u32 __user *)buffer) ||
+	    frames_end < buffer || frames_end > stack_pointer)
+		return;
+	*dead = frames_end;
+	*dead_end = stack_pointer;
+}
+
 /* In the child's worker: binds its U and fills it from memory @source, the parent's. */
 int fork_copy_memory(int source)
 {
 	struct mm_struct *mm = current->mm;
-	struct auklet_worker *worker = (void *)get_wasm_worker();
-	unsigned long old_end, start, done = 0, index = 0;
+	struct fork_copy copy = { .to = mm->context.memory, .from = source };
+	unsigned long dead, dead_end, index = 0;
 	struct vm_area_struct *vma;
 	int error;
 
 	error = host_bind_memory(mm->context.memory);
 	if (error)
 		return error;
-	old_end = user_access.pages() << WASM_PAGE_SHIFT;
+	copy.old_end = user_access.pages() << WASM_PAGE_SHIFT;
 	error = grow_memory(mm, (unsigned long)auklet_machine.memory[source].pages << WASM_PAGE_SHIFT);
 	if (error)
 		return error;
+	find_dead_stack(&copy, mm->context.image_end, &dead, &dead_end);
 	mt_for_each(&mm->mm_mt, vma, index, ULONG_MAX) {
-		start = vma->vm_start;
-		/* Below the unwound frames the stack is dead: docs/abi.md, "fork". */
-		if (worker->fork_buffer > start && worker->fork_buffer < mm->context.image_end &&
-		    worker->fork_buffer < vma->vm_end)
-			start = worker->fork_buffer;
-		/* Nothing of the memory's last process may be left. */
-		if (done < start && done < old_end &&
-		    user_access.clear(done, min(start, old_end) - done))
-			return -EFAULT;
-		error = host_memory_copy(mm->context.memory, source, start, vma->vm_end - start);
+		if (dead < dead_end && vma->vm_start <= dead && dead_end <= vma->vm_end) {
+			error = fork_range(&copy, vma->vm_start, dead);
+			if (!error)
+				error = fork_range(&copy, dead_end, vma->vm_end);
+		} else {
+			error = fork_range(&copy, vma->vm_start, vma->vm_end);
+		}
 		if (error)
 			return error;
-		done = vma->vm_end;
 	}
-	if (done < old_end && user_access.clear(done, old_end - done))
-		return -EFAULT;
-	return 0;
+	return fork_skip(&copy, copy.old_end);
 }
 
 /*
