@@ -120,7 +120,7 @@ export const commands = [
       { expect: /sleep 1001/ },
       { prompt: true },
       { send: 'jobs\r' },
-      { expect: /Running +sleep 1001/ },
+      { expect: /Running +sh -c .*sleep 1001/ },
       { prompt: true },
       { send: 'kill %1 %2; wait; echo all gone\r' },
       { expect: /\nall gone\n/ },
