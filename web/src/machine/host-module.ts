@@ -60,7 +60,8 @@ export class HostModule {
 
   private constructor(module: WebAssembly.Module, platform: HostPlatform) {
     // The memory of the C++ host may grow, which detaches views of it: they are made for each use.
-    const own = (address: number, size: number) => new Uint8Array(this.exports.memory.buffer, address >>> 0, size >>> 0);
+    const own = (address: number, size: number) =>
+      new Uint8Array(this.exports.memory.buffer, address >>> 0, size >>> 0);
     const levels = ['information', 'warning', 'error'] as const;
     const auklet = {
       // Addresses come as signed numbers. C++ has checked range and alignment of every one.
@@ -107,7 +108,9 @@ export class HostModule {
 
   /** Throws with a message for users if the configuration is wrong. */
   configure(settings: string): void {
-    this.withBytes(new TextEncoder().encode(settings), (address, size) => this.check(this.exports.configure(address, size)));
+    this.withBytes(new TextEncoder().encode(settings), (address, size) =>
+      this.check(this.exports.configure(address, size)),
+    );
   }
 
   get kernelPages(): number {
@@ -217,7 +220,11 @@ export class HostModule {
   }
 
   private text(): string {
-    const bytes = new Uint8Array(this.exports.memory.buffer, this.exports.textAddress() >>> 0, this.exports.textLength());
+    const bytes = new Uint8Array(
+      this.exports.memory.buffer,
+      this.exports.textAddress() >>> 0,
+      this.exports.textLength(),
+    );
     return new TextDecoder().decode(bytes);
   }
 }

@@ -41,7 +41,8 @@ interface NodeProcess {
 const nodeProcess = (globalThis as { process?: NodeProcess }).process;
 
 /** Not true in a bundler's or Electron's page, where `process` may exist but workers are the browser's. */
-export const isNode = nodeProcess?.versions?.node !== undefined && !('WorkerGlobalScope' in globalThis) && !('document' in globalThis);
+export const isNode =
+  nodeProcess?.versions?.node !== undefined && !('WorkerGlobalScope' in globalThis) && !('document' in globalThis);
 
 // getBuiltinModule instead of import: bundlers for the browser do not see it, and it needs no await.
 function nodeWorkerThreads(): NodeWorkerThreads {
