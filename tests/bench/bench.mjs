@@ -187,7 +187,7 @@ async function guestInChromium() {
       page.evaluate(
         async ([content, command]) => {
           const bytes = Uint8Array.from(atob(content), (character) => character.charCodeAt(0));
-          const Machine = auklet.current.constructor;
+          const { Machine } = auklet;
           const machine = new Machine({
             cpus: 2,
             exec: true,

@@ -65,6 +65,7 @@ export class ExecClient {
   private last: Promise<unknown> = Promise.resolve();
   private receive: ((port: number, bytes: Uint8Array) => void) | undefined;
   private onWay = 0;
+  private inputEnded = false;
   private inputTaken: (() => void) | undefined;
   private end: MachineError | undefined;
   private reject: ((error: MachineError) => void) | undefined;
@@ -96,6 +97,13 @@ export class ExecClient {
 
   private start(command: readonly string[], options: ExecOptions): Promise<ExecResult> {
     if (this.end !== undefined) return Promise.reject(this.end);
+    if (this.inputEnded && options.stdin !== undefined)
+      return Promise.reject(
+        new MachineError(
+          'failed',
+          'only the first command of a machine can have standard input: its end cannot be taken back',
+        ),
+      );
     const message = encodeCommand(command, options.directory ?? '/root', {
       ...DEFAULT_ENVIRONMENT,
       ...options.environment,
@@ -145,6 +153,8 @@ export class ExecClient {
         this.ports.send(STDIN, piece);
       }
     }
-    if (this.receive === running) this.ports.close(STDIN);
+    if (this.receive !== running || this.inputEnded) return;
+    this.inputEnded = true;
+    this.ports.close(STDIN);
   }
 }

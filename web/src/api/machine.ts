@@ -84,6 +84,8 @@ export class Machine {
   private disposal: Promise<void> | undefined;
   private resolveDisposed: (() => void) | undefined;
   private inputOnWay = 0;
+  /** Input that waits for the host worker to have a machine; undefined when it has. */
+  private beforeStart: ToHost[] | undefined = [];
   private progress: Progress;
 
   /** Use `boot`, or this to have a console while the machine starts. */
@@ -182,6 +184,13 @@ export class Machine {
   }
 
   private post(message: ToHost): void {
+    if (
+      this.beforeStart !== undefined &&
+      (message.type === 'input' || message.type === 'closeInput' || message.type === 'resize')
+    ) {
+      this.beforeStart.push(message);
+      return;
+    }
     const buffer = message.type === 'input' ? message.bytes.buffer : undefined;
     if (buffer instanceof ArrayBuffer) this.host.post(message, [buffer]);
     else this.host.post(message);
@@ -222,6 +231,9 @@ export class Machine {
         ...(guestWorkerUrl === undefined ? {} : { guestWorkerUrl }),
       },
     });
+    const waiting = this.beforeStart ?? [];
+    this.beforeStart = undefined;
+    for (const message of waiting) this.post(message);
     const supply = async (part: 'kernel' | 'initramfs', value: Promise<WebAssembly.Module | Uint8Array>) =>
       this.post({ type: 'supply', [part]: await value } as ToHost);
     await Promise.all([supply('kernel', kernel), supply('initramfs', initramfs)]);

@@ -60,7 +60,10 @@ export interface PlatformOptions {
 }
 
 export interface ExecOptions {
-  /** Bytes for standard input; default none. A stream is read as fast as the guest takes it. */
+  /**
+   * Bytes for standard input; default none. A stream is read as fast as the guest takes it.
+   * Only the first command of a machine can have it: a port's end cannot be taken back.
+   */
   stdin?: Uint8Array | string | AsyncIterable<Uint8Array>;
   /** Added to PATH, HOME, USER, SHELL, LANG and TERM. */
   environment?: Record<string, string>;

@@ -36,7 +36,10 @@ class Page {
         .addEventListener('click', (event) => void this.copyDiagnostics(event.currentTarget as HTMLElement));
   }
 
-  /** For tests and for the curious: what the page's machine is. */
+  /** For tests and for the curious, as `auklet` in the browser's console. */
+  readonly Machine = Machine;
+
+  /** The page's machine. */
   get current(): Machine | undefined {
     return this.machine;
   }

@@ -1,0 +1,72 @@
+// SPDX-License-Identifier: MIT
+// The public API in Chromium, as a page would use it: commands with captured output, files, several machines, dispose.
+
+import assert from 'node:assert/strict';
+import { test } from 'node:test';
+import { launchChromium, servePage } from './browsers.mjs';
+
+test('the public API in Chromium', async (suite) => {
+  const browser = await launchChromium(suite);
+  const page = await browser.newPage();
+  await page.goto(await servePage(suite));
+  await page.waitForFunction(() => globalThis.auklet?.current !== undefined);
+
+  await suite.test('exec: output, status, input, files; one command after the other', async () => {
+    const results = await page.evaluate(async () => {
+      const { Machine } = auklet;
+      const text = (bytes) => new TextDecoder().decode(bytes);
+      const content = new TextEncoder().encode('#!/bin/sh\necho "script: $1"\n');
+      const machine = new Machine({
+        cpus: 1,
+        memory: 128,
+        exec: true,
+        files: [{ path: '/usr/local/bin/greet', mode: 0o755, content }],
+      });
+      // The first is asked for long before the machine runs.
+      const [first, second, third] = await Promise.all([
+        machine.exec(['wc', '-c'], { stdin: new Uint8Array(1_000_000) }),
+        machine.exec(['greet', 'a b']),
+        machine.exec(['sh', '-c', 'cat; echo error >&2; pwd; echo $EXTRA; exit 3'], {
+          directory: '/tmp',
+          environment: { EXTRA: 'more' },
+        }),
+      ]);
+      const input = await machine.exec(['cat'], { stdin: 'more' }).catch((error) => error.message);
+      await machine.dispose();
+      const late = await machine.exec(['true']).catch((error) => error.code);
+      return { results: [first, second, third].map((r) => [r.status, text(r.stdout), text(r.stderr)]), input, late };
+    });
+    assert.deepEqual(results, {
+      results: [
+        [0, '1000000\n', ''],
+        [0, 'script: a b\n', ''],
+        [3, '/tmp\nmore\n', 'error\n'],
+      ],
+      input: 'only the first command of a machine can have standard input: its end cannot be taken back',
+      late: 'disposed',
+    });
+  });
+
+  await suite.test('memory that is not there is an error with a code', async () => {
+    const code = await page.evaluate(async () => {
+      const { Machine } = auklet;
+      const machine = new Machine({ memory: 999_999 });
+      return machine.started.then(
+        () => 'started',
+        (error) => `${error.name} ${error.code}`,
+      );
+    });
+    assert.match(code, /^MachineError (failed|out-of-memory)$/);
+  });
+
+  await suite.test('an aborted boot', async () => {
+    const code = await page.evaluate(async () => {
+      const { Machine } = auklet;
+      const abort = new AbortController();
+      const machine = new Machine({ signal: abort.signal });
+      abort.abort();
+      return machine.started.catch((error) => error.code);
+    });
+    assert.equal(code, 'disposed');
+  });
+});
