@@ -71,11 +71,14 @@ static pthread_t handled_by;
 static void handler(int number) { handled_by = pthread_self(); sem_post(&done); }
 static void *wait_for_signal(void *argument)
 {
+	/* With the signal blocked it cannot come before the wait, as it could with pause(). */
+	sigset_t blocked, waiting;
+	sigemptyset(&blocked);
+	sigaddset(&blocked, SIGUSR1);
+	CHECK(pthread_sigmask(SIG_BLOCK, &blocked, &waiting) == 0);
 	sem_post(&done);
-	for (;;) {
-		pause();
-		if (handled_by) return NULL;
-	}
+	while (!handled_by) sigsuspend(&waiting);
+	return NULL;
 }
 
 static void *fork_in_thread(void *argument)
