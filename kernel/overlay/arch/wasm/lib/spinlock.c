@@ -11,6 +11,18 @@
 #include <asm/globals.h>
 #include <asm/machine.h>
 
+/*
+ * Sleeps while *word is @expected, at most @timeout_ns (negative: for ever); 0 woken, 1 other value, 2 timed out.
+ *
+ * The only wait instruction of the kernel. V8 before 12 (Node 20) compiles it wrongly in its first tier: it saves the
+ * address as 64 bits in a slot of 32, and so zeroes part of the local variable that lies above. Here that is
+ * the timeout, which nobody reads again. So nobody may inline this (build.sh tells wasm-opt, too).
+ */
+noinline int futex_wait_word(u32 *word, u32 expected, s64 timeout_ns)
+{
+	return __builtin_wasm_memory_atomic_wait32((int *)word, expected, timeout_ns);
+}
+
 #define SPINS_BEFORE_SLEEP	200
 #define LONGEST_SLEEP_NS	(50 * 1000)
 

@@ -15,11 +15,7 @@ extern struct auklet_machine auklet_machine;
 
 #define WASM_EXPORT(name) __attribute__((export_name(#name))) __used
 
-/* Sleeps while *word is @expected, at most @timeout_ns (negative: for ever); 0 woken, 1 other value, 2 timed out. */
-static inline int futex_wait_word(u32 *word, u32 expected, s64 timeout_ns)
-{
-	return __builtin_wasm_memory_atomic_wait32((int *)word, expected, timeout_ns);
-}
+int futex_wait_word(u32 *word, u32 expected, s64 timeout_ns);
 
 static inline void futex_wake_word(u32 *word, u32 count)
 {
