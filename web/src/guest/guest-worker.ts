@@ -21,6 +21,7 @@ import {
 } from '../generated/abi.ts';
 import { holdLifeLock, parentPort } from '../machine/platform.ts';
 import type { FromGuest, GuestStart, ToGuest } from '../machine/protocol.ts';
+import { Coroutines } from './coroutines.ts';
 import { classifyTrap, Trap } from './traps.ts';
 import { bufferOf, USER_ACCESS_FUNCTIONS, type UserAccess, UserAccessMaker } from './user-access.ts';
 
@@ -39,6 +40,7 @@ interface KernelExports {
   boot_cpu(dtb: number): void;
   secondary_cpu(cpu: number): void;
   run_task(slot: number): void;
+  run_coroutine(task: number): void;
   syscall: CallableFunction;
   fork_process(buffer: number, stackPointer: number, tlsBase: number): number;
   user_trap(kind: number, address: number): void;
@@ -66,6 +68,9 @@ const enum Asyncify {
 
 const TRAP_TEXT_SIZE = 4096;
 
+/** Never called: the kernel asks MACHINE.coroutines first. */
+const NO_COROUTINES = { coroutine_resume: (): void => {}, coroutine_yield: (): void => {} };
+
 // The kernel's back traces are the engine's.
 (Error as { stackTraceLimit?: number }).stackTraceLimit = 40;
 
@@ -81,6 +86,7 @@ class GuestWorker {
   private kernelMemory!: WebAssembly.Memory;
   private words!: Int32Array<ArrayBufferLike>;
   private kernel!: KernelExports;
+  private coroutines: Coroutines | undefined;
   private accessMaker!: UserAccessMaker;
   /** The kernel's own functions for "no user memory". */
   private noAccess: CallableFunction[] = [];
@@ -104,7 +110,8 @@ class GuestWorker {
         case 'start':
           return await this.start(message);
         case 'boot':
-          this.runCpu(() => this.kernel.boot_cpu(message.dtb));
+          this.words[(this.machine + MACHINE.coroutines) >>> 2] = this.coroutines === undefined ? 0 : 1;
+          this.runCpu(this.kernel.boot_cpu, message.dtb);
           return;
         case 'memory':
           this.memories[message.id] = message.memory;
@@ -137,9 +144,15 @@ class GuestWorker {
     });
     for (const [id, module] of message.modules) this.modules.set(id, module);
 
+    if (message.role === 'cpu' && Coroutines.supported) {
+      this.coroutines = new Coroutines(
+        () => this.kernel.run_coroutine,
+        (error) => this.kernelTrap(error),
+      );
+    }
     const instance = new WebAssembly.Instance(message.kernel, {
       env: { memory: message.memory },
-      host: this.hostFunctions(),
+      host: { ...this.hostFunctions(), ...(this.coroutines?.imports ?? NO_COROUTINES) },
     });
     this.kernel = instance.exports as unknown as KernelExports;
     this.machine = (this.kernel.auklet_machine.value as number) >>> 0;
@@ -156,7 +169,7 @@ class GuestWorker {
       this.port.post({ type: 'ready', machine: this.machine, heapBase });
     } else {
       this.port.post({ type: 'ready' });
-      this.runCpu(() => this.kernel.secondary_cpu(message.cpu as number));
+      this.runCpu(this.kernel.secondary_cpu, message.cpu as number);
     }
   }
 
@@ -237,10 +250,11 @@ class GuestWorker {
 
   // ---- CPUs ----------------------------------------------------------------------------------------------------------
 
-  /** A CPU's own worker is in wasm for ever. */
-  private runCpu(enter: () => void): void {
+  /** A CPU's own worker is in wasm, or between two coroutines, for ever. */
+  private runCpu(enter: (argument: number) => void, argument: number): void {
     try {
-      enter();
+      if (this.coroutines !== undefined) this.coroutines.run(enter, argument);
+      else enter(argument);
     } catch (error) {
       this.kernelTrap(error);
     }

@@ -17,6 +17,7 @@
 // Byte arrays that are sent here may be transferred. A port's 'consumed' messages add up to the bytes of input that the
 // guest has taken: a sender of much data keeps a limited amount on the way.
 
+import { Coroutines } from '../guest/coroutines.ts';
 import { HostModule, type HostPlatform } from './host-module.ts';
 import { afterEvents, engineLimits, isNode, parentPort, startWorker, type WorkerHandle } from './platform.ts';
 import type {
@@ -40,6 +41,9 @@ const OUTPUT_INTERVAL = 4;
 const OUTPUT_SIZE = 65536;
 
 const KEPT_LOG_LINES = 200;
+
+/** Where kernel threads need no workers: init, the programs that it starts, and some to spare. */
+const INITIAL_WORKERS = 8;
 
 const HALT_REASONS: readonly HaltReason[] = ['poweroff', 'restart', 'panic'];
 
@@ -74,7 +78,7 @@ function settingsText(configuration: MachineConfiguration): string {
     ['kernel-arguments', configuration.kernelArguments],
     ['worker-limit', workerLimit],
     ['memory-limit', memoryLimit],
-    ['initial-workers', configuration.initialWorkers],
+    ['initial-workers', configuration.initialWorkers ?? (Coroutines.supported ? INITIAL_WORKERS : undefined)],
     ['initial-memories', configuration.initialMemories],
     ['process-memory', configuration.processMemory ?? limits.processMemory],
     ['columns', configuration.columns],

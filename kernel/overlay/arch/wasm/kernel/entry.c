@@ -63,11 +63,25 @@ static void take_interrupts(struct pt_regs *regs)
 	set_irq_regs(old_regs);
 }
 
+/*
+ * Whether it is time to look at the clock. While a CPU's own worker executes kernel code, nobody
+ * waits for the timer's deadline; reading the clock each time would be too dear.
+ */
+#define POLLS_PER_CLOCK	16
+
+static inline bool look_at_clock(void)
+{
+	static u32 polls[NR_CPUS];
+
+	return get_wasm_home_cpu() && ++polls[get_wasm_home_cpu() - 1] % POLLS_PER_CLOCK == 0;
+}
+
 void poll_interrupts(void)
 {
 	struct pt_regs regs;
 
-	if (likely(!(READ_ONCE(this_auklet_cpu()->pending) & IRQ_TAKEN)))
+	if (likely(!(READ_ONCE(this_auklet_cpu()->pending) & IRQ_TAKEN)) &&
+	    !(look_at_clock() && check_deadline()))
 		return;
 	memset(&regs, 0, sizeof(regs));
 	regs.syscall_nr = WASM_NO_SYSCALL;

@@ -2,7 +2,7 @@
 /*
  * Tasks and the workers that run them.
  *
- * Every task but the idle tasks has a worker of its own, and the worker's wasm
+ * Every task of a program has a worker of its own, and the worker's wasm
  * stack is the task's: it cannot be saved or moved. Switching therefore means
  * handing the CPU to the other task's worker and waiting on one's own word.
  *
@@ -11,6 +11,8 @@
  *       __switch_to(prev, next)
  *         next.wake = CPU + 1; notify    ->     acts as that CPU
  *         wait on prev.wake                     returns to __schedule(), finish_task_switch()
+ *
+ * Kernel threads have no worker where the engine can do without: see coroutine.c.
  *
  * A CPU's own worker runs the CPU's idle task. While another task has the CPU,
  * it stands in the idle task's __switch_to() and is the CPU's interrupt unit:
@@ -48,9 +50,6 @@
 #include <asm/host_calls.h>
 #include <asm/machine.h>
 #include <asm/switch_to.h>
-
-int wasm_catch_unwind(void (*function)(void *argument), void *argument);
-void __noreturn wasm_unwind(void);
 
 unsigned long init_stack[THREAD_SIZE / sizeof(unsigned long)] __aligned(THREAD_SIZE);
 
@@ -152,13 +151,20 @@ struct task_struct *__switch_to(struct task_struct *prev, struct task_struct *ne
 {
 	struct auklet_worker *worker = prev->thread.worker;
 	unsigned int cpu = raw_smp_processor_id();
+	bool coroutine, drop;
 
 	next->thread.switched_from = prev;
 	if (get_wasm_home_cpu()) {
+		coroutine = prev->thread.coroutine;
+		drop = worker || READ_ONCE(prev->__state) == TASK_DEAD || prev->thread.restart;
 		hand_over(cpu, next);
-		if (worker)
+		/* From here on prev may run elsewhere, or be gone, unless it has frames here that it needs. */
+		if (drop)
 			wasm_unwind();
-		serve_own_cpu();
+		if (coroutine)
+			suspend_coroutine(prev);
+		else
+			serve_own_cpu();
 		return prev->thread.switched_from;
 	}
 	if (unlikely(READ_ONCE(prev->__state) == TASK_DEAD)) {
@@ -348,7 +354,10 @@ void serve_own_cpu(void)
 			task = (struct task_struct *)word_load(&cpu->switch_to);
 			if (task == (struct task_struct *)get_wasm_current())
 				return;
-			serve(task, serve_resume);
+			if (task->thread.coroutine)
+				resume_coroutine(task);
+			else
+				serve(task, serve_resume);
 			continue;
 		}
 		/*
@@ -441,9 +450,17 @@ int copy_thread(struct task_struct *p, const struct kernel_clone_args *args)
 	if (args->idle)
 		return 0;
 
+	/* A pinned kernel thread's children are not. */
+	p->migration_disabled = 0;
+	p->cpus_ptr = &p->cpus_mask;
+
 	if (args->fn) {
 		thread->fn = args->fn;
 		thread->fn_arg = args->fn_arg;
+		if (args->kthread && auklet_machine.coroutines) {
+			thread->coroutine = true;
+			return 0;
+		}
 	} else if (!(args->flags & CLONE_VM)) {
 		/* The program must have been unwound for this: linux.fork. */
 		if (!current->thread.fork_request)

@@ -5,6 +5,8 @@
 
 #include <linux/types.h>
 
+struct task_struct;
+
 #define HOST_CALL(name) __attribute__((import_module("host"), import_name(#name)))
 
 /*
@@ -36,6 +38,13 @@ u32 host_program_tls(void) HOST_CALL(program_tls);
 
 /* Writes the engine's stack trace of the caller as text; its length. */
 int host_backtrace(char *text, u32 size) HOST_CALL(backtrace);
+
+/*
+ * For a CPU's own worker, where auklet_machine.coroutines is set. resume: suspends the caller's stack and resumes
+ * that of @task, or calls run_coroutine(@task) on a new one; returns after yield(), or the end of run_coroutine().
+ */
+void host_coroutine_resume(struct task_struct *task) HOST_CALL(coroutine_resume);
+void host_coroutine_yield(struct task_struct *task) HOST_CALL(coroutine_yield);
 
 enum host_halt_reason {
 	HOST_HALT_POWER_OFF,

@@ -60,6 +60,15 @@ long syscall(u32 nr, u32 a, u32 b, u32 c, u32 d, u32 e, u32 f) WASM_EXPORT(sysca
 long fork_process(u32 buffer, u32 stack_pointer, u32 tls_base) WASM_EXPORT(fork_process);
 void user_trap(u32 kind, u32 address) WASM_EXPORT(user_trap);
 void kernel_trap(const char *text, u32 length) WASM_EXPORT(kernel_trap);
+void run_coroutine(struct task_struct *task) WASM_EXPORT(run_coroutine);
+
+/* globals.S */
+int wasm_catch_unwind(void (*function)(void *argument), void *argument);
+void __noreturn wasm_unwind(void);
+
+/* coroutine.c */
+void resume_coroutine(struct task_struct *task);
+void suspend_coroutine(struct task_struct *task);
 
 /* process.c */
 void __noreturn leave_kernel(u32 reason);

@@ -25,12 +25,17 @@ enum wasm_start {
 };
 
 struct thread_struct {
-	struct auklet_worker *worker;	/* NULL: a CPU's idle task */
+	struct auklet_worker *worker;	/* NULL: runs on its CPU's own worker */
 	struct task_struct *switched_from;	/* who ran before us: __switch_to's result */
 
 	/* Kernel thread: its function. */
 	int (*fn)(void *arg);
 	void *fn_arg;
+
+	/* asm/coroutine.h */
+	bool coroutine;
+	void (*restart)(void *argument);
+	void *restart_argument;
 
 	/*
 	 * Set while the task has no kernel context because its CPU was taken

@@ -128,7 +128,8 @@ struct auklet_machine {
 	__u32 memories;		/* host: memories 0 .. n-1 have been made */
 	__u32 pool_wait;	/* atomic, futex: bumped by the host when it refilled a pool or gave up */
 	__u32 modules;		/* atomic: program modules 0 .. n-1 have been compiled, by guest workers */
-	__u32 reserved[3];
+	__u32 coroutines;	/* CPU 0's worker, before boot_cpu(): 1 = the CPUs' own workers can suspend wasm stacks */
+	__u32 reserved[2];
 	struct auklet_cpu cpu[AUKLET_MAX_CPUS];
 	struct auklet_memory memory[AUKLET_MAX_MEMORIES];
 	struct auklet_worker worker[AUKLET_MAX_WORKERS];

@@ -1,0 +1,96 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/*
+ * Kernel threads without workers of their own, where the engine can suspend a wasm stack (JSPI).
+ *
+ * A worker costs 10 to 20 ms and some megabytes, and a boot starts thirty kernel threads. So they are coroutines of their
+ * CPU's own worker. Only one context of that worker runs at a time: the idle task's, which includes serve_own_cpu(), or one
+ * of the coroutines. A switch to a coroutine is an AUKLET_IRQ_SWITCH to the own worker like one to the idle
+ * task; the idle task's context resumes the coroutine, and is resumed when that one switches away:
+ *
+ *     idle task's context                         coroutine of task k
+ *     serve_own_cpu(): switch to k
+ *       resume_coroutine(k)                 ->    returns from __switch_to(), or begins
+ *         (suspended)                             ...
+ *                                                 __switch_to(k, n): n gets the CPU
+ *       returns to serve_own_cpu()          <-      host_coroutine_yield(k)
+ *
+ * A suspended stack cannot leave its worker: see asm/coroutine.h for what that means to the scheduler.
+ */
+#include <linux/kthread.h>
+#include <linux/sched.h>
+#include <linux/sched/task.h>
+#include <linux/sched/task_stack.h>
+#include <asm/coroutine.h>
+#include <asm/globals.h>
+#include <asm/host_calls.h>
+#include <asm/machine.h>
+
+/* For the idle task's context, as which it returns. */
+void resume_coroutine(struct task_struct *task)
+{
+	unsigned long idle = get_wasm_current();
+	unsigned long stack_pointer = get___stack_pointer();
+
+	host_coroutine_resume(task);
+	set___stack_pointer(stack_pointer);
+	set_wasm_current(idle);
+	set_wasm_irqs_enabled(ARCH_IRQ_DISABLED);
+}
+
+/* Suspends the coroutine of @task, which has given the CPU away; returns when the task has it again. */
+void suspend_coroutine(struct task_struct *task)
+{
+	unsigned long stack_pointer = get___stack_pointer();
+
+	host_coroutine_yield(task);
+	set___stack_pointer(stack_pointer);
+	set_wasm_current((unsigned long)task);
+}
+
+static void coroutine_main(void *argument)
+{
+	struct task_struct *task = argument;
+	struct thread_struct *thread = &task->thread;
+
+	schedule_tail(thread->switched_from);
+	if (thread->restart)
+		thread->restart(thread->restart_argument);
+	arch_kthread_stay();
+	thread->fn(thread->fn_arg);
+	/* A kernel thread ends in do_exit(). One that executes a program is no coroutine. */
+	BUG();
+}
+
+/* The host calls this on a stack of its own for a coroutine that has none. */
+void run_coroutine(struct task_struct *task)
+{
+	set_wasm_irqs_enabled(ARCH_IRQ_DISABLED);
+	set_wasm_current((unsigned long)task);
+	set___stack_pointer((unsigned long)task_pt_regs(task));
+	/* When this returns, the task may be gone already, or run elsewhere on the same kernel stack. */
+	wasm_catch_unwind(coroutine_main, task);
+}
+
+void arch_kthread_may_move(void (*function)(void *argument), void *argument)
+{
+	struct thread_struct *thread = &current->thread;
+
+	/* One that may run nowhere else keeps its stack. */
+	if (!thread->coroutine || (current->nr_cpus_allowed == 1 && kthread_is_per_cpu(current)))
+		return;
+	thread->restart_argument = argument;
+	thread->restart = function;
+	migrate_enable();
+}
+
+void arch_kthread_stay(void)
+{
+	struct thread_struct *thread = &current->thread;
+
+	if (!thread->coroutine || current->migration_disabled)
+		return;
+	migrate_disable();
+	/* Who asks for another affinity of a pinned task would wait until it may move. */
+	current->flags |= PF_NO_SETAFFINITY;
+	thread->restart = NULL;
+}
