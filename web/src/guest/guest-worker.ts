@@ -43,7 +43,7 @@ interface KernelExports {
   run_coroutine(task: number): void;
   syscall: CallableFunction;
   fork_process(buffer: number, stackPointer: number, tlsBase: number): number;
-  user_trap(kind: number, address: number): void;
+  user_trap(kind: number, canHandle: number): number;
   kernel_trap(text: number, length: number): void;
 }
 
@@ -51,6 +51,7 @@ interface KernelExports {
 interface ProgramExports {
   _start(block: number): void;
   __clone_start?(stack: number): void;
+  __signal_trap?(): void;
   __stack_pointer: WebAssembly.Global<'i32'>;
   __tls_base: WebAssembly.Global<'i32'>;
   asyncify_start_unwind(buffer: number): void;
@@ -65,6 +66,9 @@ const enum Asyncify {
   Unwinding,
   Rewinding,
 }
+
+/** Of user_trap(): any other value is an alternate stack. */
+const ON_OWN_STACK = 1;
 
 const TRAP_TEXT_SIZE = 4096;
 
@@ -340,9 +344,18 @@ class GuestWorker {
         return new Promise<never>(() => {});
       } else {
         const trap = classifyTrap(error);
-        next = () => this.kernel.user_trap(trap, 0);
+        next = () => this.handleTrap(trap);
       }
     }
+  }
+
+  /** The program trapped. Does not return if it has no handler for the signal. */
+  private handleTrap(trap: Trap): void {
+    const program = this.program;
+    const stack = this.kernel.user_trap(trap, program?.__signal_trap === undefined ? 0 : 1);
+    if (program === undefined || stack === 0) return;
+    if (stack !== ON_OWN_STACK) program.__stack_pointer.value = stack;
+    program.__signal_trap?.();
   }
 
   private field(offset: number): number {
@@ -369,7 +382,7 @@ class GuestWorker {
       });
       program = instance.exports as unknown as ProgramExports;
     } catch {
-      return () => this.kernel.user_trap(Trap.Start, 0);
+      return () => void this.kernel.user_trap(Trap.Start, 0);
     }
     this.program = program;
     const start = this.field(WORKER.start);
@@ -379,7 +392,7 @@ class GuestWorker {
       program.__tls_base.value = this.field(WORKER.globals + 4);
     }
     const entry = this.field(WORKER.entry) === START_CLONE ? program.__clone_start : program._start;
-    if (entry === undefined) return () => this.kernel.user_trap(Trap.Start, 0);
+    if (entry === undefined) return () => void this.kernel.user_trap(Trap.Start, 0);
     if (start === START_FORK) {
       this.forkResult = 0;
       const buffer = this.field(WORKER.fork_buffer);

@@ -314,32 +314,61 @@ long fork_process(u32 buffer, u32 stack_pointer, u32 tls_base)
 
 static const struct {
 	int signal;
+	int code;
 	const char *what;
 } traps[] = {
-	[WASM_TRAP_MEMORY]	= { SIGSEGV, "memory access out of bounds" },
-	[WASM_TRAP_UNREACHABLE]	= { SIGILL, "unreachable code" },
-	[WASM_TRAP_DIVISION]	= { SIGFPE, "division by zero" },
-	[WASM_TRAP_OVERFLOW]	= { SIGFPE, "integer overflow" },
-	[WASM_TRAP_CALL]	= { SIGSEGV, "bad indirect call" },
-	[WASM_TRAP_STACK]	= { SIGSEGV, "stack overflow" },
-	[WASM_TRAP_EXCEPTION]	= { SIGABRT, "uncaught exception" },
-	[WASM_TRAP_START]	= { SIGSEGV, "program cannot start" },
+	[WASM_TRAP_MEMORY]	= { SIGSEGV, SEGV_MAPERR, "memory access out of bounds" },
+	[WASM_TRAP_UNREACHABLE]	= { SIGILL, ILL_ILLOPC, "unreachable code" },
+	[WASM_TRAP_DIVISION]	= { SIGFPE, FPE_INTDIV, "division by zero" },
+	[WASM_TRAP_OVERFLOW]	= { SIGFPE, FPE_INTOVF, "integer overflow" },
+	[WASM_TRAP_CALL]	= { SIGSEGV, SEGV_MAPERR, "bad indirect call" },
+	[WASM_TRAP_STACK]	= { SIGSEGV, SEGV_MAPERR, "stack overflow" },
+	[WASM_TRAP_EXCEPTION]	= { SIGABRT, SI_KERNEL, "uncaught exception" },
+	[WASM_TRAP_START]	= { SIGSEGV, SEGV_MAPERR, "program cannot start" },
 };
 
-/* The program of the current task trapped: its frames are gone, so it can only die. */
-void user_trap(u32 kind, u32 address)
+static noinline unsigned long deliver_trap(u32 kind, bool can_handle)
+{
+	struct pt_regs *regs = current_pt_regs();
+	unsigned long stack = 1;
+	int signal;
+
+	if (kind >= ARRAY_SIZE(traps))
+		kind = WASM_TRAP_UNREACHABLE;
+	signal = traps[kind].signal;
+	memset(regs, 0, sizeof(*regs));
+	regs->user = 1;
+	regs->syscall_nr = WASM_NO_SYSCALL;
+	regs->result = signal;
+	if (show_unhandled_signals && unhandled_signal(current, signal) && printk_ratelimit())
+		pr_info("%s[%d]: %s\n", current->comm, task_pid_nr(current), traps[kind].what);
+	if (can_handle)
+		force_sig_fault(signal, traps[kind].code, NULL);
+	else
+		force_fatal_sig(signal);
+	/* Does not return without a handler. */
+	take_signal(regs);
+	if (!current->thread.signal.taken)
+		start_user();
+	/* The program's own stack may have overflowed: not even the frame would fit. */
+	if (current->thread.signal.taken->ka.sa.sa_flags & SA_ONSTACK && current->sas_ss_size)
+		stack = round_down(current->sas_ss_sp + current->sas_ss_size, 16);
+	if ((long)give_cpu_to_user(regs, true) != WASM_SIGNAL_PENDING)
+		stack = 0;
+	set_wasm_in_kernel(0);
+	return stack;
+}
+
+/*
+ * The program of the current task trapped: its frames are gone. Not 0 if a handler is to be run (@can_handle: the
+ * program has the function for that), then the alternate stack to run it on, or 1 for what is left of the program's own.
+ * When the handler returns, the task dies.
+ */
+unsigned long user_trap(u32 kind, u32 can_handle)
 {
 	enter_kernel();
 	local_irq_enable();
-	current_pt_regs()->syscall_nr = WASM_NO_SYSCALL;
-	if (kind >= ARRAY_SIZE(traps))
-		kind = WASM_TRAP_UNREACHABLE;
-	if (show_unhandled_signals && printk_ratelimit())
-		pr_info("%s[%d]: %s\n", current->comm, task_pid_nr(current), traps[kind].what);
-	force_fatal_sig(traps[kind].signal);
-	/* The default action is death: this does not return. */
-	take_signal(current_pt_regs());
-	start_user();
+	return deliver_trap(kind, can_handle);
 }
 
 /* Where the host writes the text for kernel_trap(). */

@@ -157,6 +157,11 @@ SYSCALL_DEFINE0(rt_sigreturn)
 		return 0;
 	}
 	set_current_blocked(&mask);
+	if (context.syscall_nr == WASM_NO_SYSCALL) {
+		/* After the handler of a trap: what trapped would do so again. */
+		force_fatal_sig(valid_signal(context.result) ? context.result : SIGSEGV);
+		return 0;
+	}
 	regs->syscall_nr = context.syscall_nr;
 	memcpy(regs->args, context.args, sizeof(regs->args));
 	if (context.restart && context.syscall_nr != __NR_rt_sigreturn) {

@@ -58,7 +58,7 @@ void secondary_cpu(u32 cpu) WASM_EXPORT(secondary_cpu);
 void run_task(u32 slot) WASM_EXPORT(run_task);
 long syscall(u32 nr, u32 a, u32 b, u32 c, u32 d, u32 e, u32 f) WASM_EXPORT(syscall);
 long fork_process(u32 buffer, u32 stack_pointer, u32 tls_base) WASM_EXPORT(fork_process);
-void user_trap(u32 kind, u32 address) WASM_EXPORT(user_trap);
+unsigned long user_trap(u32 kind, u32 can_handle) WASM_EXPORT(user_trap);
 void kernel_trap(const char *text, u32 length) WASM_EXPORT(kernel_trap);
 void run_coroutine(struct task_struct *task) WASM_EXPORT(run_coroutine);
 

@@ -82,6 +82,13 @@ long __wasm_run_signals(uintptr_t restart_pc, uintptr_t cancel_pc)
 	return r;
 }
 
+/* Called after a trap whose signal has a handler. Does not return. */
+__attribute__((__export_name__("__signal_trap")))
+void __wasm_signal_trap(void)
+{
+	__wasm_run_signals(0, 0);
+}
+
 long __wasm_syscall(long n, long a, long b, long c, long d, long e, long f)
 {
 	long r = __linux_syscall(n, a, b, c, d, e, f);
