@@ -53,6 +53,7 @@ node_test(boot.programs-node20 boot/programs.test.mjs 900 boot ENVIRONMENT AUKLE
 node_test(boot.executables boot/executables.test.mjs 120 boot)
 node_test(boot.ends boot/ends.test.mjs 180 boot)
 node_test(boot.processes boot/processes.test.mjs 600 boot)
+node_test(boot.runaway boot/runaway.test.mjs 600 boot)
 node_test(browser.chromium browser/chromium.test.mjs 900 browser)
 node_test(browser.api browser/api.test.mjs 300 browser)
 node_test(browser.firefox browser/firefox.test.mjs 300 browser)

@@ -1,9 +1,12 @@
 // SPDX-License-Identifier: MIT
-// Takes long; run with: ./auklet test -C long -R long. Six idle minutes, then typing; 100 boots in a row.
+// Takes long; run with: ./auklet test -C long -R long. Six idle minutes, then typing; 100 boots in a row; ten minutes
+// with twice as many programs that spin as there are CPUs.
 
 import assert from 'node:assert/strict';
+import { readFileSync } from 'node:fs';
+import { join } from 'node:path';
 import { test } from 'node:test';
-import { bootSession } from './machines.mjs';
+import { bootSession, build } from './machines.mjs';
 import { PROMPT } from './session.mjs';
 
 test('six idle minutes', async (suite) => {
@@ -22,4 +25,14 @@ test('100 boots', async () => {
     assert.equal(await session.run(`echo round ${round}`), `round ${round}\n`);
     await machine.dispose();
   }
+});
+
+test('ten minutes of spinning', async (suite) => {
+  const spin = new Uint8Array(readFileSync(join(build, 'tests/programs/spin')));
+  const { session } = await bootSession(suite, { cpus: 2, files: [{ path: '/root/spin', mode: 0o755, content: spin }] });
+  await session.waitFor(PROMPT);
+  for (let count = 0; count < 4; ++count) await session.run('/root/spin > /dev/null &');
+  for (const end = Date.now() + 600_000; Date.now() < end; )
+    assert.equal(await session.run('sleep 5; echo still here'), 'still here\n');
+  assert.equal(await session.run('dmesg -r | grep -E "^<[0-4]>"'), '');
 });
