@@ -1,11 +1,12 @@
 // SPDX-License-Identifier: MIT
-// ./auklet bench [--no-chromium] [--workload FOLDER]: one table of measurements, guest beside native, in one run.
+// ./auklet bench [--no-chromium] [--workload FOLDER]: one table of measurements in one run, the guest beside the same source
+// as native code and as plain WebAssembly without Linux. Smaller is better.
 //
-// --workload (or AUKLET_WORKLOAD) names a folder with fix.sh, benchlib.sh and cbench.c, which run unchanged in the guest
-// and natively (with Debian's static BusyBox). Ratios are to native; smaller is better.
+// --workload (or AUKLET_WORKLOAD) names a folder with fix.sh, benchlib.sh, bench.sh and cbench.c, which run unchanged in
+// the guest and natively (with Debian's BusyBox). Without it the table has no lines of them.
 
 import { execFileSync, spawn } from 'node:child_process';
-import { copyFileSync, existsSync, mkdirSync, readFileSync, readdirSync, statSync, symlinkSync } from 'node:fs';
+import { existsSync, mkdirSync, readFileSync, readdirSync, statSync, symlinkSync } from 'node:fs';
 import { createRequire } from 'node:module';
 import { cpus, loadavg, tmpdir } from 'node:os';
 import { join } from 'node:path';
@@ -29,8 +30,11 @@ const COMPUTE = [
   ['64-bit multiplication', 700],
   ['interpreter', 700],
   ['quicksort', 100],
+  ['quicksort by a function', 60],
   ['matrix multiplication', 100],
 ];
+/** Programs that spin, twice as many as CPUs, and ticks of the timer. */
+const LATENESS = ['4', '500'];
 const COUNTS = COMPUTE.map(([, count]) => String(count));
 
 const median = (values) => values.toSorted((a, b) => a - b)[values.length >> 1];
@@ -39,20 +43,18 @@ const progress = (text) => process.stderr.write(`bench: ${text}\n`);
 // ---- compiling ----------------------------------------------------------------------------------------------------
 
 function compile() {
+  const run = (compiler, name, suffix, sources, flags = []) =>
+    execFileSync(compiler, ['-O2', ...flags, '-o', join(output, `${name}-${suffix}`), ...sources]);
   const source = (name) => join(here, name);
   for (const [compiler, suffix] of [
     ['clang-22', 'native'],
     [sdk, 'guest'],
   ]) {
-    execFileSync(compiler, [
-      '-O2',
-      '-o',
-      join(output, `compute-${suffix}`),
-      source('compute.c'),
-      source('compute-main.c'),
-    ]);
-    execFileSync(compiler, ['-O2', '-o', join(output, `micro-${suffix}`), source('micro.c')]);
+    run(compiler, 'compute', suffix, [source('compute.c'), source('compute-main.c')]);
+    run(compiler, 'micro', suffix, [source('micro.c')]);
+    run(compiler, 'lateness', suffix, [join(root, 'tests/programs/lateness.c')]);
   }
+  run(sdk, 'compute-fork', 'guest', [source('compute.c'), source('compute-main.c')], ['-DREACHABLE_FORK']);
   // The guest's flags, without its libraries, and the same optimizer afterwards.
   const flags = readFileSync(join(build, 'sdk/share/target-flags'), 'utf8').split('\n');
   execFileSync('clang-22', [
@@ -85,6 +87,22 @@ function parseMicro(text) {
   );
 }
 
+/** Nanoseconds of a 10 ms timer's lateness. */
+function parseLateness(text) {
+  const numbers = parseMicro(text);
+  return { 'lateness, median': numbers.median, 'lateness, 99 %': numbers.p99 };
+}
+
+/** What the guest is measured with; run(program, words) gives its output. */
+async function measureGuest(run) {
+  return {
+    ...parseMicro(await run('micro-guest', [])),
+    ...parseLateness(await run('lateness-guest', LATENESS)),
+    ...parseCompute(await run('compute-guest', COUNTS)),
+    withFork: parseCompute(await run('compute-fork-guest', COUNTS)),
+  };
+}
+
 /** Runs in Node.js here, and as text in a page. */
 async function plainCompute(base64, counts) {
   const bytes = Uint8Array.from(atob(base64), (character) => character.charCodeAt(0));
@@ -101,29 +119,45 @@ async function plainCompute(base64, counts) {
 }
 
 async function guestInNode() {
-  const put = (name) => ['--put', `${join(output, `${name}-guest`)}:/root/${name}`];
-  const run = async (command, words) => {
-    const { status, stdout, stderr } = await exec(command, { words: ['--cpus', '2', ...words] });
-    if (status !== 0) throw new Error(`${command.join(' ')} ended with ${status}: ${stderr}`);
-    return stdout;
-  };
   const boots = [];
+  const echoes = [];
   for (let round = 0; round < 7; ++round) {
     const start = performance.now();
     const { machine, session } = await bootSession(undefined, { cpus: 2 });
     await session.waitFor(PROMPT);
     boots.push(performance.now() - start);
+    for (const key of 'echo of keys') {
+      const pressed = performance.now();
+      await session.write(key);
+      await session.waitFor(key);
+      echoes.push(performance.now() - pressed);
+    }
     await machine.dispose();
   }
-  return {
-    boot: median(boots),
-    ...parseMicro(await run(['/root/micro'], put('micro'))),
-    ...parseCompute(await run(['/root/compute', ...COUNTS], put('compute'))),
+  const run = async (name, words) => {
+    const put = ['--put', `${join(output, name)}:/root/${name}`];
+    const { status, stdout, stderr } = await exec([`/root/${name}`, ...words], { words: ['--cpus', '2', ...put] });
+    if (status !== 0) throw new Error(`${name} ended with ${status}: ${stderr}`);
+    return stdout;
   };
+  return { boot: median(boots), echo: median(echoes), ...(await measureGuest(run)) };
+}
+
+/** Percent of a core that processes use in ten seconds: pids() lists them. */
+async function idlePercent(pids) {
+  const ticks = () =>
+    pids()
+      .map((pid) => readFileSync(`/proc/${pid}/stat`, 'utf8').replace(/.*\) /, '').split(' '))
+      .reduce((sum, fields) => sum + Number(fields[11]) + Number(fields[12]), 0);
+  const pause = (seconds) => new Promise((resolve) => setTimeout(resolve, seconds * 1000));
+  await pause(3);
+  const before = ticks();
+  await pause(10);
+  return ((ticks() - before) / 100 / 10) * 100;
 }
 
 /** Idle CPU and resident memory of a process with one machine at the prompt. */
-async function idle() {
+async function idleInNode() {
   const child = spawn(process.execPath, [cli, 'console', '--cpus', '2'], { stdio: ['pipe', 'pipe', 'inherit'] });
   try {
     let text = '';
@@ -133,20 +167,27 @@ async function idle() {
         if (PROMPT.test(text.replaceAll('\r', ''))) resolve();
       }),
     );
-    const ticks = () => {
-      const fields = readFileSync(`/proc/${child.pid}/stat`, 'utf8').replace(/.*\) /, '').split(' ');
-      return Number(fields[11]) + Number(fields[12]);
-    };
-    const pause = (seconds) => new Promise((resolve) => setTimeout(resolve, seconds * 1000));
-    await pause(2);
-    const before = ticks();
-    await pause(10);
-    const percent = ((ticks() - before) / 100 / 10) * 100;
+    const idle = await idlePercent(() => [child.pid]);
     const resident = Number(readFileSync(`/proc/${child.pid}/status`, 'utf8').match(/VmRSS:\s+(\d+)/)[1]) / 1024;
-    return { idle: percent, resident };
+    return { idle, resident };
   } finally {
     child.kill();
   }
+}
+
+/** The processes of the browser: what this process has started, and what those have. */
+function browserProcesses() {
+  const parents = new Map();
+  for (const pid of readdirSync('/proc').filter((name) => /^\d+$/.test(name))) {
+    try {
+      const [, name, parent] = readFileSync(`/proc/${pid}/stat`, 'utf8').match(/\((.*)\) \S (\d+)/s);
+      parents.set(pid, { name, parent });
+    } catch {
+      // It has ended meanwhile.
+    }
+  }
+  const isOurs = (pid) => pid === String(process.pid) || (parents.has(pid) && isOurs(parents.get(pid).parent));
+  return [...parents].filter(([pid, { name }]) => /^chrom/.test(name) && isOurs(pid)).map(([pid]) => pid);
 }
 
 async function guestInChromium() {
@@ -183,6 +224,7 @@ async function guestInChromium() {
       // The first fills the browser's caches.
       if (round > 0) boots.push(await prompt.jsonValue());
     }
+    const idle = await idlePercent(browserProcesses);
     const run = (name, words) =>
       page.evaluate(
         async ([content, command]) => {
@@ -206,8 +248,8 @@ async function guestInChromium() {
     return {
       guest: {
         boot: median(boots),
-        ...parseMicro(await run('micro-guest', [])),
-        ...parseCompute(await run('compute-guest', COUNTS)),
+        idle,
+        ...(await measureGuest(run)),
       },
       plain: parseCompute(plain.join('\n')),
     };
@@ -246,180 +288,236 @@ const bestRounds = (results) =>
     Object.entries(results).map(([name, rounds]) => [name, Math.min(...rounds.slice(rounds.length > 1 ? 1 : 0))]),
   );
 
+/** Lines "BENCH name units best_cs ..." of bench.sh and "CB name rate unit" of cbench, which it runs: µs a unit, or rates. */
+function parseRates(text) {
+  const results = {};
+  for (const line of text.split('\n')) {
+    const [kind, name, first, second] = line.trim().split(' ');
+    if (kind === 'BENCH') results[name] = { value: (Number(second) * 1e4) / Number(first), unit: 'µs' };
+    if (kind === 'CB') results[`c.${name}`] = { value: Number(first), unit: line.trim().split(' ').slice(3).join(' ') };
+  }
+  return results;
+}
+
+/** fix.sh and bench.sh of the folder, natively and in the guest. */
 async function workload(folder) {
-  for (const name of ['fix.sh', 'benchlib.sh', 'cbench.c'])
+  for (const name of ['fix.sh', 'benchlib.sh', 'bench.sh', 'cbench.c'])
     if (!existsSync(join(folder, name))) throw new Error(`--workload ${folder}: there is no ${name}`);
   execFileSync(sdk, ['-O2', '-o', join(output, 'cbench-guest'), join(folder, 'cbench.c'), '-lm']);
   execFileSync('clang-22', ['-O2', '-o', join(output, 'cbench-native'), join(folder, 'cbench.c'), '-lm']);
+  /** What it printed, and the times of the markers in it. */
   const run = (program, words, environment) =>
     new Promise((resolve, reject) => {
       const times = markerTimes();
+      let text = '';
       const child = spawn(program, words, { env: environment, stdio: ['ignore', 'pipe', 'inherit'] });
-      child.stdout.on('data', times.feed);
+      child.stdout.on('data', (bytes) => {
+        times.feed(bytes);
+        text += bytes;
+      });
       child.on('close', (status) =>
-        status === 0 ? resolve(bestRounds(times.results)) : reject(new Error(`fix.sh ended with ${status}`)),
+        status === 0
+          ? resolve({ text, times: bestRounds(times.results) })
+          : reject(new Error(`${words.at(-1)} ended with ${status}`)),
       );
     });
-  // Natively: the same shell and tools, from Debian's static BusyBox.
+  // Natively: the same shell and tools, from Debian's BusyBox.
   const tools = join(output, 'tools');
   mkdirSync(tools, { recursive: true });
   for (const applet of execFileSync('busybox', ['--list'], { encoding: 'utf8' }).trim().split('\n'))
     if (!existsSync(join(tools, applet))) symlinkSync('/bin/busybox', join(tools, applet));
   const temporary = join(tmpdir(), 'auklet-bench');
   mkdirSync(temporary, { recursive: true });
-  progress('workload, natively');
-  const native = await run('/bin/busybox', ['sh', join(folder, 'fix.sh')], {
-    PATH: tools,
-    TMPDIR: temporary,
-    LIB: join(folder, 'benchlib.sh'),
-    CB: join(output, 'cbench-native'),
-    MULT: '4',
-  });
-  progress('workload, in the guest');
+  const natively = (script, environment) =>
+    run('/bin/busybox', ['sh', join(folder, script)], {
+      PATH: tools,
+      TMPDIR: temporary,
+      LIB: join(folder, 'benchlib.sh'),
+      CB: join(output, 'cbench-native'),
+      ...environment,
+    });
   const put = (host, guest) => ['--put', `${host}:${guest}`];
-  const guest = await run(
-    process.execPath,
-    [
-      ...[cli, 'exec', '--cpus', '2'],
-      ...put(join(folder, 'fix.sh'), '/fix.sh'),
-      ...put(join(folder, 'benchlib.sh'), '/benchlib.sh'),
-      ...put(join(output, 'cbench-guest'), '/cbench'),
-      ...['--', 'sh', '/fix.sh'],
-    ],
-    process.env,
-  );
-  return { native, guest };
+  const inGuest = (script) =>
+    run(
+      process.execPath,
+      [
+        ...[cli, 'exec', '--cpus', '2'],
+        ...put(join(folder, script), `/${script}`),
+        ...put(join(folder, 'benchlib.sh'), '/benchlib.sh'),
+        ...put(join(output, 'cbench-guest'), '/cbench'),
+        ...['--', 'sh', `/${script}`],
+      ],
+      process.env,
+    );
+  progress('fix.sh, natively');
+  // More of the same work, where it takes too little time.
+  const fixNative = await natively('fix.sh', { MULT: '4' });
+  progress('fix.sh, in the guest');
+  const fixGuest = await inGuest('fix.sh');
+  progress('bench.sh, natively');
+  const benchNative = await natively('bench.sh', {});
+  progress('bench.sh, in the guest');
+  const benchGuest = await inGuest('bench.sh');
+  return {
+    fix: { native: fixNative.times, guest: fixGuest.times },
+    bench: { native: parseRates(benchNative.text), guest: parseRates(benchGuest.text) },
+  };
 }
 
 // ---- the table ------------------------------------------------------------------------------------------------------
 
+const COLUMNS = [
+  'native',
+  'plain, Node.js',
+  'guest, Node.js',
+  'to native',
+  'to plain',
+  'plain, Chromium',
+  'guest, Chromium',
+  'to native',
+  'to plain',
+];
+
 function format(value, unit) {
   if (value === undefined) return '-';
   const digits = Math.abs(value) >= 100 ? 0 : Math.abs(value) >= 10 ? 1 : 2;
-  return `${value.toFixed(digits)} ${unit}`;
-}
-
-function table(title, columns, rows) {
-  const cells = [[title, ...columns], ...rows];
-  const widths = columns.map((_, index) => Math.max(...cells.map((row) => (row[index + 1] ?? '').length)));
-  const first = Math.max(...cells.map((row) => row[0].length));
-  for (const [index, row] of cells.entries()) {
-    console.log(
-      [row[0].padEnd(first), ...widths.map((width, column) => (row[column + 1] ?? '').padStart(width))].join('  '),
-    );
-    if (index === 0) console.log('-'.repeat(first + widths.reduce((sum, width) => sum + width + 2, 0)));
-  }
-  console.log();
+  return `${value.toFixed(digits)} ${unit}`.trimEnd();
 }
 
 function ratio(value, base) {
   return value === undefined || base === undefined ? '-' : `${(value / base).toFixed(2)}x`;
 }
 
+/** One line; what is not given was not measured, or means nothing there. */
+function line(name, unit, { native, plainNode, node, plainChromium, chromium }) {
+  return [
+    name,
+    format(native, unit),
+    format(plainNode, unit),
+    format(node, unit),
+    ratio(node, native),
+    ratio(node, plainNode),
+    format(plainChromium, unit),
+    format(chromium, unit),
+    ratio(chromium, native),
+    ratio(chromium, plainChromium),
+  ];
+}
+
+/** Rows of cells; a text alone is a heading. */
+function print(rows) {
+  const cells = rows.filter(Array.isArray);
+  const widths = cells[0].map((_, column) => Math.max(...cells.map((row) => row[column].length)));
+  for (const row of rows)
+    console.log(
+      Array.isArray(row)
+        ? row.map((cell, column) => (column === 0 ? cell.padEnd(widths[0]) : cell.padStart(widths[column]))).join('  ')
+        : `\n${row}`,
+    );
+}
+
+/** Bytes of all that a first visit loads: as it is, with brotli, with gzip; by file and together. */
 function sizes() {
-  const rows = [];
-  const totals = [0, 0, 0];
+  const files = {};
+  const total = [0, 0, 0];
   for (const entry of readdirSync(join(build, 'dist'), { recursive: true }).toSorted()) {
     const path = join(build, 'dist', entry);
-    if (
-      !statSync(path).isFile() ||
-      entry === '_headers' ||
-      existsSync(path.replace(/\.(br|gz)$/, '')) === /\.(br|gz)$/.test(entry)
-    )
-      continue;
+    // The compressed form of another file.
+    const packed = /\.(br|gz)$/.test(entry) && existsSync(path.replace(/\.\w+$/, ''));
+    if (!statSync(path).isFile() || entry === '_headers' || packed) continue;
     const raw = statSync(path).size;
-    const packed = ['.br', '.gz'].map((extension) =>
-      existsSync(path + extension) ? statSync(path + extension).size : raw,
-    );
-    [raw, ...packed].forEach((size, index) => (totals[index] += size));
-    rows.push([entry, ...[raw, ...packed].map((size) => `${(size / 1024).toFixed(1)} KiB`)]);
+    const size = (extension) => (existsSync(path + extension) ? statSync(path + extension).size : raw);
+    files[entry] = [raw, size('.br'), size('.gz')];
+    files[entry].forEach((bytes, index) => (total[index] += bytes));
   }
-  rows.push(['all', ...totals.map((size) => `${(size / 1024).toFixed(1)} KiB`)]);
-  return rows;
+  return { ...files, all: total };
 }
 
 progress('compiling');
 compile();
 progress('natively');
 const runNative = (name, words = []) => execFileSync(join(output, `${name}-native`), words, { encoding: 'utf8' });
-copyFileSync(join(output, 'micro-native'), join(output, 'micro'));
-const native = { ...parseMicro(runNative('micro')), ...parseCompute(runNative('compute', COUNTS)) };
+const native = {
+  ...parseMicro(runNative('micro')),
+  ...parseLateness(runNative('lateness', [String(2 * cpus().length), LATENESS[1]])),
+  ...parseCompute(runNative('compute', COUNTS)),
+};
 progress('plain WebAssembly in Node.js');
 const plain = parseCompute(
   (await plainCompute(readFileSync(join(output, 'compute.wasm')).toString('base64'), COUNTS)).join('\n'),
 );
 progress('the guest in Node.js');
-const node = { ...(await guestInNode()), ...(await idle()) };
-let chromium = { guest: {}, plain: {} };
+const node = { ...(await guestInNode()), ...(await idleInNode()) };
+let chromium = { guest: { withFork: {} }, plain: {} };
 if (!options['no-chromium']) {
   progress('the guest in Chromium');
   chromium = await guestInChromium();
 }
+const given = options.workload === undefined ? undefined : await workload(options.workload);
 
-console.log(
-  `${cpus().length} processors (${cpus()[0].model.trim()}), load ${loadavg()[0].toFixed(1)}, Node.js ${process.versions.node}\n`,
-);
-const guests = (name, unit, scale = 1, base = native[name]) => [
-  format(base === undefined ? undefined : base / scale, unit),
-  format(node[name] / scale, unit),
-  ratio(node[name], base),
-  format(chromium.guest[name] === undefined ? undefined : chromium.guest[name] / scale, unit),
-  ratio(chromium.guest[name], base),
+const measured = (text, name, unit, scale = 1) => {
+  const scaled = (value) => (value === undefined ? undefined : value / scale);
+  return line(text, unit, {
+    native: scaled(native[name]),
+    node: scaled(node[name]),
+    chromium: scaled(chromium.guest[name]),
+  });
+};
+const rows = [
+  ['', ...COLUMNS],
+  'Linux, 2 CPUs',
+  measured('boot to prompt', 'boot', 'ms'),
+  measured('getppid', 'getppid', 'ns'),
+  measured('write of 1 byte to /dev/null', 'write', 'ns'),
+  measured('pread of 64 bytes', 'read64', 'ns'),
+  measured('pread of 4 KiB', 'read4096', 'ns'),
+  measured('clock_gettime', 'clock', 'ns'),
+  measured('pipe ping-pong', 'pingpong', 'µs', 1000),
+  measured('64 KiB through a pipe', 'pipe64k', 'µs', 1000),
+  measured('fork, wait', 'fork', 'µs', 1000),
+  measured('fork, exec, wait', 'exec', 'µs', 1000),
+  measured('posix_spawn, wait', 'spawn', 'µs', 1000),
+  measured('10 ms timer beside spinners, median late', 'lateness, median', 'ms', 1e6),
+  measured('10 ms timer beside spinners, 99 % late', 'lateness, 99 %', 'ms', 1e6),
+  measured('echo of a key', 'echo', 'ms'),
+  measured('CPU while idle (of the whole process; all of the browser)', 'idle', '%'),
+  measured('resident memory at the prompt', 'resident', 'MiB'),
+  'CPU-bound C',
+  ...COMPUTE.flatMap(([name]) =>
+    [
+      [name, node, chromium.guest],
+      ['  with a reachable fork (asyncify)', node.withFork, chromium.guest.withFork],
+    ].map(([text, inNode, inChromium]) => {
+      const micro = (value) => (value === undefined ? undefined : value / 1000);
+      return line(text, 'µs', {
+        native: micro(native[name]),
+        plainNode: micro(plain[name]),
+        node: micro(inNode[name]),
+        plainChromium: micro(chromium.plain[name]),
+        chromium: micro(inChromium[name]),
+      });
+    }),
+  ),
 ];
-table(
-  'kernel',
-  ['native', 'Node.js', '', 'Chromium', ''],
-  [
-    ['boot to prompt, 2 CPUs', ...guests('boot', 'ms')],
-    ['getppid', ...guests('getppid', 'ns')],
-    ['write of 1 byte to /dev/null', ...guests('write', 'ns')],
-    ['pread of 64 bytes', ...guests('read64', 'ns')],
-    ['pread of 4 KiB', ...guests('read4096', 'ns')],
-    ['clock_gettime', ...guests('clock', 'ns')],
-    ['pipe ping-pong', ...guests('pingpong', 'µs', 1000)],
-    ['64 KiB through a pipe', ...guests('pipe64k', 'µs', 1000)],
-    ['fork, wait', ...guests('fork', 'µs', 1000)],
-    ['fork, exec, wait', ...guests('exec', 'µs', 1000)],
-    ['idle CPU of the process', '-', format(node.idle, '%')],
-    ['resident memory', '-', format(node.resident, 'MiB')],
-  ],
-);
-table(
-  'CPU-bound C, µs a unit',
-  [
-    'native',
-    'plain (Node)',
-    'guest (Node)',
-    'to plain',
-    'to native',
-    'plain (Chromium)',
-    'guest (Chromium)',
-    'to plain',
-  ],
-  COMPUTE.map(([name]) => [
-    name,
-    format(native[name] / 1000, 'µs'),
-    format(plain[name] / 1000, 'µs'),
-    format(node[name] / 1000, 'µs'),
-    ratio(node[name], plain[name]),
-    ratio(node[name], native[name]),
-    format(chromium.plain[name] === undefined ? undefined : chromium.plain[name] / 1000, 'µs'),
-    format(chromium.guest[name] === undefined ? undefined : chromium.guest[name] / 1000, 'µs'),
-    ratio(chromium.guest[name], chromium.plain[name]),
-  ]),
-);
-table('download', ['raw', 'brotli', 'gzip'], sizes());
-if (options.workload !== undefined) {
-  const result = await workload(options.workload);
-  table(
-    'workload, µs a unit',
-    ['native', 'guest (Node)', 'to native'],
-    Object.keys(result.guest).map((name) => [
-      name,
-      format(result.native[name], ''),
-      format(result.guest[name], ''),
-      ratio(result.guest[name], result.native[name]),
-    ]),
+if (given !== undefined) {
+  rows.push(
+    'fix.sh, a unit',
+    ...Object.keys(given.fix.guest).map((name) =>
+      line(name, 'µs', { native: given.fix.native[name], node: given.fix.guest[name] }),
+    ),
+    'bench.sh, a unit; c.*: rates of cbench, where more is better and the ratio says how much of native',
+    ...Object.entries(given.bench.guest).map(([name, { value, unit }]) =>
+      line(name, unit, { native: given.bench.native[name]?.value, node: value }),
+    ),
   );
 }
+console.log(
+  `${cpus().length} processors (${cpus()[0].model.trim()}), load ${loadavg()[0].toFixed(1)}, Node.js ${process.versions.node}`,
+);
+print(rows);
+if (given === undefined)
+  console.log('\nNo lines of fix.sh and bench.sh: name their folder with --workload or AUKLET_WORKLOAD.');
+console.log('\nDownload, KiB: raw, brotli, gzip');
+for (const [name, bytes] of Object.entries(sizes()))
+  console.log(`${bytes.map((size) => (size / 1024).toFixed(1).padStart(8)).join('')}  ${name}`);
 process.exit(0);

@@ -2,6 +2,7 @@
 // CPU-bound work without a C library: the same source is native code, a plain WebAssembly module, and a program in the guest.
 //
 // compute(test, count) does `count` units of work and returns a value that depends on all of it.
+// With REACHABLE_FORK each test calls a function that may fork after each unit, so that asyncify instruments it.
 
 #include <stddef.h>
 #include <stdint.h>
@@ -12,7 +13,15 @@
 #define EXPORTED
 #endif
 
-enum { CRC32, SIEVE, MULTIPLY, INTERPRETER, SORT, MATRIX };
+#ifdef REACHABLE_FORK
+void unit_done(void);
+#else
+static void unit_done(void)
+{
+}
+#endif
+
+enum { CRC32, SIEVE, MULTIPLY, INTERPRETER, SORT, SORT_BY, MATRIX };
 
 static unsigned char bytes[1 << 16];
 static uint32_t table[256];
@@ -30,9 +39,11 @@ static uint32_t crc32(int count)
 	}
 	for (size_t i = 0; i < sizeof(bytes); ++i)
 		bytes[i] = (unsigned char)(i * 31);
-	while (count--)
+	while (count--) {
 		for (size_t i = 0; i < sizeof(bytes); ++i)
 			crc = table[(crc ^ bytes[i]) & 0xff] ^ (crc >> 8);
+		unit_done();
+	}
 	return ~crc;
 }
 
@@ -50,6 +61,7 @@ static uint32_t sieve(int count)
 			for (size_t k = i + i; k < sizeof(bytes); k += i)
 				bytes[k] = 0;
 		}
+		unit_done();
 	}
 	return primes;
 }
@@ -58,13 +70,15 @@ static uint32_t multiply(int count)
 {
 	uint64_t x = 88172645463325252ull, sum = 0;
 
-	while (count--)
+	while (count--) {
 		for (int i = 0; i < 65536; ++i) {
 			x ^= x << 13;
 			x ^= x >> 7;
 			x ^= x << 17;
 			sum += x * 0x9e3779b97f4a7c15ull;
 		}
+		unit_done();
+	}
 	return (uint32_t)(sum ^ (sum >> 32));
 }
 
@@ -90,6 +104,7 @@ static uint32_t interpreter(int count)
 		}
 done:
 		result += sum;
+		unit_done();
 	}
 	return result;
 }
@@ -119,7 +134,40 @@ static void quicksort(uint32_t *first, uint32_t *last)
 	}
 }
 
-static uint32_t sort(int count)
+// The same with the order given as a function, as for qsort(): an indirect call may reach anything, fork included.
+typedef int (*order)(uint32_t left, uint32_t right);
+
+static int is_less(uint32_t left, uint32_t right)
+{
+	return left < right;
+}
+
+static const volatile order given_order = is_less;
+
+static void quicksort_by(uint32_t *first, uint32_t *last, order less)
+{
+	while (first < last) {
+		uint32_t pivot = first[(last - first) / 2];
+		uint32_t *low = first, *high = last;
+
+		while (low <= high) {
+			while (less(*low, pivot))
+				++low;
+			while (less(pivot, *high))
+				--high;
+			if (low <= high) {
+				uint32_t swap = *low;
+
+				*low++ = *high;
+				*high-- = swap;
+			}
+		}
+		quicksort_by(first, high, less);
+		first = low;
+	}
+}
+
+static uint32_t sort(int count, order less)
 {
 	const size_t n = sizeof(numbers) / sizeof(*numbers);
 	uint32_t seed = 1, sum = 0;
@@ -127,8 +175,12 @@ static uint32_t sort(int count)
 	while (count--) {
 		for (size_t i = 0; i < n; ++i)
 			numbers[i] = seed = seed * 1664525u + 1013904223u;
-		quicksort(numbers, numbers + n - 1);
+		if (less)
+			quicksort_by(numbers, numbers + n - 1, less);
+		else
+			quicksort(numbers, numbers + n - 1);
 		sum += numbers[n / 2];
+		unit_done();
 	}
 	return sum;
 }
@@ -153,6 +205,7 @@ static uint32_t matrix(int count)
 				c[i][k] = sum;
 			}
 		a[0][0] += c[1][1] * 1e-9;
+		unit_done();
 	}
 	return (uint32_t)(int64_t)c[SIDE - 1][SIDE - 1];
 }
@@ -164,7 +217,8 @@ EXPORTED uint32_t compute(int test, int count)
 	case SIEVE: return sieve(count);
 	case MULTIPLY: return multiply(count);
 	case INTERPRETER: return interpreter(count);
-	case SORT: return sort(count);
+	case SORT: return sort(count, NULL);
+	case SORT_BY: return sort(count, given_order);
 	default: return matrix(count);
 	}
 }

@@ -2,7 +2,9 @@
 // Costs of the kernel: prints "name nanoseconds" (the median of nine rounds) for each. "micro exit" is what fork+exec runs.
 
 #define _GNU_SOURCE
+#include <errno.h>
 #include <fcntl.h>
+#include <spawn.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -12,6 +14,8 @@
 #include <unistd.h>
 
 enum { ROUNDS = 9 };
+
+extern char **environ;
 
 static const char *self;
 static char buffer[65536];
@@ -102,6 +106,19 @@ static void do_exec(int count)
 	}
 }
 
+static void do_spawn(int count)
+{
+	char *words[] = { (char *)self, "exit", NULL };
+
+	while (count--) {
+		pid_t child;
+
+		errno = posix_spawn(&child, self, NULL, NULL, words, environ);
+		check(errno == 0, "posix_spawn");
+		check(waitpid(child, NULL, 0) == child, "waitpid");
+	}
+}
+
 // 64 KiB pieces through a pipe to a process that drops them.
 static void do_pipe(int count)
 {
@@ -184,5 +201,6 @@ int main(int argc, char **argv)
 	measure("pipe64k", do_pipe, 300);
 	measure("fork", do_fork, 50);
 	measure("exec", do_exec, 30);
+	measure("spawn", do_spawn, 30);
 	return 0;
 }
