@@ -29,10 +29,13 @@ test('100 boots', async () => {
 
 test('ten minutes of spinning', async (suite) => {
   const spin = new Uint8Array(readFileSync(join(build, 'tests/programs/spin')));
-  const { session } = await bootSession(suite, { cpus: 2, files: [{ path: '/root/spin', mode: 0o755, content: spin }] });
+  const { session } = await bootSession(suite, {
+    cpus: 2,
+    files: [{ path: '/root/spin', mode: 0o755, content: spin }],
+  });
   await session.waitFor(PROMPT);
   for (let count = 0; count < 4; ++count) await session.run('/root/spin > /dev/null &');
-  for (const end = Date.now() + 600_000; Date.now() < end; )
+  for (const end = Date.now() + 600_000; Date.now() < end;)
     assert.equal(await session.run('sleep 5; echo still here'), 'still here\n');
   assert.equal(await session.run('dmesg -r | grep -E "^<[0-4]>"'), '');
 });
