@@ -120,7 +120,10 @@ for (const cpus of [1, 2]) {
   test(`at the prompt, ${cpus} CPUs`, async (suite) => {
     const { machine, session } = await bootSession(suite, { cpus, files: programs });
     await session.waitFor(PROMPT);
-    await session.run('cd /root; mkfifo fifo; true');
+    await session.run('cd /root; mkfifo fifo');
+    // Until it has been seen in user mode: it may not have come back yet from saying that it spins.
+    await session.run('used() { cut -d " " -f 14 /proc/$1/stat; }');
+    await session.run('start() { ./spin > fifo & read line < fifo; until [ $(used $!) != 0 ]; do usleep 1000; done; }');
     const before = await resources(machine);
     /** The last line of the output, without what the shell reports of jobs. */
     const last = async (line) =>
@@ -131,8 +134,7 @@ for (const cpus of [1, 2]) {
         .at(-1);
     const spinners = async () => (await last('pidof spin | wc -w')).trim();
 
-    for (let count = 1; count <= 2 * cpus; ++count)
-      assert.match(await session.run(`./spin > fifo & read line < fifo; echo "$line"`), /^spinning\n$/m);
+    for (let count = 1; count <= 2 * cpus; ++count) assert.equal(await last('start; echo "$line"'), 'spinning');
     assert.equal(await spinners(), String(2 * cpus));
     await suite.test('the shell answers', async () => assert.equal(await last('echo $((6 * 7))'), '42'));
     for (const [name, keys, status] of [
@@ -154,7 +156,7 @@ for (const cpus of [1, 2]) {
       ['kill -XCPU', 152],
     ])
       await suite.test(command, async () =>
-        assert.equal(await last(`./spin > fifo & read line < fifo; ${command} $!; wait $!; echo $?`), String(status)),
+        assert.equal(await last(`start; ${command} $!; wait $!; echo $?`), String(status)),
       );
     // The same statuses as of BusyBox on any Linux: its timeout does not turn the signal into 124, and a hard limit kills.
     for (const [command, status] of [
@@ -186,7 +188,7 @@ for (const cpus of [1, 2]) {
     await suite.test('the kernel is out of memory', async () => {
       // The oldest way to ask for it; the spinner is the one to be killed.
       const line = 'echo 1000 > /proc/$!/oom_score_adj; echo f > /proc/sysrq-trigger; wait $!; echo $?';
-      assert.equal(await last(`./spin > fifo & read line < fifo; ${line}`), '137');
+      assert.equal(await last(`start; ${line}`), '137');
     });
     await suite.test('the session hangs up', async () => {
       await session.write("sh -c './spin > fifo & read line < fifo; kill -9 $PPID; wait'\r");

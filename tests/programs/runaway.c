@@ -58,6 +58,29 @@ static double milliseconds(void)
 
 static int shell_status(int status) { return WIFSIGNALED(status) ? 128 + WTERMSIG(status) : WEXITSTATUS(status); }
 
+/* Clock ticks in user mode, as /proc has them. */
+static long user_time(pid_t process)
+{
+	char name[32], text[512], *field;
+	long user = -1;
+	snprintf(name, sizeof name, "/proc/%d/stat", process);
+	int file = open(name, O_RDONLY);
+	ssize_t length = read(file, text, sizeof text - 1);
+	close(file);
+	CHECK(length > 0);
+	text[length > 0 ? length : 0] = '\0';
+	field = strrchr(text, ')');
+	CHECK(field != NULL && sscanf(field + 2, "%*c %*d %*d %*d %*d %*d %*u %*u %*u %*u %*u %ld", &user) == 1);
+	return user;
+}
+
+/* What said that it is ready may not have come back from that system call yet. */
+static void await_spinning(pid_t process)
+{
+	await_ready();
+	while (user_time(process) == 0) usleep(1000);
+}
+
 /* Runs the function in a child until it spins. */
 static pid_t spinner(void (*function)(void))
 {
@@ -69,7 +92,7 @@ static pid_t spinner(void (*function)(void))
 		function();
 		_exit(99);
 	}
-	await_ready();
+	await_spinning(child);
 	return child;
 }
 
@@ -112,7 +135,7 @@ static int kill_group(double *took)
 /* A timer of the process itself; the time is what it is late. */
 static void spin_with_alarm(void)
 {
-	struct itimerval soon = { .it_value = { 0, 200000 } };
+	struct itimerval soon = { .it_value = { 0, 500000 } };
 	CHECK(setitimer(ITIMER_REAL, &soon, NULL) == 0);
 	spin();
 }
@@ -122,7 +145,7 @@ static int itimer_real(double *took)
 	double start = milliseconds();
 	pid_t child = spinner(spin_with_alarm);
 	CHECK(waitpid(child, &status, 0) == child);
-	*took = milliseconds() - start - 200;
+	*took = milliseconds() - start - 500;
 	CHECK(*took >= 0);
 	return shell_status(status);
 }
@@ -307,7 +330,7 @@ static void start_session(struct session *session, int leader_waits)
 		_exit(shell_status(status));
 	}
 	CHECK(read(there[0], &session->spinner, sizeof session->spinner) == sizeof session->spinner);
-	await_ready();
+	await_spinning(session->spinner);
 	close(there[0]);
 	close(there[1]);
 }
@@ -353,21 +376,6 @@ static int control_backslash(double *took) { return key(28, took); }
 
 /* ---- CPU time ---- */
 
-static long cpu_time(pid_t process)
-{
-	char name[32], text[512], *field;
-	long user = -1, system = -1;
-	snprintf(name, sizeof name, "/proc/%d/stat", process);
-	int file = open(name, O_RDONLY);
-	ssize_t length = read(file, text, sizeof text - 1);
-	close(file);
-	CHECK(length > 0);
-	text[length > 0 ? length : 0] = '\0';
-	field = strrchr(text, ')');
-	CHECK(field != NULL && sscanf(field + 2, "%*c %*d %*d %*d %*d %*d %*u %*u %*u %*u %*u %ld %ld", &user, &system) == 2);
-	return user + system;
-}
-
 enum { MOST_BACKGROUND = 32 };
 static pid_t background[MOST_BACKGROUND];
 static int background_count;
@@ -388,12 +396,12 @@ static void no_patience_left(int signal)
 static int cpu_time_shown(double *took)
 {
 	long before[MOST_BACKGROUND], sum = 0;
-	for (int i = 0; i < background_count; i++) before[i] = cpu_time(background[i]);
+	for (int i = 0; i < background_count; i++) before[i] = user_time(background[i]);
 	double start = milliseconds();
 	sleep(1);
 	double seconds = (milliseconds() - start) / 1e3;
 	for (int i = 0; i < background_count; i++) {
-		long used = cpu_time(background[i]) - before[i];
+		long used = user_time(background[i]) - before[i];
 		CHECK(used > 0);
 		sum += used;
 	}
