@@ -37,7 +37,8 @@ export class Console {
 
   constructor(element: HTMLElement) {
     this.terminal = new Terminal({
-      cursorBlink: true,
+      // Blinking is an animation, which would keep the browser drawing: 3 % of a core at the prompt.
+      cursorBlink: false,
       fontFamily: 'ui-monospace, "SF Mono", Menlo, Consolas, "DejaVu Sans Mono", monospace',
       fontSize: 14,
       scrollback: 10000,

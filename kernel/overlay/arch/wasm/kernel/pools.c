@@ -61,10 +61,27 @@ struct auklet_worker *worker_take_now(unsigned int known_memories)
 	return taken;
 }
 
-/* A slot in which the host could still make a worker, or whose worker will be parked soon. */
+/* Whether the host could still make a worker, or one that has no task will be parked soon. */
 static bool worker_may_come(void)
 {
-	return word_load(&auklet_machine.workers) < word_load(&auklet_machine.worker_limit);
+	u32 count = word_load(&auklet_machine.workers);
+	u32 exist = 0;
+	u32 slot;
+
+	for (slot = 0; slot < count; slot++) {
+		switch (word_load(&auklet_machine.worker[slot].state)) {
+		case AUKLET_WORKER_EMPTY:
+			break;
+		case AUKLET_WORKER_CLAIMED:
+		case AUKLET_WORKER_ASSIGNED:
+		case AUKLET_WORKER_RUNNING:
+			exist++;
+			break;
+		default:
+			return true;
+		}
+	}
+	return exist < word_load(&auklet_machine.worker_limit);
 }
 
 /* A parked worker that knows memories 0 to @known_memories - 1, or NULL if none can be had. May sleep. */

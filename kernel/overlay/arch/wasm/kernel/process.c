@@ -214,7 +214,8 @@ static bool user_must_die(void)
 static bool move_to_fresh_worker(unsigned int cpu)
 {
 	struct auklet_worker *old = current->thread.worker;
-	struct auklet_worker *fresh = worker_take_now(0);
+	/* If it can, its exit writes shared mappings back, so one that knows U is better. */
+	struct auklet_worker *fresh = worker_take_now(old->memory + 1) ?: worker_take_now(0);
 
 	if (!fresh)
 		return false;
@@ -390,6 +391,18 @@ void arch_cpu_idle(void)
 	word_store(&cpu->state, AUKLET_CPU_KERNEL);
 }
 
+/*
+ * The current task was moved here to die, and has lost its program. The signal may be gone by now, because another thread
+ * took it, or have got a handler, which cannot run.
+ */
+static void die_of_signal(void)
+{
+	take_signal(current_pt_regs());
+	forget_taken_signal(current);
+	force_fatal_sig(SIGKILL);
+	take_signal(current_pt_regs());
+}
+
 /* Where a pooled worker starts to be a task. */
 static void __noreturn task_entry(struct auklet_worker *worker, struct task_struct *task)
 {
@@ -398,7 +411,12 @@ static void __noreturn task_entry(struct auklet_worker *worker, struct task_stru
 
 	word_store(&worker->state, AUKLET_WORKER_RUNNING);
 	wait_for_cpu(worker);
-	if (!thread->adopted) {
+	if (thread->adopted) {
+		local_irq_enable();
+		if (task->mm)
+			host_bind_memory(task->mm->context.memory);
+		die_of_signal();
+	} else {
 		schedule_tail(thread->switched_from);
 		fn = thread->fn;
 		if (fn) {
