@@ -7,8 +7,12 @@
 /* Another name for the start of the per-CPU block. */
 char __per_cpu_load[0] __attribute__((used, section("percpu..first")));
 
-/* The rest of a linker script's symbols; wasm code has no addresses, and init data stays. */
-char _stext[0], _etext[0], _sinittext[0], _einittext[0], _text[0];
+/* The rest of a linker script's symbols; wasm code has no sections, and init data stays. */
+char _sinittext[0], _einittext[0], _text[0];
+#ifndef CONFIG_KALLSYMS
+/* Nobody has counted the functions: asm/sections.h. */
+char (*wasm_text_start)[], (*wasm_text_end)[];
+#endif
 char __bss_start[0];
 char __init_begin[0], __init_end[0], __nosave_begin[0], __nosave_end[0];
 char __start_notes[0], __stop_notes[0];
