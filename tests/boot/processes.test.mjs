@@ -29,6 +29,8 @@ test('2,000 times fork, exec and wait', async (suite) => {
   assert.equal(await loop(2000), '2000\n');
   globalThis.gc?.();
   const after = await resources(machine);
+  // One that is on its way back to the pool is not there yet: another may be made meanwhile, once.
+  const spare = { workers: 1, memories: 1, resident: 0 };
   for (const name of ['workers', 'memories', 'resident'])
-    assert(after[name] <= before[name] * 1.1, `${name}: ${before[name]} before, ${after[name]} after`);
+    assert(after[name] <= before[name] * 1.1 + spare[name], `${name}: ${before[name]} before, ${after[name]} after`);
 });
