@@ -150,7 +150,8 @@ async function idlePercent(pids) {
       .map((pid) => readFileSync(`/proc/${pid}/stat`, 'utf8').replace(/.*\) /, '').split(' '))
       .reduce((sum, fields) => sum + Number(fields[11]) + Number(fields[12]), 0);
   const pause = (seconds) => new Promise((resolve) => setTimeout(resolve, seconds * 1000));
-  await pause(3);
+  // Workers of pages that were closed may run on for 2 s.
+  await pause(6);
   const before = ticks();
   await pause(10);
   return ((ticks() - before) / 100 / 10) * 100;
