@@ -15,7 +15,7 @@ test('six idle minutes', async (suite) => {
   // Not a wait for an event: that nothing happens for so long is the test.
   await new Promise((resolve) => setTimeout(resolve, 360_000));
   assert.equal(await session.run('echo still here; uptime > /dev/null; sleep 1; echo $?'), 'still here\n0\n');
-  assert.equal(await session.run('dmesg | grep -E "stall|BUG|WARNING|Oops|hung"'), '');
+  assert.equal(await session.run('dmesg -r | grep -E "^<[0-4]>"'), '');
 });
 
 test('100 boots', async () => {

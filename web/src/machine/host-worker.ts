@@ -35,7 +35,8 @@ import type {
 /** A browser that is out of workers (Firefox) neither starts one nor reports an error. */
 const WORKER_START_TIMEOUT = 30_000;
 
-/** Output is sent at once if none was sent for this long (milliseconds), and otherwise collected as long. */
+/** Output is sent at once, but of messages in a row only so many; then it is collected for OUTPUT_INTERVAL milliseconds. */
+const OUTPUT_BURST = 32;
 const OUTPUT_INTERVAL = 4;
 /** Collected output of this size (bytes) does not wait. */
 const OUTPUT_SIZE = 65536;
@@ -102,6 +103,8 @@ async function compile(code: WebAssembly.Module | Uint8Array): Promise<WebAssemb
 class OutputCollector {
   private chunks = new Map<number, Uint8Array[]>();
   private size = 0;
+  /** Messages that may be sent at once: one more for each millisecond, so a flood is collected and typing is not. */
+  private credit = OUTPUT_BURST;
   private lastFlush = 0;
   private timer: ReturnType<typeof setTimeout> | undefined;
 
@@ -123,7 +126,7 @@ class OutputCollector {
   flushSoon(): void {
     if (this.size === 0 || (this.timer !== undefined && this.size < OUTPUT_SIZE)) return;
     const wait = this.lastFlush + OUTPUT_INTERVAL - performance.now();
-    if (wait <= 0 || this.size >= OUTPUT_SIZE) this.flush();
+    if (this.credit >= 1 || wait <= 0 || this.size >= OUTPUT_SIZE) this.flush();
     else this.timer = setTimeout(() => this.flush(), wait);
   }
 
@@ -134,7 +137,9 @@ class OutputCollector {
     const all = this.chunks;
     this.chunks = new Map();
     this.size = 0;
-    this.lastFlush = performance.now();
+    const now = performance.now();
+    this.credit = Math.min(OUTPUT_BURST, Math.max(0, this.credit - 1) + now - this.lastFlush);
+    this.lastFlush = now;
     for (const [port, chunks] of all) {
       const bytes = new Uint8Array(chunks.reduce((sum, chunk) => sum + chunk.length, 0));
       let offset = 0;
