@@ -50,8 +50,7 @@ struct auklet_cpu {
 	__u64 deadline;		/* clock event, host nanoseconds; ~0 = none */
 	__u64 armed;		/* deadline that the CPU's own worker waits for now */
 	__u32 switch_to;	/* task handed over with IRQ_SWITCH */
-	__u32 switch_from;	/* task that handed over */
-	__u32 reserved[8];
+	__u32 reserved[9];
 };
 
 /* States of a worker slot. */
