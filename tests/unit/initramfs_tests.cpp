@@ -150,15 +150,15 @@ TEST_CASE("files are put over a base of any length, compressed or not") {
     auto compressed = GENERATE(true, false);
     Initramfs initramfs;
     initramfs.set_base(content(compressed ? gzip(base) : base));
-    REQUIRE(initramfs.add_file("/root/work/run.sh", 0755, content("#!/bin/sh\n")));
+    REQUIRE(initramfs.add_file("/root/jobs/run.sh", 0755, content("#!/bin/sh\n")));
     REQUIRE(initramfs.add_file("/tmp/odd", 0600, content("12345")));
     REQUIRE(initramfs.add_file("/etc/motd", 0644, content("replaced")));
     REQUIRE(initramfs.add_file("/empty", 04711, content("")));
     auto tree = unpack(written(initramfs));
     CHECK(tree.size() == 8);
     CHECK(tree["root"] == Entry{0040755, ""});
-    CHECK(tree["root/work"] == Entry{0040755, ""});
-    CHECK(tree["root/work/run.sh"] == Entry{0100755, "#!/bin/sh\n"});
+    CHECK(tree["root/jobs"] == Entry{0040755, ""});
+    CHECK(tree["root/jobs/run.sh"] == Entry{0100755, "#!/bin/sh\n"});
     CHECK(tree["tmp"] == Entry{0041777, ""}); // the base's mode, although tmp/odd needed the directory
     CHECK(tree["tmp/odd"] == Entry{0100600, "12345"});
     CHECK(tree["etc/motd"] == Entry{0100644, "replaced"});

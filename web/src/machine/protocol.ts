@@ -14,7 +14,10 @@ export interface MachineConfiguration {
   workerLimit?: number;
   /** Most user memories (processes) that may exist; default depends on the engine. */
   memoryLimit?: number;
-  /** Pooled workers that are started before the kernel asks; a task that finds one starts at once. */
+  /**
+   * Pooled workers that are started before the kernel asks; a task that finds one starts at once. Default depends on the
+   * engine.
+   */
   initialWorkers?: number;
   /** User memories made before the kernel asks. */
   initialMemories?: number;

@@ -22,7 +22,7 @@ wasm_unwind_tag:
 /*
  * int wasm_catch_unwind(void (*function)(void *), void *argument)
  * Calls the function; 0 if it returned, 1 if it ended in wasm_unwind(). Only a
- * CPU's own worker uses this, to drop the frames of a task that it served.
+ * CPU's own worker uses this, to drop the frames of a task that it served or of a coroutine that ends.
  */
 	.section .text.wasm_catch_unwind,"",@
 	.globl	wasm_catch_unwind
