@@ -12,7 +12,10 @@ import { PROMPT, SCREEN } from './session.mjs';
 const CONTROL_C = '\x03';
 const CONTROL_Z = '\x1a';
 const ESCAPE = '\x1b';
-/** A key that sends a signal must not come before the job has the terminal: the job says when. */
+/**
+ * Keys for a job must not come before it has the terminal: the echo of its command line comes from the shell, which still
+ * has the terminal in its own mode (no echo, no line editing, no signals) then. The job says when.
+ */
 const READY = 'sh -c "echo ready; ';
 
 export const commands = [
@@ -94,15 +97,15 @@ export const commands = [
       { send: 'jobs\r' },
       { expect: /\[1\]\+?  ?Running +sleep 1000/ },
       { prompt: true },
-      { send: 'cat\r' },
-      { expect: 'cat\n' },
+      { send: READY + 'exec cat"\r' },
+      { expect: /\nready\n/ },
       { send: 'echoed\r' },
       { expect: /echoed\nechoed\n/ },
       { send: CONTROL_Z },
       { expect: /\[2\]\+ +Stopped.*cat/ },
       { prompt: true },
       { send: 'fg %2\r' },
-      { expect: /cat\n/ },
+      { expect: /exec cat.*\n/ },
       { send: 'again\r' },
       { expect: /again\nagain\n/ },
       { send: CONTROL_Z },
@@ -213,8 +216,8 @@ async function interrupt(session, pattern) {
 /** Runs one entry of the list in a Session. */
 export async function perform(session, { run, output, steps, paste }) {
   if (paste !== undefined) {
-    await session.write('stty -echo; cat > /tmp/paste; stty echo\r');
-    await session.waitFor('stty echo\n');
+    await session.write('stty -echo; echo ready; cat > /tmp/paste; stty echo\r');
+    await session.waitFor('\nready\n');
     await session.write(pasteText(paste).replaceAll('\n', '\r'));
     await session.write('\x04');
     await session.waitFor(/# $/);
