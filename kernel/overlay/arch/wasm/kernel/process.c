@@ -311,13 +311,13 @@ bool check_deadline(void)
 
 /*
  * Sleeps until something happens to this worker's own CPU, at most until its timer's deadline;
- * a deadline that has passed becomes a pending interrupt. @wait_for: bits to return for.
+ * a deadline that has passed becomes a pending interrupt.
  */
-static void wait_for_interrupt(struct auklet_cpu *cpu, u32 wait_for)
+static void wait_for_interrupt(struct auklet_cpu *cpu)
 {
 	u64 deadline, now;
 	s64 timeout = -1;
-	u32 pending;
+	u32 pending, wait_for = AUKLET_IRQ_SWITCH | AUKLET_IRQ_STOP | AUKLET_IRQ_REARM;
 
 	/*
 	 * Who moves the deadline forward stores it, then reads armed. Reset
@@ -333,8 +333,15 @@ static void wait_for_interrupt(struct auklet_cpu *cpu, u32 wait_for)
 		timeout = deadline - now;
 		__atomic_store_n(&cpu->armed, deadline, __ATOMIC_SEQ_CST);
 	}
+	/*
+	 * In KERNEL, somebody else sees to the interrupts, and looks at the bits when that ends. The
+	 * state must be read after the bits that the sleep starts with: an older one may be of before
+	 * the CPU went to user mode, and who raised an interrupt since has woken nobody.
+	 */
 	pending = word_load(&cpu->pending);
-	if (!(pending & (wait_for | AUKLET_IRQ_REARM)))
+	if (word_load(&cpu->state) != AUKLET_CPU_KERNEL)
+		wait_for |= IRQ_TAKEN;
+	if (!(pending & wait_for))
 		futex_wait_word(&cpu->pending, pending, timeout);
 }
 
@@ -372,8 +379,7 @@ void serve_own_cpu(void)
 				      serve_interrupt);
 			continue;
 		}
-		wait_for_interrupt(cpu, AUKLET_IRQ_SWITCH | AUKLET_IRQ_STOP |
-				   (state != AUKLET_CPU_KERNEL ? IRQ_TAKEN : 0));
+		wait_for_interrupt(cpu);
 	}
 }
 
@@ -386,7 +392,7 @@ void arch_cpu_idle(void)
 	while (!((pending = word_load(&cpu->pending)) & IRQ_TAKEN)) {
 		if (pending & AUKLET_IRQ_STOP)
 			stop_cpu_forever();
-		wait_for_interrupt(cpu, IRQ_TAKEN | AUKLET_IRQ_STOP);
+		wait_for_interrupt(cpu);
 	}
 	word_store(&cpu->state, AUKLET_CPU_KERNEL);
 }
