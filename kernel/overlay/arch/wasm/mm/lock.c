@@ -1,0 +1,77 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/*
+ * mlock() and its relatives. Nothing of a linear memory is ever taken from a program, so all of it is
+ * locked all the time; what is left to do is to find the errors that mm/mlock.c would.
+ */
+#include <linux/capability.h>
+#include <linux/mm.h>
+#include <linux/mman.h>
+#include <linux/sched/signal.h>
+#include <linux/syscalls.h>
+
+static int may_lock(unsigned long pages)
+{
+	unsigned long limit = rlimit(RLIMIT_MEMLOCK);
+
+	if (capable(CAP_IPC_LOCK))
+		return 0;
+	if (!limit)
+		return -EPERM;
+	return pages > limit >> PAGE_SHIFT ? -ENOMEM : 0;
+}
+
+/* All of the pages must be mapped. */
+static int check_range(unsigned long start, size_t length)
+{
+	unsigned long first = start & PAGE_MASK;
+	unsigned long end = PAGE_ALIGN(start + length);
+	unsigned long mapped = first;
+	struct vm_area_struct *vma;
+	VMA_ITERATOR(areas, current->mm, first);
+
+	if (end < first)
+		return -EINVAL;
+	if (mmap_read_lock_killable(current->mm))
+		return -EINTR;
+	for_each_vma_range(areas, vma, end) {
+		if (vma->vm_start > mapped)
+			break;
+		mapped = vma->vm_end;
+	}
+	mmap_read_unlock(current->mm);
+	return mapped < end ? -ENOMEM : 0;
+}
+
+static int lock_range(unsigned long start, size_t length)
+{
+	int error = may_lock(PAGE_ALIGN(length + offset_in_page(start)) >> PAGE_SHIFT);
+
+	return error ? error : check_range(start, length);
+}
+
+SYSCALL_DEFINE2(mlock, unsigned long, start, size_t, length)
+{
+	return lock_range(start, length);
+}
+
+SYSCALL_DEFINE3(mlock2, unsigned long, start, size_t, length, int, flags)
+{
+	return flags & ~MLOCK_ONFAULT ? -EINVAL : lock_range(start, length);
+}
+
+SYSCALL_DEFINE2(munlock, unsigned long, start, size_t, length)
+{
+	return check_range(start, length);
+}
+
+SYSCALL_DEFINE1(mlockall, int, flags)
+{
+	if (!flags || flags & ~(MCL_CURRENT | MCL_FUTURE | MCL_ONFAULT) || flags == MCL_ONFAULT)
+		return -EINVAL;
+	return may_lock(flags & MCL_CURRENT ? current->mm->total_vm : 0);
+}
+
+SYSCALL_DEFINE0(munlockall)
+{
+	return 0;
+}
