@@ -4,6 +4,7 @@
 #include <stdint.h>
 #include <signal.h>
 #include "syscall.h"
+#include "callback.h"
 #include "wasm_signal.h"
 
 #define SIGNAL_PENDING (-4094)
@@ -49,10 +50,7 @@ static void run_handler(struct rt_sigframe *f)
 {
 	uintptr_t saved = get_stack_pointer();
 	if (f->stack) set_stack_pointer(f->stack & -16);
-	if (f->flags & SA_SIGINFO)
-		((void (*)(int, siginfo_t *, void *))(uintptr_t)f->handler)(f->signo, &f->info, &f->uc);
-	else
-		((void (*)(int))(uintptr_t)f->handler)(f->signo);
+	CALLBACK3(f->flags & SA_SIGINFO ? VOID_3 : VOID_1, f->handler, f->signo, &f->info, &f->uc);
 	set_stack_pointer(saved);
 }
 

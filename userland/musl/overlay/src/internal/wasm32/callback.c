@@ -1,0 +1,33 @@
+// SPDX-License-Identifier: MIT
+// See callback.h.
+#include "callback.h"
+
+/*
+ * The shape of each function in the table. The compiler wrapper links a second
+ * time with the true ones; in a program linked by hand there are none, and every
+ * function is called as declared.
+ */
+__attribute__((__weak__)) const unsigned char __function_shapes[1] = { UNKNOWN_SHAPE };
+__attribute__((__weak__)) const unsigned __function_shapes_count = 0;
+
+#define CALL(result, parameters, ...) ((result (*)parameters)function)(__VA_ARGS__)
+typedef uintptr_t word;
+
+uintptr_t __call_by_shape(uintptr_t function, enum function_shape declared, uintptr_t a, uintptr_t b, uintptr_t c)
+{
+	enum function_shape shape = UNKNOWN_SHAPE;
+	if (function < __function_shapes_count) shape = __function_shapes[function];
+	// One that takes a long long, say: the call as declared traps, as it should.
+	if (shape == UNKNOWN_SHAPE) shape = declared;
+	switch (shape) {
+	case VOID_0: CALL(void, (void)); return 0;
+	case WORD_0: return CALL(word, (void));
+	case VOID_1: CALL(void, (word), a); return 0;
+	case WORD_1: return CALL(word, (word), a);
+	case VOID_2: CALL(void, (word, word), a, b); return 0;
+	case WORD_2: return CALL(word, (word, word), a, b);
+	case VOID_3: CALL(void, (word, word, word), a, b, c); return 0;
+	case WORD_3: return CALL(word, (word, word, word), a, b, c);
+	default: __builtin_trap();
+	}
+}
