@@ -12,6 +12,7 @@ using Cpu = ::auklet_cpu;
 using Worker = ::auklet_worker;
 using Memory = ::auklet_memory;
 using Machine = ::auklet_machine;
+using TaskLayout = ::auklet_task_layout;
 using VirtioPage = ::auklet_virtio;
 using VirtioQueue = ::auklet_virtio_queue;
 

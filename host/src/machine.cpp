@@ -183,6 +183,53 @@ void Machine::device_failed(std::string_view device, std::string_view reason) {
                   text_of("the ", device, " device has stopped: the guest's driver is wrong: ", reason));
 }
 
+void Machine::watch() {
+    if (!state_)
+        return;
+    auto stopped = watchdog_.look(*state_, configuration_.cpus, platform_.now());
+    if (stopped.empty())
+        return;
+    std::string numbers;
+    for (auto cpu : stopped)
+        numbers += text_of(numbers.empty() ? "" : ", ", cpu);
+    platform_.log(LogLevel::warning,
+                  text_of("the guest has stopped: no tick for ", static_cast<int>(Watchdog::patience / 1000),
+                          " s of CPU ", numbers, ", which is not idle\n", diagnostics()));
+}
+
+std::string Machine::task_of(std::uint32_t slot, const abi::Worker& worker) const {
+    const auto& machine = state_->region();
+    const auto layout = machine.read_structure<abi::TaskLayout>(offsetof(abi::Machine, task));
+    // All of these numbers are the guest's: they may lead anywhere.
+    auto word = [this](std::uint64_t address) -> std::uint32_t {
+        auto region = memory_.region(address, sizeof(std::uint32_t));
+        return region ? region->read_structure<std::uint32_t>(0) : 0;
+    };
+    auto characters = [this](std::uint64_t address, std::uint32_t size) {
+        std::string text(size, '\0');
+        if (auto region = memory_.region(address, size))
+            region->read(0, std::as_writable_bytes(std::span(text)));
+        text.resize(std::min(text.find('\0'), text.size()));
+        return text;
+    };
+    const std::uint64_t task = worker.task;
+    auto text = text_of(", process ", word(task + layout.pid), " (",
+                        characters(task + layout.name, AUKLET_TASK_NAME_SIZE), ")");
+    auto cpu = worker.cpu % AUKLET_MAX_CPUS;
+    auto address = machine.address() + MachineState::worker(slot, 0);
+    auto system_call = word(std::uint64_t{word(task + layout.stack)} + layout.system_call);
+    if (machine.load32(MachineState::cpu(cpu, offsetof(abi::Cpu, state))) == address)
+        text += text_of(" in user code on CPU ", cpu);
+    else if (system_call != AUKLET_NO_SYSTEM_CALL)
+        text += text_of(" in or after system call ", system_call);
+    auto traces = machine.load32(offsetof(abi::Machine, sleep_traces));
+    if (traces != 0) {
+        auto size = std::min<std::uint32_t>(machine.load32(offsetof(abi::Machine, sleep_trace_size)), 1 << 16);
+        text += text_of(", slept last at:\n", characters(traces + std::uint64_t{slot} * size, size));
+    }
+    return text;
+}
+
 std::string Machine::diagnostics() const {
     std::string text = text_of("memory ", configuration_.memory_mebibytes, " MiB, ", configuration_.cpus,
                                " CPUs, command line: ", configuration_.command_line(), "\ninitramfs ",
@@ -202,19 +249,21 @@ std::string Machine::diagnostics() const {
     static constexpr std::string_view cpu_states[] = {"kernel", "idle", "offline"};
     for (std::uint32_t cpu = 0; cpu < configuration_.cpus; ++cpu) {
         auto state = region.load32(MachineState::cpu(cpu, offsetof(abi::Cpu, state)));
-        text += text_of(
-            "cpu ", cpu, ": ", state > AUKLET_CPU_OFFLINE ? "user" : state_name(cpu_states, state), ", state ", state,
-            ", pending ", region.load32(MachineState::cpu(cpu, offsetof(abi::Cpu, pending))), ", deadline ",
-            region.read_structure<std::uint64_t>(MachineState::cpu(cpu, offsetof(abi::Cpu, deadline))), "\n");
+        text += text_of("cpu ", cpu, ": ", state > AUKLET_CPU_OFFLINE ? "user" : state_name(cpu_states, state),
+                        ", state ", state, ", pending ",
+                        region.load32(MachineState::cpu(cpu, offsetof(abi::Cpu, pending))), ", deadline ",
+                        region.read_structure<std::uint64_t>(MachineState::cpu(cpu, offsetof(abi::Cpu, deadline))),
+                        ", ticks ", region.load32(MachineState::cpu(cpu, offsetof(abi::Cpu, ticks))), "\n");
     }
     static constexpr std::string_view worker_states[] = {"empty",     "idle",        "assigned", "running",
                                                          "abandoned", "terminating", "claimed"};
     auto slots = std::min<std::uint32_t>(region.load32(offsetof(abi::Machine, workers)), AUKLET_MAX_WORKERS);
     for (std::uint32_t slot = 0; slot < slots; ++slot) {
         auto worker = region.read_structure<abi::Worker>(MachineState::worker(slot, 0));
-        text += text_of("worker ", slot, ": ", state_name(worker_states, worker.state), ", task ", worker.task,
-                        ", module ", worker.module, ", memory ", worker.memory, ", leave ", worker.leave, ", knows ",
-                        worker.known_memories, "\n");
+        text +=
+            text_of("worker ", slot, ": ", state_name(worker_states, worker.state), ", task ", worker.task, ", module ",
+                    worker.module, ", memory ", worker.memory, ", leave ", worker.leave, ", knows ",
+                    worker.known_memories, worker.state == AUKLET_WORKER_RUNNING ? task_of(slot, worker) : "", "\n");
     }
     static constexpr std::string_view memory_states[] = {"absent", "free", "used"};
     for (std::uint32_t id = 0; id < memories_.count(); ++id) {

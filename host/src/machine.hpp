@@ -15,6 +15,7 @@
 #include "virtio/console.hpp"
 #include "virtio/entropy.hpp"
 #include "virtio/transport.hpp"
+#include "watchdog.hpp"
 #include "worker_pool.hpp"
 
 #include <memory>
@@ -54,7 +55,11 @@ class Machine final : private virtio::TransportEvents {
     void close_input(std::uint32_t port);
     void resize(std::uint16_t columns, std::uint16_t rows);
 
-    /// Lines for a bug report: CPUs, workers, memories, devices.
+    /// Looks whether the guest has stopped, and logs a warning with the diagnostics if so. To be called every
+    /// Watchdog::interval once the machine runs.
+    void watch();
+
+    /// Lines for a bug report: CPUs, workers and their tasks, memories, devices.
     [[nodiscard]] std::string diagnostics() const;
 
   private:
@@ -84,6 +89,9 @@ class Machine final : private virtio::TransportEvents {
     void add_console(std::vector<virtio::ConsolePort> ports, std::uint32_t first_port);
     [[nodiscard]] Console* console_of(std::uint32_t port);
 
+    /// What is known of the task of a worker: process number, name, and where it is.
+    [[nodiscard]] std::string task_of(std::uint32_t slot, const abi::Worker& worker) const;
+
     void raise_interrupt(std::uint32_t line) override;
     void device_failed(std::string_view device, std::string_view reason) override;
 
@@ -100,6 +108,7 @@ class Machine final : private virtio::TransportEvents {
     std::vector<std::unique_ptr<virtio::Transport>> transports_;
     Layout layout_;
     std::optional<MachineState> state_;
+    Watchdog watchdog_;
 };
 
 } // namespace auklet

@@ -23,7 +23,7 @@ for (const file of readdirSync(sources).filter((name) => name.endsWith('.expecte
     const base = join(sources, name);
     const { status, stdout, stderr } = await exec([`/root/${name}`], {
       node,
-      words: ['--timeout', '120', '--put', `${join(build, 'tests/programs', name)}:/root/${name}`],
+      words: ['--timeout', '120', '--diagnose', '--put', `${join(build, 'tests/programs', name)}:/root/${name}`],
       input: optional(`${base}.stdin`, ''),
     });
     assert.equal(stdout, readFileSync(`${base}.expected`, 'utf8'), stderr);

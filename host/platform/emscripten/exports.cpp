@@ -161,6 +161,7 @@ AUKLET_EXPORT(attach) int host_attach(std::uint32_t machine_address, std::uint32
 AUKLET_EXPORT(doorbell) std::uint32_t host_doorbell() { return instance->machine.doorbell(); }
 AUKLET_EXPORT(service) int host_service() { return instance->machine.service() ? 1 : 0; }
 AUKLET_EXPORT(timer) void host_timer() { instance->machine.timer(); }
+AUKLET_EXPORT(watch) void host_watch() { instance->machine.watch(); }
 AUKLET_EXPORT(workerReady) void host_worker_ready(std::uint32_t slot) { instance->machine.worker_ready(slot); }
 AUKLET_EXPORT(workerGone) void host_worker_gone(std::uint32_t slot) { instance->machine.worker_gone(slot); }
 

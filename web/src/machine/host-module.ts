@@ -35,6 +35,7 @@ interface Exports {
   doorbell(): number;
   service(): number;
   timer(): void;
+  watch(): void;
   workerReady(slot: number): void;
   workerGone(slot: number): void;
   input(port: number, bytes: number, size: number): void;
@@ -171,6 +172,11 @@ export class HostModule {
 
   timer(): void {
     this.exports.timer();
+  }
+
+  /** Looks whether the guest has stopped; to be called every second. */
+  watch(): void {
+    this.exports.watch();
   }
 
   workerReady(slot: number): void {

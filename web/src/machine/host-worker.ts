@@ -34,6 +34,8 @@ import type {
 
 /** A browser that is out of workers (Firefox) neither starts one nor reports an error. */
 const WORKER_START_TIMEOUT = 30_000;
+/** Milliseconds; as Watchdog::interval of the C++ host. */
+const WATCHDOG_INTERVAL = 1000;
 
 /** Output is sent at once, but of messages in a row only so many; then it is collected for OUTPUT_INTERVAL milliseconds. */
 const OUTPUT_BURST = 32;
@@ -175,6 +177,7 @@ class HostWorker implements HostPlatform {
   private stage: MachineStage | 'none' | 'halted' | 'error' = 'none';
   private workersStarted = 0;
   private timer: ReturnType<typeof setTimeout> | undefined;
+  private watchdog: ReturnType<typeof setInterval> | undefined;
   /** Messages are handled one after the other, although some handlers wait for compilations. */
   private handled: Promise<void> = Promise.resolve();
 
@@ -269,6 +272,7 @@ class HostWorker implements HostPlatform {
     if (this.stage === 'booting' || this.stage === 'running') return;
     this.module.attach(this.cpu0.machine, this.cpu0.heapBase);
     this.setStage('booting');
+    this.watchdog = setInterval(() => this.withModule((module) => module.watch()), WATCHDOG_INTERVAL);
     this.cpus[0]?.handle.post({ type: 'boot', dtb: this.deviceTree });
     this.serve();
   }
@@ -399,6 +403,7 @@ class HostWorker implements HostPlatform {
 
   private async endWorkers(): Promise<void> {
     clearTimeout(this.timer);
+    clearInterval(this.watchdog);
     for (const guest of [...this.cpus, ...this.tasks.values()]) {
       clearTimeout(guest.startTimer);
       this.track(guest.handle.terminate());
@@ -494,6 +499,7 @@ class HostWorker implements HostPlatform {
       scope.navigator?.hardwareConcurrency ?? '?'
     } processors`;
     if (!isNode) text += `, isolated: ${scope.crossOriginIsolated}`;
+    text += `\nclock: ${Math.round((performance.timeOrigin + performance.now()) * 1e6)} ns`;
     text += `\nworkers started: ${this.workersStarted}, programs compiled: ${this.modules.size}\n`;
     try {
       text += this.module?.diagnose() ?? 'the C++ host is not loaded\n';

@@ -33,7 +33,7 @@ function writeAll(descriptor: number, bytes: Uint8Array): boolean {
 export async function exec(input: readonly string[]): Promise<number> {
   const line = parseCommandLine('exec', input, {
     values: ['cpus', 'memory', 'timeout', 'arguments'],
-    flags: ['console'],
+    flags: ['console', 'diagnose'],
     puts: true,
   });
   if (line.words.length > 0)
@@ -88,8 +88,9 @@ export async function exec(input: readonly string[]): Promise<number> {
   if (timeout !== undefined)
     ends.push(
       new Promise((resolve) =>
-        setTimeout(() => {
+        setTimeout(async () => {
           console.error(`auklet: no end after ${timeout} s`);
+          if (line.flags.has('diagnose')) console.error(await machine.diagnostics());
           resolve(TIMED_OUT);
         }, timeout * 1000),
       ),

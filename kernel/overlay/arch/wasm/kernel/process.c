@@ -130,6 +130,8 @@ static int __init allocate_sleep_traces(void)
 {
 	if (keep_sleep_traces)
 		sleep_traces = vzalloc(sizeof(*sleep_traces) * AUKLET_MAX_WORKERS);
+	auklet_machine.sleep_trace_size = SLEEP_TRACE_SIZE;
+	auklet_machine.sleep_traces = (u32)sleep_traces;
 	return 0;
 }
 early_initcall(allocate_sleep_traces);

@@ -161,6 +161,12 @@ void boot_cpu(void *dtb)
 		auklet_machine.cpu[cpu].deadline = ~0ULL;
 		auklet_machine.cpu[cpu].armed = ~0ULL;
 	}
+	auklet_machine.task = (struct auklet_task_layout) {
+		.pid = offsetof(struct task_struct, pid),
+		.name = offsetof(struct task_struct, comm),
+		.stack = offsetof(struct task_struct, stack),
+		.system_call = THREAD_SIZE - sizeof(struct pt_regs) + offsetof(struct pt_regs, syscall_nr),
+	};
 	start_clock();
 	start_kernel();
 }

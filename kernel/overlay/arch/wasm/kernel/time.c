@@ -81,6 +81,7 @@ void timer_interrupt(void)
 {
 	struct clock_event_device *device = this_cpu_ptr(&clock_event);
 
+	auklet_machine.cpu[smp_processor_id()].ticks++;
 	if (device->event_handler)
 		device->event_handler(device);
 }

@@ -2,11 +2,12 @@
 #ifndef _ASM_WASM_PTRACE_H
 #define _ASM_WASM_PTRACE_H
 
+#include <uapi/asm/host.h>
 #include <uapi/asm/ptrace.h>
 
 #ifndef __ASSEMBLY__
 
-#define WASM_NO_SYSCALL	(~0U)
+#define WASM_NO_SYSCALL	AUKLET_NO_SYSTEM_CALL
 
 /* A wasm program has no registers: this is its last system call. */
 struct pt_regs {

@@ -14,7 +14,7 @@
 
 #include <linux/types.h>
 
-#define AUKLET_ABI_VERSION	1
+#define AUKLET_ABI_VERSION	2
 #define AUKLET_MAX_CPUS		8
 #define AUKLET_MAX_WORKERS	1024
 #define AUKLET_MAX_MEMORIES	1024
@@ -50,7 +50,8 @@ struct auklet_cpu {
 	__u64 deadline;		/* clock event, host nanoseconds; ~0 = none */
 	__u64 armed;		/* deadline that the CPU's own worker waits for now */
 	__u32 switch_to;	/* task handed over with IRQ_SWITCH */
-	__u32 reserved[9];
+	__u32 ticks;		/* timer interrupts taken: stands still when the CPU is idle or stuck */
+	__u32 reserved[8];
 };
 
 /* States of a worker slot. */
@@ -112,6 +113,17 @@ struct auklet_memory {
 	__u32 reserved;
 };
 
+#define AUKLET_TASK_NAME_SIZE	16
+#define AUKLET_NO_SYSTEM_CALL	0xffffffffU
+
+/* Where the host finds what diagnostics tell of a task. Offsets in task_struct, but for the last. */
+struct auklet_task_layout {
+	__u32 pid;
+	__u32 name;		/* AUKLET_TASK_NAME_SIZE bytes */
+	__u32 stack;		/* address of the task's kernel stack */
+	__u32 system_call;	/* offset in that stack: the call's number, AUKLET_NO_SYSTEM_CALL */
+};
+
 /* What the host and the kernel share; the kernel exports its address as the wasm global auklet_machine. */
 struct auklet_machine {
 	__u32 version;		/* AUKLET_ABI_VERSION */
@@ -128,7 +140,10 @@ struct auklet_machine {
 	__u32 pool_wait;	/* atomic, futex: bumped by the host when it refilled a pool or gave up */
 	__u32 modules;		/* atomic: program modules 0 .. n-1 have been compiled, by guest workers */
 	__u32 coroutines;	/* CPU 0's worker, before boot_cpu(): 1 = the CPUs' own workers can suspend wasm stacks */
-	__u32 reserved[2];
+	struct auklet_task_layout task;
+	__u32 sleep_traces;	/* with "sleep_traces" on the command line: a text for each worker slot; else 0 */
+	__u32 sleep_trace_size;	/* bytes of each, zero-terminated */
+	__u32 reserved[12];
 	struct auklet_cpu cpu[AUKLET_MAX_CPUS];
 	struct auklet_memory memory[AUKLET_MAX_MEMORIES];
 	struct auklet_worker worker[AUKLET_MAX_WORKERS];

@@ -1,0 +1,34 @@
+// SPDX-License-Identifier: MIT
+
+#include "watchdog.hpp"
+
+namespace auklet {
+
+std::vector<std::uint32_t> Watchdog::look(const MachineState& state, std::uint32_t cpus, double now) {
+    const auto& region = state.region();
+    auto elapsed = now - last_look_;
+    last_look_ = now;
+    // This computer slept, or is too busy even for us: then it says nothing that the CPUs have not ticked.
+    if (elapsed > 2 * interval)
+        elapsed = 0;
+
+    std::vector<std::uint32_t> stopped;
+    for (std::uint32_t number = 0; number < cpus; ++number) {
+        auto& cpu = cpus_[number];
+        auto ticks = region.load32(MachineState::cpu(number, offsetof(abi::Cpu, ticks)));
+        auto who = region.load32(MachineState::cpu(number, offsetof(abi::Cpu, state)));
+        auto stopping = (region.load32(MachineState::cpu(number, offsetof(abi::Cpu, pending))) & AUKLET_IRQ_STOP) != 0;
+        // No tick at all: it has not got so far in its boot that it has a timer.
+        if (ticks != cpu.ticks || ticks == 0 || who == AUKLET_CPU_IDLE || who == AUKLET_CPU_OFFLINE || stopping) {
+            cpu = {.ticks = ticks};
+            continue;
+        }
+        auto before = cpu.waited;
+        cpu.waited += elapsed;
+        if (before < patience && cpu.waited >= patience)
+            stopped.push_back(number);
+    }
+    return stopped;
+}
+
+} // namespace auklet
