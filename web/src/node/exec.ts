@@ -40,7 +40,7 @@ export async function exec(input: readonly string[]): Promise<number> {
     throw new UsageError(`exec: write -- before the command: ./auklet exec -- ${line.words.join(' ')}`);
   if (line.rest === undefined || line.rest.length === 0)
     throw new UsageError(
-      'exec: no command; usage: ./auklet exec [--put HOST:GUEST]... [--cpus N] [--memory MIB] [--timeout S] -- COMMAND ARGS...',
+      'exec: no command; usage: ./auklet exec [--put HOST:GUEST]... [--cpus N] [--memory MIB] [--timeout S [--diagnose]] -- COMMAND ARGS...',
     );
   const cpus = numberOption(line, 'cpus', 1, 8);
   const memory = numberOption(line, 'memory', 16, 4095);
