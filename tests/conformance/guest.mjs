@@ -1,0 +1,85 @@
+// SPDX-License-Identifier: MIT
+// Runs the units of a suite in machines.
+
+import { readFileSync, statSync } from 'node:fs';
+import { join } from 'node:path';
+import { build, OUTPUT_KEPT, parallel } from './common.mjs';
+
+/** Machines at a time. */
+const AT_ONCE = 4;
+
+const initialFile = ({ path, from }) => ({
+  path,
+  mode: statSync(from).mode & 0o7777,
+  content: new Uint8Array(readFileSync(from)),
+});
+
+/** One machine runs units one after the other. The results of those that ran: all, if the machine has not stopped. */
+async function runInMachine(suite, startMachine, files, batch, timeout) {
+  const results = new Map();
+  const lines = batch.map(({ name, guest }) =>
+    [
+      `echo "@@ run ${name}"`,
+      // A session, so that what a hung unit has started can be ended; its leader is a shell, as a leader cannot call setsid.
+      `setsid sh -c 'echo $$ > /tmp/session; timeout -s KILL ${timeout} ${guest.command.join(' ')}; exit $?' > /tmp/o 2>&1 < /dev/null`,
+      's=$?; read -r session < /tmp/session; kill -KILL -$session 2> /dev/null',
+      `tail -c ${suite.outputKept} /tmp/o; echo; echo "@@ end ${name} $s"`,
+      ...guest.files.map((file) => `rm -f ${file.path}`),
+    ].join('\n'),
+  );
+  const script = new TextEncoder().encode(`cd /tmp\n${lines.join('\n')}\n`);
+  const machine = await startMachine({
+    cpus: 2,
+    exec: true,
+    files: [
+      ...[...files, ...batch.flatMap(({ guest }) => guest.files)].map(initialFile),
+      { path: '/t/run', mode: 0o755, content: script },
+    ],
+  });
+  let text = '';
+  let current;
+  let lastOutput = Date.now();
+  const read = (bytes) => {
+    lastOutput = Date.now();
+    // Pieces end anywhere in a character, so characters are made of a unit's whole output.
+    text += Buffer.from(bytes).toString('latin1');
+    for (let match; (match = /^@@ (run|end) (\S+)(?: (\d+))?\n/m.exec(text)) !== null;) {
+      const output = Buffer.from(text.slice(0, match.index), 'latin1').toString().trim();
+      text = text.slice(match.index + match[0].length);
+      current = match[1] === 'run' ? match[2] : undefined;
+      if (match[1] === 'run') continue;
+      results.set(match[2], { status: match[3] === '137' ? 'hung' : Number(match[3]), output });
+    }
+  };
+  const done = machine.exec(['sh', '/t/run'], { onStdout: read }).then(() => 'done', String);
+  let watchdog;
+  const hangs = new Promise((resolve) => {
+    watchdog = setInterval(() => {
+      if (Date.now() - lastOutput > (timeout + 20) * 1000) resolve('the machine hangs');
+    }, 1000);
+  });
+  const end = await Promise.race([done, hangs, machine.halted.then((reason) => `the machine ended: ${reason}`)]);
+  clearInterval(watchdog);
+  if (end !== 'done') {
+    const output = `${text}\n${end}\n${machine.transcript.slice(-OUTPUT_KEPT)}\n${await machine.diagnostics()}`;
+    results.set(current ?? batch[0].name, { status: 'machine lost', output });
+  }
+  await machine.dispose();
+  return results;
+}
+
+/** Runs units in machines; one that stops is replaced, and what it ran is lost. */
+export async function runInGuest(suite, files, units, timeout) {
+  const { startMachine } = await import(join(build, 'cli/machine.mjs'));
+  const results = new Map();
+  const batches = [];
+  for (let at = 0; at < units.length; at += suite.batch) batches.push(units.slice(at, at + suite.batch));
+  await parallel(AT_ONCE, batches, async (batch) => {
+    for (let left = batch; left.length > 0; left = left.filter((unit) => !results.has(unit.name)))
+      for (const [name, result] of await runInMachine(suite, startMachine, files, left, timeout))
+        results.set(name, result);
+    process.stderr.write(`\r${results.size} of ${units.length} in the guest `);
+  });
+  process.stderr.write('\n');
+  return results;
+}
