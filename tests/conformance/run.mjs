@@ -54,6 +54,7 @@ writeFileSync(
   join(folder, `${name}.json`),
   `${JSON.stringify({ suite: name, version, totals, tests }, undefined, 1)}\n`,
 );
+if (passes.length === 0) fail('no test passes natively');
 for (const test of passes) if (test.guest !== 'pass') console.log(`${test.name}: ${test.guest}`);
 console.log(
   `${name} ${version}: ${totals.tests} tests; pass natively ${totals.native}, of these in the guest ${totals.both} (${((100 * totals.both) / totals.native).toFixed(1)} %)`,
