@@ -192,6 +192,11 @@ export const commands = [
     output: 'hello over loopback\n',
   },
   {
+    name: 'wget of a page of httpd, whose port it looks up',
+    run: 'mkdir /tmp/www; echo served > /tmp/www/index.html; httpd -f -h /tmp/www & until wget -qO - http://127.0.0.1/ 2> /dev/null; do usleep 20000; done; kill $!; wait $!; rm -r /tmp/www',
+    output: /(^|\n)served\n/,
+  },
+  {
     name: 'an out-of-bounds store ends one process with 139',
     run: 'sh -c "kill -SEGV \\$\\$"; echo $?',
     output: /139\n$/,
