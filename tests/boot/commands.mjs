@@ -35,6 +35,7 @@ export const commands = [
   { run: 'uptime', output: /^ \d\d:\d\d:\d\d up .*load average: \d+\.\d\d, \d+\.\d\d, \d+\.\d\d\n$/ },
   { run: 'top -b -n1', output: /Mem: \d+K used.*CPU:.*\bPID\b.*COMMAND.*\btop -b -n1/s },
   { run: 'ps | grep kthreadd', output: /^ +2 \S+ .*\[kthreadd\]\n/m },
+  { run: 'echo through a descriptor | cat /dev/fd/5 /dev/stdin 5< /dev/null', output: 'through a descriptor\n' },
   { run: 'head /proc/cpuinfo', output: /^processor\s*: 0\n/ },
   { run: 'mount', output: /^proc on \/proc type proc .*\n(.*\n)*sysfs on \/sys type sysfs/m },
   { run: 'find /proc -maxdepth 2 -name cmdline', output: /^\/proc\/1\/cmdline\n/m },
