@@ -12,7 +12,7 @@
 // Files are { path, from }: the path in the guest and the file here. What became of a unit is { status, output }; status is that of the process, 'hung' or 'machine lost'.
 
 import { spawnSync } from 'node:child_process';
-import { existsSync, readFileSync, statSync } from 'node:fs';
+import { existsSync, readdirSync, readFileSync, statSync } from 'node:fs';
 import { availableParallelism } from 'node:os';
 import { join } from 'node:path';
 
@@ -70,3 +70,10 @@ export async function parallel(count, items, work) {
 
 export const isNewer = (file, than) =>
   existsSync(file) && statSync(file).mtimeMs > Math.max(...than.map((one) => statSync(one).mtimeMs));
+
+/** The files of a folder, for the guest's folder `path`. */
+export const filesBelow = (folder, path) =>
+  readdirSync(folder, { recursive: true, withFileTypes: true })
+    .filter((entry) => entry.isFile())
+    .map((entry) => join(entry.parentPath, entry.name))
+    .map((from) => ({ path: `${path}/${from.slice(folder.length + 1)}`, from }));

@@ -10,7 +10,15 @@ import { parallel } from './common.mjs';
 const AT_ONCE = 4;
 
 // The first process, and as in the guest its name is init. It is not the test: signals that have no handler do not reach it.
-const FIRST_PROCESS = 'printf init > /proc/self/comm; timeout -s KILL "$@"; exit $?';
+// What this program has inherited beyond standard input and outputs is not the test's. (dash closes no descriptor above 9.)
+const FIRST_PROCESS = `
+  printf init > /proc/self/comm
+  for file in /proc/$$/fd/*; do
+    descriptor=\${file##*/}
+    [ "$descriptor" -le 2 ] || eval "exec $descriptor>&-"
+  done
+  timeout -s KILL "$@"
+  exit $?`;
 
 /** In namespaces of its own and without some capabilities: a test may set the clock, or send signals to everyone. */
 export async function runNatively(units, folder, timeout) {
@@ -20,7 +28,7 @@ export async function runNatively(units, folder, timeout) {
   await parallel(AT_ONCE, units.entries(), async ([index, { name, native }]) => {
     const namespaces = ['--pid', '--ipc', '--fork', '--kill-child', ...(native.namespaces ?? [])];
     const limits = ['setpriv', '--bounding-set=-sys_time,-sys_boot,-sys_module'];
-    const words = ['sh', '-c', FIRST_PROCESS, 'sh', String(timeout), ...native.command];
+    const words = ['bash', '-c', FIRST_PROCESS, 'bash', String(timeout), ...native.command];
     const file = join(folder, `output-${index}`);
     const output = openSync(file, 'w');
     const child = spawn('unshare', [...namespaces, ...limits, ...words], {
