@@ -1,0 +1,170 @@
+// SPDX-License-Identifier: MIT
+// The kernel's selftests, tools/testing/selftests of the tree that the guest's kernel is built from: the folders that ask what
+// system calls do. A unit is a program, as "make run_tests" runs it; each line "ok" or "not ok" of its output is a test, and its
+// exit status is one more.
+
+import { execFile } from 'node:child_process';
+import { copyFileSync, mkdirSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { availableParallelism } from 'node:os';
+import { join } from 'node:path';
+import { build, filesBelow, nativeMusl, parallel } from '../common.mjs';
+
+/** Seconds: raw_skew and nsleep-lat take two minutes. */
+export const timeout = 240;
+export const batch = 12;
+export const outputKept = 1 << 16;
+
+const kernel = join(build, 'kernel/source');
+const selftests = join(kernel, 'tools/testing/selftests');
+
+/** Exit statuses, from kselftest.h. */
+const VERDICTS = { 0: 'pass', 1: 'fail', 2: 'expected failure', 3: 'unexpected pass', 4: 'skipped' };
+
+const REQUEUE_PI = '-b,-b -l,-b -o,-l,-o,-b -l -t 5000,-l -t 5000,-b -l -t 500000,-b -o -t 5000,-l -t 2000000000';
+
+/**
+ * For each folder what its Makefile says: flags and libraries; `helper`, a file linked with all programs; `parts`, programs that are
+ * only run by others; `files`, which it makes. And `variants`, from futex's run.sh: arguments of further runs of a program.
+ * Left out is what no Makefile runs by itself: the tests in `timers` that set the clock, and exec/load_address, which is about the addresses in ELF files.
+ */
+const FOLDERS = {
+  'futex/functional': {
+    flags: [`-I${join(selftests, 'futex/include')}`, '-pthread'],
+    variants: { futex_requeue_pi: REQUEUE_PI.split(',') },
+  },
+  timers: {
+    leaveOut:
+      /^(alarmtimer-suspend|valid-adjtimex|adjtick|change_skew|skew_consistency|clocksource-switch|freq-step|leap-a-day|leapcrash|set-tai|set-2038|set-tz)$/,
+    libraries: ['-lm'],
+  },
+  sigaltstack: {},
+  clone3: { flags: ['-std=gnu99'], libraries: ['-lcap'] },
+  pidfd: { flags: ['-pthread'] },
+  'filesystems/epoll': {},
+  'filesystems/eventfd': {},
+  exec: {
+    leaveOut: /^load_address$/,
+    files: { script: '#!/bin/sh\nexit $*\n' },
+    before:
+      'mkdir -p subdir; ln -sf execveat execveat.symlink; cp execveat execveat.denatured; chmod -x execveat.denatured; ',
+  },
+  ipc: {},
+  kcmp: {},
+  mqueue: { libraries: ['-lpopt'] },
+  openat2: { helper: 'helpers.c' },
+  proc: { flags: [`-I${join(kernel, 'tools/include')}`, '-pthread'] },
+  splice: { parts: ['default_file_splice_read', 'splice_read'] },
+  tmpfs: {},
+  sched: {},
+};
+
+/** The programs of a folder that are not left out, and the scripts. */
+function contents(name) {
+  const { leaveOut, helper } = FOLDERS[name];
+  const names = readdirSync(join(selftests, name));
+  return {
+    programs: names
+      .filter((file) => file.endsWith('.c') && file !== helper)
+      .map((file) => file.slice(0, -2))
+      .filter((program) => !leaveOut?.test(program)),
+    scripts: names.filter((file) => /\.(sh|py)$/.test(file) && file !== 'run.sh'),
+  };
+}
+
+/** Compiles a folder's programs; the result has the messages of those that do not compile. */
+async function compileFolder(name, compiler, flags, output) {
+  const { flags: own = [], libraries = [], helper, files = {} } = FOLDERS[name];
+  const { programs, scripts } = contents(name);
+  const source = join(selftests, name);
+  rmSync(output, { recursive: true, force: true });
+  mkdirSync(output, { recursive: true });
+  for (const [file, text] of Object.entries(files)) writeFileSync(join(output, file), text, { mode: 0o755 });
+  for (const script of scripts) copyFileSync(join(source, script), join(output, script));
+  const errors = new Map();
+  await parallel(availableParallelism(), programs, async (program) => {
+    const sources = [`${program}.c`, ...(helper === undefined ? [] : [helper])].map((file) => join(source, file));
+    const words = ['-O2', '-w', '-D_GNU_SOURCE', `-I${selftests}`, ...own, ...flags, ...sources];
+    const error = await new Promise((resolve) =>
+      execFile(
+        compiler,
+        [...words, '-o', join(output, program), '-lpthread', '-lrt', ...libraries],
+        { maxBuffer: 1 << 24 },
+        (failure, _, stderr) => resolve(failure ? stderr || failure.message : undefined),
+      ),
+    );
+    if (error !== undefined) errors.set(program, error);
+  });
+  return errors;
+}
+
+export async function prepare(folder, isWanted) {
+  const native = nativeMusl(folder);
+  // The headers of the same kernel version; those of the architecture are this computer's.
+  const nativeFlags = ['-static', '-idirafter', '/usr/include/x86_64-linux-gnu', '-idirafter', '/usr/include'];
+  const compiler = join(build, 'sdk/bin/wasm32-linux-musl-clang');
+  const units = [];
+  const files = [];
+  for (const [name, { parts = [], variants = {}, before = '' }] of Object.entries(FOLDERS)) {
+    const { programs, scripts } = contents(name);
+    const runs = [...programs, ...scripts]
+      .filter((program) => !parts.includes(program))
+      .flatMap((program) => ['', ...(variants[program] ?? [])].map((words) => ({ program, words })))
+      .map((run) => ({ ...run, name: [`${name}/${run.program}`, ...run.words.split(' ').filter(Boolean)].join('_') }))
+      .filter((run) => isWanted(run.name));
+    if (runs.length === 0) continue;
+    const natives = join(folder, 'kselftest-native', name);
+    const guests = join(folder, 'kselftest-guest', name);
+    const nativeErrors = await compileFolder(name, native, nativeFlags, natives);
+    const guestErrors = await compileFolder(name, compiler, [], guests);
+    files.push(...filesBelow(guests, `/t/${name}`));
+    for (const { program, words, name: unit } of runs) {
+      const start = (directory) => `cd ${directory} && { ${before}exec ./${program} ${words}; }`;
+      units.push({
+        name: unit,
+        nativeError: nativeErrors.get(program),
+        guestError: guestErrors.get(program),
+        native: nativeErrors.has(program) ? undefined : { command: ['sh', '-c', start(natives)] },
+        guest: guestErrors.has(program) ? undefined : { files: [], command: ['sh', '-c', `"${start(`/t/${name}`)}"`] },
+      });
+    }
+  }
+  const makefile = readFileSync(join(kernel, 'Makefile'), 'utf8');
+  const [, ...numbers] = makefile.match(/^VERSION = (\d+)\nPATCHLEVEL = (\d+)\nSUBLEVEL = (\d+)/m);
+  return { version: numbers.join('.'), units, files };
+}
+
+const statusOf = (error, run) => {
+  if (error !== undefined) return 'does not compile';
+  return VERDICTS[run.status] ?? (typeof run.status === 'string' ? run.status : `status ${run.status}`);
+};
+
+/** Lines of the Test Anything Protocol: what a test is called -> its verdict. */
+function linesOf(run) {
+  const lines = new Map();
+  for (const [, not, text] of (run?.output ?? '').matchAll(/^(not )?ok(?: \d+)?[ -]*(.*)$/gm)) {
+    const [, what, directive] = text.match(/^(.*?)(?: ?# ?(SKIP|XFAIL|TODO).*)?$/i);
+    // Descriptions that differ from run to run: addresses, times, process numbers.
+    const key = what.replaceAll(/0x[0-9a-f]+|\d+/gi, 'N').trim();
+    const verdict = directive !== undefined ? directive.toLowerCase() : not ? 'fail' : 'pass';
+    const name = Array.from({ length: 1000 }, (_, k) => (k === 0 ? key : `${key} (${k + 1})`)).find(
+      (one) => !lines.has(one),
+    );
+    lines.set(name, verdict);
+  }
+  return lines;
+}
+
+export function results(unit, native, guest) {
+  const nativeLines = linesOf(native);
+  const guestLines = linesOf(guest);
+  const output = guest?.output ?? unit.guestError;
+  return [
+    { name: unit.name, native: statusOf(unit.nativeError, native), guest: statusOf(unit.guestError, guest), output },
+    ...[...new Set([...nativeLines.keys(), ...guestLines.keys()])].map((line) => ({
+      name: `${unit.name}: ${line}`,
+      native: nativeLines.get(line) ?? 'not run',
+      guest: guestLines.get(line) ?? 'not run',
+      output,
+    })),
+  ];
+}
