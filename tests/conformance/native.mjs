@@ -13,7 +13,7 @@ const AT_ONCE = 4;
 // What this program has inherited beyond standard input and outputs is not the test's. (dash closes no descriptor above 9.)
 const FIRST_PROCESS = `
   printf init > /proc/self/comm
-  for file in /proc/$$/fd/*; do
+  for file in /proc/self/fd/*; do
     descriptor=\${file##*/}
     [ "$descriptor" -le 2 ] || eval "exec $descriptor>&-"
   done
