@@ -3,6 +3,8 @@
 
 set(kernel_source "${build}/kernel/source")
 inputs(kernel_inputs kernel)
+# The model is for tests: it is no part of the image.
+list(FILTER kernel_inputs EXCLUDE REGEX "^${root}/kernel/model/")
 set(kernel_prepared "${build}/kernel/.prepared")
 add_custom_command(
     OUTPUT "${kernel_prepared}"

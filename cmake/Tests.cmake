@@ -21,6 +21,11 @@ add_test(NAME types.web COMMAND "${node}" "${node_modules}/typescript/bin/tsc" -
 set_tests_properties(sources.tool sources.linux sources.musl sources.licences format.shell format.cpp format.web types.web
     PROPERTIES LABELS sources TIMEOUT 600)
 
+# ---- the model of the CPU tokens ------------------------------------------------------------------------------------
+
+add_test(NAME model.cpu-token COMMAND sh "${root}/tests/model/run")
+set_tests_properties(model.cpu-token PROPERTIES LABELS model TIMEOUT 900)
+
 # ---- the host, natively -------------------------------------------------------------------------------------------
 
 add_test(NAME host.unit COMMAND "${host_native}/unit/unit_tests")
