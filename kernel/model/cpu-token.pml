@@ -7,11 +7,12 @@
  * the function that it models. One Promela statement is one atomic operation, and all of them are sequentially
  * consistent, as the kernel's are. What Linux does under the lock of a run queue is one step.
  *
- * Everything is bounded: a run queue of TASKS tasks, CALLS system calls in each, TICKS interrupts for nothing, one
- * task that is killed. So every execution ends, which the search for cycles proves, and what must be true then is in
- * quiescence() at the end of this file. What must be true always is asserted where it happens.
+ * Everything is bounded: TASKS tasks, CALLS system calls in each, TICKS interrupts for nothing, one task that is
+ * killed. When nothing can happen any more, what must be true is in quiescence() at the end of this file; what must be
+ * true always is asserted where it happens.
  *
- * -DBREAK_... takes one essential step out of the protocol, to show that the properties notice.
+ * -DBREAK_... takes one essential step out of the protocol, to show that the properties notice. STALE_STATE,
+ * MEMORY_PUT, TASK_FREED and NEXT_FREED are what the kernel did when this was written: docs/architecture.md, "Open".
  */
 
 #ifndef CPUS
@@ -383,7 +384,7 @@ inline sleep_and_pick_next(c, prev, who) {
 	pick_next(c, prev, who)
 }
 
-/* The same for a task that is dead. Its U is given back. */
+/* The same for a task that is dead. */
 inline die_and_pick_next(c, prev, who) {
 	dead[prev] = true;
 	runnable[prev] = false;
@@ -682,14 +683,9 @@ ended:
 /* process.c: sleeps until something happens to this worker's own CPU. */
 inline wait_for_interrupt() {
 #if SLEEPS
-#ifndef BREAK_ARMED
 	armed[c] = NEVER;
-#endif
 	pending[c] = pending[c] & (ALL_BITS ^ IRQ_REARM);
 	time = deadline[c];
-#ifdef BREAK_ARMED
-	armed[c] = NEVER;
-#endif
 	if
 	:: time != NEVER && now >= time ->
 		/* expire() */
