@@ -12,7 +12,7 @@
  * true always is asserted where it happens.
  *
  * -DBREAK_... takes one essential step out of the protocol, to show that the properties notice. STALE_STATE,
- * MEMORY_PUT, TASK_FREED and NEXT_FREED are what the kernel did when this was written: docs/architecture.md, "Open".
+ * MEMORY_PUT, TASK_FREED and NEXT_FREED are what the kernel did until this model found them.
  */
 
 #ifndef CPUS

@@ -46,7 +46,7 @@ static void take_interrupts(struct pt_regs *regs)
 	u32 bits;
 
 	while ((bits = word_load(&cpu->pending) & IRQ_TAKEN)) {
-		word_and(&cpu->pending, ~bits);
+		word_and(&cpu->pending, ~(bits | AUKLET_IRQ_WATCHED));
 		irq_enter();
 		if (bits & AUKLET_IRQ_TIMER)
 			timer_interrupt();
@@ -115,8 +115,8 @@ static noinline void enter_kernel_slow(void)
 		seen = word_load(&worker->entry_wake);
 		if (word_replace(&worker->state, AUKLET_WORKER_ABANDONED, AUKLET_WORKER_RUNNING)) {
 			word_store(&worker->wants_kernel, 0);
-			memory_put(worker->memory);
-			leave_kernel(AUKLET_LEAVE_TASK_GONE);
+			memory_put_without_cpu(worker->memory);
+			leave_kernel(AUKLET_LEAVE_TASK_GONE, 0);
 		}
 		cpu = word_load(&worker->cpu);
 		if (word_replace(&auklet_machine.cpu[cpu].state, (u32)worker, AUKLET_CPU_KERNEL))
@@ -198,8 +198,10 @@ static __always_inline s64 give_cpu_to_user(struct pt_regs *regs, bool can_run_h
 /* For tasks that do not come from a system call: new ones, and those about to die. */
 void __noreturn start_user(void)
 {
+	unsigned long stack_pointer = (unsigned long)current_pt_regs();
+
 	give_cpu_to_user(current_pt_regs(), false);
-	leave_kernel(AUKLET_LEAVE_START);
+	leave_kernel(AUKLET_LEAVE_START, stack_pointer);
 }
 
 static noinline bool system_call_entry_work(struct pt_regs *regs)

@@ -7,6 +7,7 @@
 #include <linux/jiffies.h>
 #include <linux/kernel.h>
 #include <linux/sched.h>
+#include <linux/smp.h>
 #include <linux/wait.h>
 #include <asm/globals.h>
 #include <asm/machine.h>
@@ -176,5 +177,17 @@ void memory_put(u32 id)
 	if (word_add(&memory->users, -1) == 1) {
 		word_store(&memory->state, AUKLET_MEMORY_FREE);
 		wake_up(&pool_queue);
+	}
+}
+
+/* On a worker whose task was taken away: it may not use the kernel's own means to wake anybody, so an interrupt does it. */
+void memory_put_without_cpu(u32 id)
+{
+	struct auklet_memory *memory = &auklet_machine.memory[id];
+
+	if (word_add(&memory->users, -1) == 1) {
+		word_store(&memory->state, AUKLET_MEMORY_FREE);
+		word_or(&auklet_machine.interrupt_lines, 1U << AUKLET_LINE_POOLS);
+		raise_interrupt(auklet_machine.interrupt_cpu, AUKLET_IRQ_DEVICE);
 	}
 }

@@ -59,15 +59,18 @@ void set_cpu_globals(unsigned int cpu)
 	set_wasm_cpu_offset(__per_cpu_offset[cpu]);
 }
 
-/* Unwinds this worker to its base, through whatever program is on its stack. */
-void __noreturn leave_kernel(u32 reason)
+/*
+ * Unwinds this worker to its base, through whatever program is on its stack. The CPU was given away, so the task
+ * may be gone: @stack_pointer, for the program's next system call, is from before.
+ */
+void __noreturn leave_kernel(u32 reason, unsigned long stack_pointer)
 {
 	struct auklet_worker *worker = (void *)get_wasm_worker();
 
 	worker->leave = reason;
 	set_wasm_in_kernel(0);
-	/* No function returns, so nobody else puts it back; the program's system calls start here. */
-	set___stack_pointer((unsigned long)task_pt_regs(current));
+	/* No function returns, so nobody else puts it back. */
+	set___stack_pointer(stack_pointer);
 	__builtin_trap();
 }
 
@@ -97,8 +100,9 @@ static void wait_for_cpu(struct auklet_worker *worker)
 static void hand_over(unsigned int number, struct task_struct *next)
 {
 	struct auklet_cpu *cpu = &auklet_machine.cpu[number];
+	struct auklet_worker *worker = next->thread.worker;
 
-	if (!next->thread.worker || next->thread.in_user) {
+	if (!worker || next->thread.in_user) {
 		/* The CPU's own worker goes on, as the idle task or on behalf of next. */
 		word_store(&cpu->switch_to, (u32)next);
 		word_or(&cpu->pending, AUKLET_IRQ_SWITCH);
@@ -106,8 +110,9 @@ static void hand_over(unsigned int number, struct task_struct *next)
 			futex_wake_word(&cpu->pending, 1);
 		return;
 	}
-	word_store(&next->thread.worker->wake, number + 1);
-	futex_wake_word(&next->thread.worker->wake, 1);
+	word_store(&worker->wake, number + 1);
+	/* next runs now, and may have ended: it may not be touched any more. */
+	futex_wake_word(&worker->wake, 1);
 }
 
 /*
@@ -338,9 +343,10 @@ static void wait_for_interrupt(struct auklet_cpu *cpu)
 	/*
 	 * In KERNEL, somebody else sees to the interrupts, and looks at the bits when that ends. The
 	 * state must be read after the bits that the sleep starts with: an older one may be of before
-	 * the CPU went to user mode, and who raised an interrupt since has woken nobody.
+	 * the CPU went to user mode, and who raised an interrupt since has woken nobody. The same
+	 * bits may be taken and raised again meanwhile; WATCHED is gone then.
 	 */
-	pending = word_load(&cpu->pending);
+	pending = word_or(&cpu->pending, AUKLET_IRQ_WATCHED) | AUKLET_IRQ_WATCHED;
 	if (word_load(&cpu->state) != AUKLET_CPU_KERNEL)
 		wait_for |= IRQ_TAKEN;
 	if (!(pending & wait_for))

@@ -50,6 +50,7 @@ void worker_cancel(struct auklet_worker *worker);
 int memory_take(unsigned int limit);
 void memory_get(u32 id);
 void memory_put(u32 id);
+void memory_put_without_cpu(u32 id);
 void pools_interrupt(void);
 
 /* What the host calls: docs/abi.md, section 1. */
@@ -71,7 +72,7 @@ void resume_coroutine(struct task_struct *task);
 void suspend_coroutine(struct task_struct *task);
 
 /* process.c */
-void __noreturn leave_kernel(u32 reason);
+void __noreturn leave_kernel(u32 reason, unsigned long stack_pointer);
 void serve_own_cpu(void);
 bool check_deadline(void);
 void __noreturn stop_cpu_forever(void);

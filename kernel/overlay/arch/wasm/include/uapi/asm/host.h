@@ -42,6 +42,7 @@
 #define AUKLET_IRQ_SWITCH	(1U << 5)	/* the CPU's own worker was handed the CPU */
 #define AUKLET_IRQ_STOP		(1U << 6)	/* machine stops: leave wasm */
 #define AUKLET_IRQ_REARM	(1U << 7)	/* the deadline was moved forward */
+#define AUKLET_IRQ_WATCHED	(1U << 8)	/* no interrupt was taken since the CPU's own worker looked */
 
 /* One guest CPU. state and pending stay on one cache line of their own. */
 struct auklet_cpu {
