@@ -223,11 +223,26 @@ static noinline void system_call_exit_work(struct pt_regs *regs)
 		ptrace_report_syscall_exit(regs, 0);
 }
 
+/*
+ * A signal that arrived while the program ran, and so before this call, is handled before it. It must not interrupt the call, nor find
+ * itself blocked by it. The calls that the stub makes for a handler are not the program's.
+ */
+static bool signal_comes_first(const struct pt_regs *regs)
+{
+	return !current->thread.signal.taken && regs->syscall_nr != __NR_wasm_signal_frame &&
+	       regs->syscall_nr != __NR_rt_sigreturn;
+}
+
 static __always_inline void dispatch(struct pt_regs *regs)
 {
-	bool traced = read_thread_flags() & _TIF_SYSCALL_WORK;
+	unsigned long work = read_thread_flags() & (_TIF_SYSCALL_WORK | _TIF_SIGPENDING);
+	bool traced = work & _TIF_SYSCALL_WORK;
 	u32 nr;
 
+	if (unlikely(work & _TIF_SIGPENDING) && signal_comes_first(regs)) {
+		regs->result = -ERESTARTNOINTR;
+		return;
+	}
 	if (unlikely(traced) && !system_call_entry_work(regs))
 		return;
 	nr = regs->syscall_nr;
@@ -259,7 +274,8 @@ static __always_inline long run_system_call(struct pt_regs *regs)
 			continue;
 		if (unlikely(thread->start != WASM_START_NONE))	/* execve */
 			start_user();
-		result = give_cpu_to_user(regs, true);
+		/* The frame of one handler is no place to begin another: that one runs from the first's next call. */
+		result = give_cpu_to_user(regs, regs->syscall_nr != __NR_wasm_signal_frame);
 		if (likely(result != RESTART)) {
 			set_wasm_in_kernel(0);
 			return (long)result;
