@@ -47,6 +47,19 @@ int main(void)
 		CHECK_ERROR(syscall(SYS_execve, "/bin/true", p, NULL), EFAULT);
 		CHECK_ERROR(syscall(SYS_futex_time64, p, 0, 0, NULL, NULL, 0), wild[i] % 4 ? EINVAL : EFAULT);
 	}
+	/* null pointers, and members of structures at them */
+	for (uintptr_t null = 0; null < 4096; null += 1000) {
+		void *p = (void *)null;
+		CHECK_ERROR(syscall(SYS_read, fd, p, 16), EFAULT);
+		CHECK_ERROR(syscall(SYS_write, ends[1], p, 16), EFAULT);
+		CHECK(syscall(SYS_read, fd, p, 0) == 0);
+		CHECK_ERROR(syscall(SYS_openat, AT_FDCWD, p, O_RDONLY), EFAULT);
+		CHECK_ERROR(syscall(SYS_uname, p), EFAULT);
+		CHECK_ERROR(syscall(SYS_pipe2, p, 0), EFAULT);
+		CHECK_ERROR(syscall(SYS_statx, AT_FDCWD, "/", 0, STATX_BASIC_STATS, p), EFAULT);
+		CHECK_ERROR(syscall(SYS_execveat, AT_FDCWD, p, NULL, NULL, 0), EFAULT);
+		CHECK_ERROR(syscall(SYS_futex_time64, p, 0, 0, NULL, NULL, 0), EFAULT);
+	}
 	/* a range that begins inside and ends outside */
 	char *last = (char *)(end - 8);
 	CHECK_ERROR(syscall(SYS_read, fd, (char *)end - 8 + 9, 100), EFAULT);
