@@ -233,6 +233,19 @@ static int read_file(struct file *file, unsigned long start, unsigned long lengt
 	return 0;
 }
 
+/* What this process has written to other mappings of the file is nowhere else; a new one must show it. */
+static int write_back_file(struct mm_struct *mm, struct file *file)
+{
+	struct vm_area_struct *vma;
+	VMA_ITERATOR(areas, mm, 0);
+	int error = 0;
+
+	for_each_vma(areas, vma)
+		if (vma->vm_file && file_inode(vma->vm_file) == file_inode(file))
+			error = error ?: write_back(vma, vma->vm_start, vma->vm_end);
+	return error;
+}
+
 static int check_file_mapping(struct file *file, unsigned long prot, unsigned long flags)
 {
 	umode_t mode = file_inode(file)->i_mode;
@@ -309,6 +322,12 @@ unsigned long do_mmap(struct file *file, unsigned long address, unsigned long le
 		return error;
 	if (flags & MAP_FIXED) {
 		error = do_munmap(mm, address, length, uf);
+		if (error)
+			return error;
+	}
+
+	if (file) {
+		error = write_back_file(mm, file);
 		if (error)
 			return error;
 	}
