@@ -20,6 +20,12 @@ const selftests = join(kernel, 'tools/testing/selftests');
 /** Exit statuses, from kselftest.h. */
 const VERDICTS = { 0: 'pass', 1: 'fail', 2: 'expected failure', 3: 'unexpected pass', 4: 'skipped' };
 
+/** Where the programs are on both sides: paths are in their output. */
+const PLACE = '/mnt';
+
+/** What programs get from glibc's headers without asking for it. */
+const GLIBC_HABITS = ['-include', 'libgen.h', '-include', 'sys/select.h', '-DMSG_COPY=040000'];
+
 const REQUEUE_PI = '-b,-b -l,-b -o,-l,-o,-b -l -t 5000,-l -t 5000,-b -l -t 500000,-b -o -t 5000,-l -t 2000000000';
 
 /**
@@ -38,7 +44,7 @@ const FOLDERS = {
     libraries: ['-lm'],
   },
   sigaltstack: {},
-  clone3: { flags: ['-std=gnu99'], libraries: ['-lcap'] },
+  clone3: { flags: ['-std=gnu99'] },
   pidfd: { flags: ['-pthread'] },
   'filesystems/epoll': {},
   'filesystems/eventfd': {},
@@ -83,7 +89,7 @@ async function compileFolder(name, compiler, flags, output) {
   const errors = new Map();
   await parallel(availableParallelism(), programs, async (program) => {
     const sources = [`${program}.c`, ...(helper === undefined ? [] : [helper])].map((file) => join(source, file));
-    const words = ['-O2', '-w', '-D_GNU_SOURCE', `-I${selftests}`, ...own, ...flags, ...sources];
+    const words = ['-O2', '-w', '-D_GNU_SOURCE', ...GLIBC_HABITS, `-I${selftests}`, ...own, ...flags, ...sources];
     const error = await new Promise((resolve) =>
       execFile(
         compiler,
@@ -102,6 +108,7 @@ export async function prepare(folder, isWanted) {
   // The headers of the same kernel version; those of the architecture are this computer's.
   const nativeFlags = ['-static', '-idirafter', '/usr/include/x86_64-linux-gnu', '-idirafter', '/usr/include'];
   const compiler = join(build, 'sdk/bin/wasm32-linux-musl-clang');
+  const nativeRoot = join(folder, 'kselftest-native');
   const units = [];
   const files = [];
   for (const [name, { parts = [], variants = {}, before = '' }] of Object.entries(FOLDERS)) {
@@ -112,19 +119,24 @@ export async function prepare(folder, isWanted) {
       .map((run) => ({ ...run, name: [`${name}/${run.program}`, ...run.words.split(' ').filter(Boolean)].join('_') }))
       .filter((run) => isWanted(run.name));
     if (runs.length === 0) continue;
-    const natives = join(folder, 'kselftest-native', name);
+    const natives = join(nativeRoot, name);
     const guests = join(folder, 'kselftest-guest', name);
     const nativeErrors = await compileFolder(name, native, nativeFlags, natives);
     const guestErrors = await compileFolder(name, compiler, [], guests);
-    files.push(...filesBelow(guests, `/t/${name}`));
+    files.push(...filesBelow(guests, `${PLACE}/${name}`));
     for (const { program, words, name: unit } of runs) {
-      const start = (directory) => `cd ${directory} && { ${before}exec ./${program} ${words}; }`;
+      const start = `cd ${PLACE}/${name} && { ${before}exec ./${program} ${words}; }`;
       units.push({
         name: unit,
         nativeError: nativeErrors.get(program),
         guestError: guestErrors.get(program),
-        native: nativeErrors.has(program) ? undefined : { command: ['sh', '-c', start(natives)] },
-        guest: guestErrors.has(program) ? undefined : { files: [], command: ['sh', '-c', `"${start(`/t/${name}`)}"`] },
+        native: nativeErrors.has(program)
+          ? undefined
+          : {
+              command: ['sh', '-c', `mount --make-rprivate / 2>&-; mount --bind ${nativeRoot} ${PLACE} && ${start}`],
+              namespaces: ['--mount', '--propagation', 'unchanged'],
+            },
+        guest: guestErrors.has(program) ? undefined : { files: [], command: ['sh', '-c', `"${start}"`] },
       });
     }
   }
