@@ -2,7 +2,8 @@
 // What the suites and their runner share: folders, source packages, compilers, the shape of a unit.
 //
 // A suite (suites/NAME.mjs) exports
-//   prepare(folder)  builds it for both sides; its result is { version, units, files }, where files are in every machine
+//   prepare(folder, isWanted)  builds it for both sides; its result is { version, units, files }, where files are in every
+//                              machine. isWanted(name) says of a unit whether it is to be run.
 //   results(unit, native, guest)   what each test of a unit did: [{ name, native, guest, output }]
 //   timeout, batch, outputKept     seconds for a unit; units in one machine; bytes of a unit's output
 // A unit is what one process runs:

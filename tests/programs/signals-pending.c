@@ -25,16 +25,16 @@ static void *spinner(void *unused)
 	char byte;
 	CHECK(pthread_sigmask(SIG_UNBLOCK, &both, NULL) == 0);
 	spins = 1;
-	while (spin) {}
+	while (spin == 1) {}
 	/* What arrived before may not interrupt this. */
 	CHECK(read(pipe_ends[0], &byte, 1) == 1 && byte == 'x');
 	spins = 2;
-	while (!spin) {}
-	while (spin) {}
+	while (spin != 2) {}
 	/* Nor is it lost because the first thing that the end of a thread does is to block it. */
 	return NULL;
 }
 
+/* Between two looks at what another thread does. */
 static void a_moment(void) { nanosleep(&(struct timespec){ .tv_nsec = 20000000 }, NULL); }
 
 int main(void)
@@ -67,18 +67,16 @@ int main(void)
 	while (spins != 1) a_moment();
 	kill(getpid(), SIGUSR1);
 	kill(getpid(), SIGUSR2);
-	a_moment();
+	/* When kill has returned, they are pending. */
 	spin = 0;
 	while (order != 4) a_moment();
 	CHECK(write(pipe_ends[1], "x", 1) == 1);
 	while (spins != 2) a_moment();
 	puts("before a call that blocks");
 
-	spin = 1;
 	kill(getpid(), SIGUSR2);
 	kill(getpid(), SIGUSR1);
-	a_moment();
-	spin = 0;
+	spin = 2;
 	CHECK(pthread_join(thread, NULL) == 0);
 	CHECK(order == 6);
 	puts("before the end of a thread");

@@ -21,7 +21,7 @@ enum function_shape {
 	VOID_3, WORD_3,
 };
 
-/* The result is 0 if the function has none. */
+/* The result is 0 if the function has none. A union sigval is one word, too: clang passes its address. */
 hidden uintptr_t __call_by_shape(uintptr_t function, enum function_shape declared,
 	uintptr_t a, uintptr_t b, uintptr_t c);
 
