@@ -65,3 +65,6 @@ node_test(browser.api browser/api.test.mjs 300 browser)
 node_test(browser.firefox browser/firefox.test.mjs 300 browser)
 node_test(long.idle-and-boots boot/long.test.mjs 1800 long CONFIGURATIONS long)
 node_test(long.chromium browser/long.test.mjs 1800 long CONFIGURATIONS long)
+# Half an hour for each of three numbers of CPUs, and Chromium's.
+node_test(soak.node soak/node.test.mjs 7200 soak CONFIGURATIONS soak)
+node_test(soak.chromium soak/chromium.test.mjs 1800 soak CONFIGURATIONS soak)

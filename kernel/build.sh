@@ -1,11 +1,12 @@
 #!/bin/sh
 # SPDX-License-Identifier: MIT
-# Builds the kernel: build.sh SOURCE BUILD
-# SOURCE: a tree made by tools/prepare-source. Results: BUILD/vmlinux.wasm and BUILD/headers/include.
+# Builds the kernel: build.sh SOURCE BUILD [FRAGMENT]
+# SOURCE: a tree made by tools/prepare-source. FRAGMENT: a file whose options are added to those of config; they win.
+# Results: BUILD/vmlinux.wasm and BUILD/headers/include.
 # JOBS: parallel compilations. ccache is used where it is installed.
 set -eu
 
-[ $# -eq 2 ] || { echo "usage: build.sh SOURCE BUILD" >&2; exit 2; }
+[ $# -eq 2 ] || [ $# -eq 3 ] || { echo "usage: build.sh SOURCE BUILD [FRAGMENT]" >&2; exit 2; }
 here=$(cd "$(dirname "$0")" && pwd)
 source=$(cd "$1" && pwd)
 mkdir -p "$2/obj"
@@ -34,11 +35,15 @@ kmake() {
 # The same sources give the same image.
 timestamp=$(date -u -r "$source/Makefile" '+%a %b %e %H:%M:%S UTC %Y')
 
-if ! cmp -s "$here/config" "$obj/.config.fragment"; then
-	cp "$here/config" "$obj/.config"
+# The last line of an option counts.
+cat "$here/config" ${3:+"$3"} |
+	awk '{ option = /^# CONFIG_.* is not set$/ ? $2 : $0; sub(/=.*/, "", option); line[option] = $0 } END { for (option in line) print line[option] }' |
+	sort > "$obj/.config.wanted"
+if ! cmp -s "$obj/.config.wanted" "$obj/.config.fragment"; then
+	cp "$obj/.config.wanted" "$obj/.config"
 	kmake olddefconfig
 	# Every line of the fragment must have come through.
-	grep -v '^#$' "$here/config" | grep -E '^CONFIG_|^# CONFIG_.* is not set$' | while read -r line; do
+	grep -E '^CONFIG_|^# CONFIG_.* is not set$' "$obj/.config.wanted" | while read -r line; do
 		case $line in
 		'# '*) option=${line#\# }; option=${option%% *}
 			! grep -q "^$option=" "$obj/.config" || echo "$option is set all the same" ;;
@@ -49,7 +54,7 @@ if ! cmp -s "$here/config" "$obj/.config.fragment"; then
 		sed 's/^/kernel configuration: /' "$obj/.config.rejected" >&2
 		exit 1
 	fi
-	cp "$here/config" "$obj/.config.fragment"
+	cp "$obj/.config.wanted" "$obj/.config.fragment"
 fi
 
 kmake image

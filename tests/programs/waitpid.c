@@ -35,6 +35,8 @@ int main(void)
 
 	static const int signals[] = { SIGTERM, SIGKILL, SIGINT, SIGHUP, SIGALRM, SIGUSR1, SIGABRT, SIGQUIT };
 	for (unsigned i = 0; i < sizeof signals / sizeof *signals; i++) {
+		/* A background job of a shell ignores some. */
+		signal(signals[i], SIG_DFL);
 		child = fork();
 		if (child == 0) for (;;) pause();
 		CHECK(kill(child, signals[i]) == 0 && waitpid(child, &status, 0) == child);

@@ -86,7 +86,9 @@ void poll_interrupts(void)
 	memset(&regs, 0, sizeof(regs));
 	regs.syscall_nr = WASM_NO_SYSCALL;
 	set_wasm_irqs_enabled(ARCH_IRQ_DISABLED);
+	trace_hardirqs_off();
 	take_interrupts(&regs);
+	trace_hardirqs_on();
 	set_wasm_irqs_enabled(ARCH_IRQ_ENABLED);
 }
 

@@ -17,8 +17,6 @@
 #include <asm/machine.h>
 #include <asm/sections.h>
 
-extern char __heap_base[];	/* end of the image, by the linker */
-
 unsigned long memory_end;
 EXPORT_SYMBOL(memory_end);
 unsigned char empty_zero_page[PAGE_SIZE] __page_aligned_bss;
@@ -55,7 +53,7 @@ void __init setup_arch(char **cmdline)
 		panic("the host gave no device tree");
 	memory_end = memblock_end_of_DRAM();
 	/* Address 0 is no memory of anyone's. */
-	memblock_reserve(0, PAGE_ALIGN((unsigned long)__heap_base));
+	memblock_reserve(0, PAGE_ALIGN((unsigned long)_end));
 	memblock_reserve(__pa(device_tree), fdt_totalsize(device_tree));
 	reserve_initrd_mem();
 	early_init_fdt_scan_reserved_mem();

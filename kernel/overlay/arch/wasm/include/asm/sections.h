@@ -10,6 +10,8 @@
  */
 #define _stext	(*wasm_text_start)
 #define _etext	(*wasm_text_end)
+/* The linker's name. */
+#define _end	__heap_base
 
 #include <asm-generic/sections.h>
 

@@ -1,0 +1,65 @@
+// SPDX-License-Identifier: MIT
+// Takes long; run with: ./auklet test -C soak -R soak. A mixed load in Chromium for half of AUKLET_SOAK_SECONDS (15 minutes).
+
+import { readFileSync, readdirSync } from 'node:fs';
+import { test } from 'node:test';
+import { launchChromium, pageSession, servePage } from '../browser/browsers.mjs';
+import { SECONDS, soak, soakFiles } from './soak.mjs';
+
+/** Bytes of the processes below this one, shared pages counted once. */
+async function memoryOfChildren() {
+  const parent = new Map();
+  for (const pid of readdirSync('/proc').filter((name) => /^\d+$/.test(name))) {
+    try {
+      parent.set(
+        pid,
+        readFileSync(`/proc/${pid}/stat`, 'utf8')
+          .replace(/.*\) . /s, '')
+          .split(' ')[0],
+      );
+    } catch {
+      // It has ended.
+    }
+  }
+  let bytes = 0;
+  for (const pid of parent.keys()) {
+    let ancestor = pid;
+    while (ancestor !== undefined && ancestor !== String(process.pid)) ancestor = parent.get(ancestor);
+    if (ancestor === undefined || pid === String(process.pid)) continue;
+    try {
+      bytes += Number(readFileSync(`/proc/${pid}/smaps_rollup`, 'utf8').match(/^Pss:\s+(\d+)/m)[1]) * 1024;
+    } catch {
+      // It has ended.
+    }
+  }
+  return bytes;
+}
+
+test('in Chromium', async (suite) => {
+  const browser = await launchChromium(suite);
+  const page = await browser.newPage();
+  await page.goto(await servePage(suite));
+  await page.waitForFunction(() => globalThis.auklet?.current !== undefined);
+  const files = soakFiles().map(({ content, ...file }) => ({
+    ...file,
+    base64: Buffer.from(content).toString('base64'),
+  }));
+  // The page's machine gets the files by being replaced.
+  await page.evaluate(async (files) => {
+    await auklet.current.dispose();
+    auklet.current = new auklet.Machine({
+      columns: 240,
+      rows: 40,
+      files: files.map(({ base64, ...file }) => ({
+        ...file,
+        content: Uint8Array.from(atob(base64), (character) => character.charCodeAt(0)),
+      })),
+    });
+    auklet.terminal.onData((text) => auklet.current.write(text));
+  }, files);
+  await soak(await pageSession(page), {
+    seconds: Math.round(SECONDS / 2),
+    resident: memoryOfChildren,
+    report: console.log,
+  });
+});
