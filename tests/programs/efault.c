@@ -65,6 +65,10 @@ int main(void)
 	CHECK_ERROR(syscall(SYS_read, fd, (char *)end - 8 + 9, 100), EFAULT);
 	ssize_t n = syscall(SYS_read, fd, last, 4096);
 	CHECK(n == 8 || (n == -1 && errno == EFAULT));
+	/* as much of it as there is: a file is written page by page, and each page is tried until all or nothing is gone */
+	int file = open("/tmp/efault", O_RDWR | O_CREAT | O_TRUNC, 0600);
+	CHECK(syscall(SYS_write, file, (char *)end - 100, 4096) == 100);
+	CHECK(lseek(file, 0, SEEK_END) == 100 && close(file) == 0 && unlink("/tmp/efault") == 0);
 	struct iovec part = { (void *)0xffff0000, 0x1000 };
 	CHECK_ERROR(syscall(SYS_writev, ends[1], &part, 1), EFAULT);
 

@@ -50,6 +50,10 @@ function scriptFunctions(kernel: WebAssembly.Memory, user: WebAssembly.Memory): 
   };
   const inside = (address: number, length: number): boolean => address + length <= bytes(address + length).byteLength;
 
+  /** How many of n bytes from address on lie in U. */
+  const reach = (address: number, n: number): number =>
+    Math.min(n, Math.max(0, bytes(address + n).byteLength - address));
+
   const string = (from: number, n: number, visit: (index: number, byte: number) => void): number => {
     const all = bytes(from + 1);
     const limit = Math.min(n, Math.max(0, all.byteLength - from));
@@ -64,21 +68,21 @@ function scriptFunctions(kernel: WebAssembly.Memory, user: WebAssembly.Memory): 
   return {
     copy_from(to: number, from: number, n: number): number {
       [to, from, n] = [to >>> 0, from >>> 0, n >>> 0];
-      if (!inside(from, n)) return n;
-      kernelBytes.set(bytes().subarray(from, from + n), to);
-      return 0;
+      const length = reach(from, n);
+      kernelBytes.set(bytes().subarray(from, from + length), to);
+      return n - length;
     },
     copy_to(to: number, from: number, n: number): number {
       [to, from, n] = [to >>> 0, from >>> 0, n >>> 0];
-      if (!inside(to, n)) return n;
-      bytes().set(kernelBytes.subarray(from, from + n), to);
-      return 0;
+      const length = reach(to, n);
+      if (length > 0) bytes().set(kernelBytes.subarray(from, from + length), to);
+      return n - length;
     },
     clear(to: number, n: number): number {
       [to, n] = [to >>> 0, n >>> 0];
-      if (!inside(to, n)) return n;
-      bytes().fill(0, to, to + n);
-      return 0;
+      const length = reach(to, n);
+      if (length > 0) bytes().fill(0, to, to + length);
+      return n - length;
     },
     string_copy(to: number, from: number, n: number): number {
       to >>>= 0;

@@ -11,9 +11,29 @@
       (i64.add (i64.extend_i32_u (local.get $address)) (i64.extend_i32_u (local.get $length)))
       (i64.shl (i64.extend_i32_u (memory.size $u)) (i64.const 16))))
 
+  ;; How many of n bytes from address on lie in U.
+  (func $reach (param $address i32) (param $n i32) (result i32)
+    (local $left i64)
+    (local.set $left
+      (i64.sub
+        (i64.shl (i64.extend_i32_u (memory.size $u)) (i64.const 16))
+        (i64.extend_i32_u (local.get $address))))
+    (if (i64.le_s (local.get $left) (i64.const 0))
+      (then (return (i32.const 0))))
+    (if (i64.lt_u (local.get $left) (i64.extend_i32_u (local.get $n)))
+      (then (return (i32.wrap_i64 (local.get $left)))))
+    (local.get $n))
+
+  ;; A copy that leaves U is done as far as U reaches: callers that found the first bytes accessible, as generic_perform_write()
+  ;; does, would try for ever. (Where nothing is inside, the address is none that memory.copy accepts.)
   (func (export "copy_from") (param $to i32) (param $from i32) (param $n i32) (result i32)
+    (local $inside i32)
     (if (i32.eqz (call $inside (local.get $from) (local.get $n)))
-      (then (return (local.get $n))))
+      (then
+        (local.set $inside (call $reach (local.get $from) (local.get $n)))
+        (if (local.get $inside)
+          (then (memory.copy $k $u (local.get $to) (local.get $from) (local.get $inside))))
+        (return (i32.sub (local.get $n) (local.get $inside)))))
     ;; Most copies are one word; a bulk copy costs a call in every engine.
     (if (i32.eq (local.get $n) (i32.const 4))
       (then
@@ -27,8 +47,13 @@
     (i32.const 0))
 
   (func (export "copy_to") (param $to i32) (param $from i32) (param $n i32) (result i32)
+    (local $inside i32)
     (if (i32.eqz (call $inside (local.get $to) (local.get $n)))
-      (then (return (local.get $n))))
+      (then
+        (local.set $inside (call $reach (local.get $to) (local.get $n)))
+        (if (local.get $inside)
+          (then (memory.copy $u $k (local.get $to) (local.get $from) (local.get $inside))))
+        (return (i32.sub (local.get $n) (local.get $inside)))))
     (if (i32.eq (local.get $n) (i32.const 4))
       (then
         (i32.store $u align=1 (local.get $to) (i32.load $k align=1 (local.get $from)))
@@ -41,23 +66,15 @@
     (i32.const 0))
 
   (func (export "clear") (param $to i32) (param $n i32) (result i32)
+    (local $inside i32)
     (if (i32.eqz (call $inside (local.get $to) (local.get $n)))
-      (then (return (local.get $n))))
+      (then
+        (local.set $inside (call $reach (local.get $to) (local.get $n)))
+        (if (local.get $inside)
+          (then (memory.fill $u (local.get $to) (i32.const 0) (local.get $inside))))
+        (return (i32.sub (local.get $n) (local.get $inside)))))
     (memory.fill $u (local.get $to) (i32.const 0) (local.get $n))
     (i32.const 0))
-
-  ;; How many of n bytes from address on lie in U.
-  (func $reach (param $address i32) (param $n i32) (result i32)
-    (local $left i64)
-    (local.set $left
-      (i64.sub
-        (i64.shl (i64.extend_i32_u (memory.size $u)) (i64.const 16))
-        (i64.extend_i32_u (local.get $address))))
-    (if (i64.le_s (local.get $left) (i64.const 0))
-      (then (return (i32.const 0))))
-    (if (i64.lt_u (local.get $left) (i64.extend_i32_u (local.get $n)))
-      (then (return (i32.wrap_i64 (local.get $left)))))
-    (local.get $n))
 
   (func (export "string_copy") (param $to i32) (param $from i32) (param $n i32) (result i32)
     (local $limit i32) (local $i i32) (local $byte i32)

@@ -14,7 +14,7 @@
 
 /* Order and meaning are shared with the host: docs/abi.md, "User access". */
 struct user_access {
-	/* Bytes not copied: 0 or all. */
+	/* Bytes not copied. What lies in U is copied: callers that know the first bytes to be there rely on it. */
 	unsigned long (*copy_from)(void *to, unsigned long from, unsigned long n);
 	unsigned long (*copy_to)(unsigned long to, const void *from, unsigned long n);
 	unsigned long (*clear)(unsigned long to, unsigned long n);
