@@ -4,6 +4,7 @@
 #include <fcntl.h>
 #include <stdint.h>
 #include <sys/mman.h>
+#include <sys/socket.h>
 #include <sys/syscall.h>
 #include <sys/wait.h>
 #include <unistd.h>
@@ -48,6 +49,15 @@ int main(void)
 		CHECK(munmap(a, 256 * PAGE) == 0);
 	}
 	puts("anonymous");
+
+	/* what cannot be copied cannot be mapped, and is not waited for */
+	int pair[2];
+	CHECK(socketpair(AF_UNIX, SOCK_STREAM, 0, pair) == 0);
+	CHECK_ERROR(mmap(NULL, PAGE, PROT_READ, MAP_PRIVATE, pair[0], 0), ENODEV);
+	int zero = open("/dev/zero", O_RDWR);
+	a = mmap(NULL, PAGE, PROT_READ | PROT_WRITE, MAP_PRIVATE, zero, 0);
+	CHECK(a != MAP_FAILED && all(a, PAGE, 0) && munmap(a, PAGE) == 0);
+	CHECK(close(zero) == 0 && close(pair[0]) == 0 && close(pair[1]) == 0);
 
 	int fd = open("/tmp/test-memory", O_RDWR | O_CREAT | O_TRUNC, 0600);
 	unsigned char page[PAGE];

@@ -256,8 +256,10 @@ static int check_file_mapping(struct file *file, unsigned long prot, unsigned lo
 		return -EPERM;
 	if (!file->f_op->mmap || !(file->f_mode & FMODE_CAN_READ))
 		return -ENODEV;
-	/* A device's own memory cannot appear in U. /dev/zero is read like a file. */
-	if (!S_ISREG(mode) && !S_ISBLK(mode) && (flags & MAP_TYPE) != MAP_PRIVATE)
+	/* A device's own memory cannot appear in U. What can be copied, as /dev/zero, is read like a file. */
+	if (!S_ISREG(mode) && !S_ISBLK(mode) &&
+	    ((flags & MAP_TYPE) != MAP_PRIVATE || !file->f_op->mmap_capabilities ||
+	     !(file->f_op->mmap_capabilities(file) & NOMMU_MAP_COPY)))
 		return -ENODEV;
 	if ((flags & MAP_TYPE) != MAP_PRIVATE && (prot & PROT_WRITE) && !(file->f_mode & FMODE_WRITE))
 		return -EACCES;
