@@ -35,6 +35,12 @@ static void return_from(int signal)
 	(void)!write(1, "returns\n", 8);
 }
 
+/* The signal that the process is to die of, in a frame that the program can change: 0 is none. */
+static void forge_frame(int signal, siginfo_t *info, void *context)
+{
+	((ucontext_t *)context)->uc_mcontext.__result = 0;
+}
+
 static void trap_again(int signal)
 {
 	(void)!write(1, "traps again\n", 12);
@@ -57,6 +63,7 @@ static void handle(int signal, void (*handler)(int), void (*information)(int, si
 static void leaves(void) { handle(SIGSEGV, 0, leave, 0); store(); }
 static void leaves_division(void) { handle(SIGFPE, 0, leave, 0); divide(); }
 static void returns(void) { handle(SIGFPE, return_from, 0, 0); divide(); }
+static void forges(void) { handle(SIGFPE, 0, forge_frame, 0); divide(); }
 static void traps_in_handler(void) { handle(SIGSEGV, trap_again, 0, 0); store(); }
 static void blocked(void)
 {
@@ -98,6 +105,7 @@ static const struct {
 	{ "handler that exits", leaves },
 	{ "division", leaves_division },
 	{ "handler that returns", returns },
+	{ "handler that changes its frame", forges },
 	{ "trap in the handler", traps_in_handler },
 	{ "blocked", blocked },
 	{ "stack overflow, alternate stack", overflows },

@@ -158,8 +158,9 @@ SYSCALL_DEFINE0(rt_sigreturn)
 	}
 	set_current_blocked(&mask);
 	if (context.syscall_nr == WASM_NO_SYSCALL) {
-		/* After the handler of a trap: what trapped would do so again. */
-		force_fatal_sig(valid_signal(context.result) ? context.result : SIGSEGV);
+		/* After the handler of a trap: what trapped would do so again. The frame may be forged: 0 is no signal. */
+		force_fatal_sig(context.result > 0 && valid_signal(context.result) ?
+				context.result : SIGSEGV);
 		return 0;
 	}
 	regs->syscall_nr = context.syscall_nr;
