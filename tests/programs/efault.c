@@ -2,6 +2,7 @@
 // A wild pointer given to a system call is EFAULT, never a trap and never someone else's memory.
 #define _GNU_SOURCE
 #include <fcntl.h>
+#include <linux/futex.h>
 #include <poll.h>
 #include <signal.h>
 #include <stdint.h>
@@ -71,6 +72,15 @@ int main(void)
 	CHECK(lseek(file, 0, SEEK_END) == 100 && close(file) == 0 && unlink("/tmp/efault") == 0);
 	struct iovec part = { (void *)0xffff0000, 0x1000 };
 	CHECK_ERROR(syscall(SYS_writev, ends[1], &part, 1), EFAULT);
+
+	/* futexes whose word the kernel itself changes: nobody can bring in what is not there */
+	static uint32_t word;
+	void *aligned = (void *)end;
+	CHECK_ERROR(syscall(SYS_futex_time64, aligned, FUTEX_LOCK_PI, 0, NULL, NULL, 0), EFAULT);
+	CHECK_ERROR(syscall(SYS_futex_time64, aligned, FUTEX_TRYLOCK_PI, 0, NULL, NULL, 0), EFAULT);
+	CHECK_ERROR(syscall(SYS_futex_time64, aligned, FUTEX_UNLOCK_PI, 0, NULL, NULL, 0), EFAULT);
+	CHECK_ERROR(syscall(SYS_futex_time64, &word, FUTEX_WAKE_OP, 1, 1, aligned, 0), EFAULT);
+	CHECK_ERROR(syscall(SYS_futex_time64, &word, FUTEX_CMP_REQUEUE_PI, 1, 1, aligned, 0), EFAULT);
 
 	/* lengths that wrap around */
 	char small[16];
