@@ -10,7 +10,8 @@
 //   name     without spaces
 //   native   { command, namespaces } or undefined, where it cannot be run
 //   guest    { files, command } or undefined; files are only there until the unit has run
-// Files are { path, from }: the path in the guest and the file here. What became of a unit is { status, output }; status is that of the process, 'hung' or 'machine lost'.
+// Files are { path, from }: the path in the guest and the file here. What became of a unit is { status, output }; status is that of the process, 'hung', 'machine lost',
+// 'kernel report' or 'host error'.
 
 import { spawnSync } from 'node:child_process';
 import { existsSync, readdirSync, readFileSync, statSync } from 'node:fs';

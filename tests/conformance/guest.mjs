@@ -8,13 +8,20 @@ import { build, OUTPUT_KEPT, parallel } from './common.mjs';
 /** Machines at a time. */
 const AT_ONCE = 4;
 
+/** A line of the console in which the kernel tells of a fault of its own. */
+const KERNEL_REPORT =
+  /^(?:\[[^\]]*\] ?)?(?:BUG:|WARNING: (?:CPU|possible|suspicious|inconsistent|bad unlock|Nested)|Oops|Kernel panic|kernel code trapped|INFO: |rcu: INFO|watchdog:|list_(?:add|del) corruption|refcount_t:|.*(?:blocked for more than|workqueue lockup|self-detected stall)).*/m;
+
 const initialFile = ({ path, from }) => ({
   path,
   mode: statSync(from).mode & 0o7777,
   content: new Uint8Array(readFileSync(from)),
 });
 
-/** One machine runs units one after the other. The results of those that ran: all, if the machine has not stopped. */
+/**
+ * One machine runs units one after the other. The results of those that ran: all, if the machine has not stopped. A report of the
+ * kernel or an error of the host is the failure of the unit that ran, and the end of the machine: what comes after it would prove nothing.
+ */
 async function runInMachine(suite, startMachine, files, batch, timeout) {
   const results = new Map();
   const lines = batch.map(({ name, guest }) =>
@@ -38,6 +45,20 @@ async function runInMachine(suite, startMachine, files, batch, timeout) {
   });
   let text = '';
   let current;
+  let last;
+  let line = '';
+  const failures = [];
+  machine.on('output', (bytes) => {
+    line += Buffer.from(bytes).toString('latin1').replaceAll('\r', '');
+    const report = KERNEL_REPORT.exec(line);
+    if (report !== null && failures.length === 0) failures.push({ status: 'kernel report', text: report[0] });
+    line = line.slice(line.lastIndexOf('\n') + 1);
+  });
+  machine.on('error', (error) =>
+    failures.unshift({ status: 'host error', text: `${error.message}\n${error.detail ?? ''}` }),
+  );
+  let stop;
+  const stopped = new Promise((resolve) => (stop = resolve));
   let lastOutput = Date.now();
   const read = (bytes) => {
     lastOutput = Date.now();
@@ -48,7 +69,10 @@ async function runInMachine(suite, startMachine, files, batch, timeout) {
       text = text.slice(match.index + match[0].length);
       current = match[1] === 'run' ? match[2] : undefined;
       if (match[1] === 'run') continue;
-      results.set(match[2], { status: match[3] === '137' ? 'hung' : Number(match[3]), output });
+      last = match[2];
+      results.set(last, { status: match[3] === '137' ? 'hung' : Number(match[3]), output });
+      // Not before the unit has ended: the rest of the report belongs to it.
+      if (failures.length > 0) stop('the machine is replaced');
     }
   };
   const done = machine.exec(['sh', '/t/run'], { onStdout: read }).then(() => 'done', String);
@@ -58,11 +82,13 @@ async function runInMachine(suite, startMachine, files, batch, timeout) {
       if (Date.now() - lastOutput > (timeout + 20) * 1000) resolve('the machine hangs');
     }, 1000);
   });
-  const end = await Promise.race([done, hangs, machine.halted.then((reason) => `the machine ended: ${reason}`)]);
+  const halted = machine.halted.then((reason) => `the machine ended: ${reason}`, String);
+  const end = await Promise.race([done, hangs, stopped, halted]);
   clearInterval(watchdog);
-  if (end !== 'done') {
-    const output = `${text}\n${end}\n${machine.transcript.slice(-OUTPUT_KEPT)}\n${await machine.diagnostics()}`;
-    results.set(current ?? batch[0].name, { status: 'machine lost', output });
+  if (end !== 'done' || failures.length > 0) {
+    const failure = failures[0] ?? { status: 'machine lost', text: '' };
+    const output = [text, failure.text, end, machine.transcript.slice(-OUTPUT_KEPT), await machine.diagnostics()];
+    results.set(current ?? last ?? batch[0].name, { status: failure.status, output: output.join('\n') });
   }
   await machine.dispose();
   return results;
