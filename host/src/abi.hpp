@@ -11,6 +11,7 @@ namespace auklet::abi {
 using Cpu = ::auklet_cpu;
 using Worker = ::auklet_worker;
 using Memory = ::auklet_memory;
+using Copy = ::auklet_copy;
 using Machine = ::auklet_machine;
 using TaskLayout = ::auklet_task_layout;
 using VirtioPage = ::auklet_virtio;

@@ -138,6 +138,8 @@ bool Machine::service() {
                 transports_[line]->service();
         if ((bits & AUKLET_DOORBELL_REAP) != 0)
             workers_.reap();
+        if ((bits & AUKLET_DOORBELL_COPY) != 0)
+            copy_memory();
         if ((bits & AUKLET_DOORBELL_POOLS) != 0) {
             auto before = memories_.count();
             memories_.refill();
@@ -147,6 +149,21 @@ bool Machine::service() {
         }
     }
     return true;
+}
+
+void Machine::copy_memory() {
+    const auto& region = state_->region();
+    const auto sequence = region.load32(offsetof(abi::Machine, copy.sequence));
+    if (sequence == region.load32(offsetof(abi::Machine, copy.done)))
+        return;
+    const auto copy = region.read_structure<abi::Copy>(offsetof(abi::Machine, copy));
+    std::uint32_t copied = 0;
+    // The guest's numbers may lead anywhere.
+    if (copy.memory < memories_.count() && memory_.region(copy.buffer, copy.length))
+        copied = platform_.copy_memory(copy.memory, copy.address, copy.buffer, copy.length, copy.write != 0);
+    region.store32(offsetof(abi::Machine, copy.copied), copied);
+    region.store32(offsetof(abi::Machine, copy.done), sequence);
+    state_->pools_changed();
 }
 
 void Machine::worker_gone(std::uint32_t slot) { workers_.gone(slot); }

@@ -92,6 +92,9 @@ class Machine final : private virtio::TransportEvents {
     /// What is known of the task of a worker: process number, name, and where it is.
     [[nodiscard]] std::string task_of(std::uint32_t slot, const abi::Worker& worker) const;
 
+    /// Serves struct auklet_copy.
+    void copy_memory();
+
     void raise_interrupt(std::uint32_t line) override;
     void device_failed(std::string_view device, std::string_view reason) override;
 

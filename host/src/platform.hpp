@@ -21,6 +21,11 @@ class Platform {
     /// Makes user memory number `id` and sends it to every worker. False: the engine has no more.
     [[nodiscard]] virtual bool create_memory(std::uint32_t id, std::uint32_t maximum_pages) = 0;
 
+    /// Copies `length` bytes between user memory `id` and K, whose range the caller has checked; returns how many,
+    /// which are fewer if the user memory ends before.
+    [[nodiscard]] virtual std::uint32_t copy_memory(std::uint32_t id, std::uint32_t address,
+                                                    std::uint32_t guest_address, std::uint32_t length, bool write) = 0;
+
     /// Starts the pooled worker of `slot`; Machine::worker_ready or Machine::worker_gone follows later.
     virtual void start_worker(std::uint32_t slot) = 0;
     /// Ends the worker of `slot`; Machine::worker_gone follows when it can no longer touch any memory.

@@ -20,6 +20,11 @@ class FakePlatform final : public Platform {
         memories.push_back(id);
         return true;
     }
+    std::uint32_t copy_memory(std::uint32_t id, std::uint32_t address, std::uint32_t guest_address,
+                              std::uint32_t length, bool write) override {
+        copies.push_back({id, address, guest_address, length, write});
+        return length / 2;
+    }
     void start_worker(std::uint32_t slot) override { started.push_back(slot); }
     void terminate_worker(std::uint32_t slot) override { terminated.push_back(slot); }
     double now() override { return time; }
@@ -36,6 +41,12 @@ class FakePlatform final : public Platform {
     double time = 1000;
     std::optional<double> timer;
     std::vector<std::uint32_t> memories;
+    struct Copy {
+        std::uint32_t id, address, guest_address, length;
+        bool write;
+        bool operator==(const Copy&) const = default;
+    };
+    std::vector<Copy> copies;
     std::vector<std::uint32_t> started;
     std::vector<std::uint32_t> terminated;
     std::map<std::uint32_t, std::string> output;

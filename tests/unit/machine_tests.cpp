@@ -248,6 +248,37 @@ TEST_CASE("a terminated worker's place is filled if the goal asks for it") {
     CHECK(f.platform.started == std::vector<std::uint32_t>{1});
 }
 
+TEST_CASE("a copy that the kernel asks for is made once, and none that leads out of its memory") {
+    Fixture f;
+    f.start();
+    auto ask = [&](std::uint32_t id, std::uint32_t buffer, std::uint32_t length, std::uint32_t sequence) {
+        abi::Copy copy{.memory = id,
+                       .address = 8192,
+                       .buffer = buffer,
+                       .length = length,
+                       .write = 1,
+                       .copied = 77,
+                       .sequence = sequence,
+                       .done = sequence - 1};
+        f.kernel().write_structure(offsetof(abi::Machine, copy), copy);
+        f.ring(AUKLET_DOORBELL_COPY);
+        CHECK(f.get(offsetof(abi::Machine, copy.done)) == sequence);
+        return f.get(offsetof(abi::Machine, copy.copied));
+    };
+    auto waits = f.pool_wait();
+    CHECK(ask(1, 4096, 100, 1) == 50);
+    CHECK(f.platform.copies == std::vector<FakePlatform::Copy>{{1, 8192, 4096, 100, true}});
+    CHECK(f.pool_wait() == waits + 1);
+    CHECK((f.get(offsetof(abi::Machine, interrupt_lines)) & 1U << AUKLET_LINE_POOLS) != 0);
+    // A bell without a new request.
+    f.ring(AUKLET_DOORBELL_COPY);
+    CHECK(ask(2, 4096, 100, 2) == 0);
+    CHECK(ask(~0U, 4096, 100, 3) == 0);
+    CHECK(ask(0, (32 << 20) - 50, 51, 4) == 0);
+    CHECK(ask(0, ~0U, ~0U, 5) == 0);
+    CHECK(f.platform.copies.size() == 1);
+}
+
 TEST_CASE("a memory number from nowhere is ignored") {
     Fixture f;
     f.start();

@@ -49,6 +49,10 @@ class JavaScriptPlatform final : public Platform {
     bool create_memory(std::uint32_t id, std::uint32_t maximum_pages) override {
         return javascript::create_memory(id, maximum_pages) != 0;
     }
+    std::uint32_t copy_memory(std::uint32_t id, std::uint32_t address, std::uint32_t guest_address,
+                              std::uint32_t length, bool write) override {
+        return javascript::copy_memory(id, address, guest_address, length, write ? 1 : 0);
+    }
     void start_worker(std::uint32_t slot) override { javascript::start_worker(slot); }
     void terminate_worker(std::uint32_t slot) override { javascript::terminate_worker(slot); }
     double now() override { return javascript::now(); }

@@ -28,6 +28,9 @@ AUKLET_IMPORT(copySource) void copy_source(std::uint32_t source, std::uint32_t a
 AUKLET_IMPORT(releaseSource) void release_source(std::uint32_t source);
 
 AUKLET_IMPORT(createMemory) std::int32_t create_memory(std::uint32_t id, std::uint32_t maximum_pages);
+AUKLET_IMPORT(copyMemory)
+std::uint32_t copy_memory(std::uint32_t id, std::uint32_t address, std::uint32_t guest_address, std::uint32_t length,
+                          std::uint32_t write);
 AUKLET_IMPORT(startWorker) void start_worker(std::uint32_t slot);
 AUKLET_IMPORT(terminateWorker) void terminate_worker(std::uint32_t slot);
 AUKLET_IMPORT(now) double now();

@@ -5,6 +5,8 @@
 /** What the C++ host calls (host/src/platform.hpp). */
 export interface HostPlatform {
   createMemory(id: number, maximumPages: number): boolean;
+  /** Between user memory `id` and K; bytes copied. `length` is within K. */
+  copyMemory(id: number, address: number, guestAddress: number, length: number, write: boolean): number;
   startWorker(slot: number): void;
   terminateWorker(slot: number): void;
   setTimer(milliseconds: number): void;
@@ -85,6 +87,8 @@ export class HostModule {
       },
       releaseSource: (source: number) => void this.sources.delete(source),
       createMemory: (id: number, maximumPages: number) => (platform.createMemory(id, maximumPages) ? 1 : 0),
+      copyMemory: (id: number, address: number, guestAddress: number, length: number, write: number) =>
+        platform.copyMemory(id >>> 0, address >>> 0, guestAddress >>> 0, length >>> 0, write !== 0),
       startWorker: (slot: number) => platform.startWorker(slot),
       terminateWorker: (slot: number) => platform.terminateWorker(slot),
       now: () => performance.now(),

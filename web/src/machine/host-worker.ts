@@ -18,6 +18,7 @@
 // guest has taken: a sender of much data keeps a limited amount on the way.
 
 import { Coroutines } from '../guest/coroutines.ts';
+import { bufferOf } from '../guest/user-access.ts';
 import { HostModule, type HostPlatform } from './host-module.ts';
 import { afterEvents, engineLimits, isNode, parentPort, startWorker, type WorkerHandle } from './platform.ts';
 import type {
@@ -426,6 +427,19 @@ class HostWorker implements HostPlatform {
     this.memories[id] = memory;
     this.broadcast({ type: 'memory', id, memory });
     return true;
+  }
+
+  copyMemory(id: number, address: number, guestAddress: number, length: number, write: boolean): number {
+    const memory = this.memories[id];
+    if (memory === undefined || this.kernelMemory === undefined) return 0;
+    const buffer = bufferOf(memory, address + length);
+    const count = Math.max(0, Math.min(length, buffer.byteLength - address));
+    if (count === 0) return 0;
+    const user = new Uint8Array(buffer, address, count);
+    const kernel = new Uint8Array(this.kernelMemory.buffer, guestAddress, count);
+    if (write) user.set(kernel);
+    else kernel.set(user);
+    return count;
   }
 
   startWorker(slot: number): void {

@@ -6,6 +6,7 @@
  */
 #include <linux/jiffies.h>
 #include <linux/kernel.h>
+#include <linux/mutex.h>
 #include <linux/sched.h>
 #include <linux/smp.h>
 #include <linux/wait.h>
@@ -22,6 +23,7 @@
 struct auklet_machine auklet_machine __aligned(64);
 
 static DECLARE_WAIT_QUEUE_HEAD(pool_queue);
+static DEFINE_MUTEX(copy_mutex);
 
 void pools_interrupt(void)
 {
@@ -190,4 +192,27 @@ void memory_put_without_cpu(u32 id)
 		word_or(&auklet_machine.interrupt_lines, 1U << AUKLET_LINE_POOLS);
 		raise_interrupt(auklet_machine.interrupt_cpu, AUKLET_IRQ_DEVICE);
 	}
+}
+
+/*
+ * Copies between K and a user memory that this worker has not been told of; returns how many bytes. Not
+ * interruptible: the host, which only has to look, always answers.
+ */
+u32 copy_by_host(u32 memory, unsigned long address, void *buffer, u32 length, bool write)
+{
+	struct auklet_copy *copy = &auklet_machine.copy;
+	u32 copied, sequence;
+
+	mutex_lock(&copy_mutex);
+	copy->memory = memory;
+	copy->address = address;
+	copy->buffer = (u32)buffer;
+	copy->length = length;
+	copy->write = write;
+	sequence = word_add(&copy->sequence, 1) + 1;
+	ring_doorbell(AUKLET_DOORBELL_COPY);
+	wait_event(pool_queue, word_load(&copy->done) == sequence);
+	copied = min(copy->copied, length);
+	mutex_unlock(&copy_mutex);
+	return copied;
 }

@@ -790,49 +790,6 @@ int map_image(struct mm_struct *mm, unsigned long image_end, unsigned long argum
 	return 0;
 }
 
-/* Any worker that knows a memory can bind it; returns how many bytes were copied. */
-static int remote_copy(struct mm_struct *mm, unsigned long address, void *buffer, int length, bool write)
-{
-	struct auklet_worker *worker = (void *)get_wasm_worker();
-	u32 own = worker ? worker->memory : ~0U;
-	unsigned long left, end;
-
-	if (!worker || mm->context.memory == WASM_NO_MEMORY || length <= 0)
-		return 0;
-	if (mm->context.memory != own && host_bind_memory(mm->context.memory))
-		return 0;
-	end = user_access.pages() << WASM_PAGE_SHIFT;
-	if (address >= end)
-		length = 0;
-	else
-		length = min_t(unsigned long, length, end - address);
-	left = write ? user_access.copy_to(address, buffer, length) :
-		       user_access.copy_from(buffer, address, length);
-	if (mm->context.memory != own)
-		host_bind_memory((int)own);
-	return length - left;
-}
-
-int access_remote_vm(struct mm_struct *mm, unsigned long address, void *buffer, int length,
-		     unsigned int gup_flags)
-{
-	return remote_copy(mm, address, buffer, length, gup_flags & FOLL_WRITE);
-}
-
-int access_process_vm(struct task_struct *task, unsigned long address, void *buffer, int length,
-		      unsigned int gup_flags)
-{
-	struct mm_struct *mm = get_task_mm(task);
-	int copied;
-
-	if (!mm)
-		return 0;
-	copied = remote_copy(mm, address, buffer, length, gup_flags & FOLL_WRITE);
-	mmput(mm);
-	return copied;
-}
-EXPORT_SYMBOL_GPL(access_process_vm);
-
 /* No mapping shares pages with the page cache, so truncation has nothing to undo. */
 int nommu_shrink_inode_mappings(struct inode *inode, size_t size, size_t newsize)
 {

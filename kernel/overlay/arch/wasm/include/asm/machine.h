@@ -52,6 +52,7 @@ void memory_get(u32 id);
 void memory_put(u32 id);
 void memory_put_without_cpu(u32 id);
 void pools_interrupt(void);
+u32 copy_by_host(u32 memory, unsigned long address, void *buffer, u32 length, bool write);
 
 /* What the host calls: docs/abi.md, section 1. */
 void boot_cpu(void *dtb) WASM_EXPORT(boot_cpu);

@@ -22,10 +22,11 @@
 #define AUKLET_MAX_QUEUES	8
 
 /* Bits of auklet_machine.doorbell: 0 to 23 are devices. */
+#define AUKLET_DOORBELL_COPY	(1U << 29)	/* auklet_machine.copy asks for something */
 #define AUKLET_DOORBELL_POOLS	(1U << 30)	/* worker_goal or memory_goal was raised */
 #define AUKLET_DOORBELL_REAP	(1U << 31)	/* a worker slot became ABANDONED */
 
-/* Bit of auklet_machine.interrupt_lines that the host raises after it bumped pool_wait. */
+/* Bit of auklet_machine.interrupt_lines that the host raises after it bumped pool_wait, or copied. */
 #define AUKLET_LINE_POOLS	31
 
 /* Values of auklet_cpu.state; any other value is USER: the address of the auklet_worker that runs user code. */
@@ -125,6 +126,21 @@ struct auklet_task_layout {
 	__u32 system_call;	/* offset in that stack: the call's number, AUKLET_NO_SYSTEM_CALL */
 };
 
+/*
+ * A copy between K and a user memory that the worker which needs it does not know (known_memories): only the host
+ * knows all. The kernel fills it in, bumps sequence and rings; the host copies, writes copied, then done.
+ */
+struct auklet_copy {
+	__u32 memory;		/* number of the U */
+	__u32 address;		/* in it */
+	__u32 buffer;		/* in K */
+	__u32 length;
+	__u32 write;		/* 1: to U, 0: from it */
+	__u32 copied;		/* host: bytes, less than length if U ends before */
+	__u32 sequence;		/* atomic */
+	__u32 done;		/* atomic: the sequence that the host has done */
+};
+
 /* What the host and the kernel share; the kernel exports its address as the wasm global auklet_machine. */
 struct auklet_machine {
 	__u32 version;		/* AUKLET_ABI_VERSION */
@@ -144,7 +160,8 @@ struct auklet_machine {
 	struct auklet_task_layout task;
 	__u32 sleep_traces;	/* with "sleep_traces" on the command line: a text for each worker slot; else 0 */
 	__u32 sleep_trace_size;	/* bytes of each, zero-terminated */
-	__u32 reserved[12];
+	struct auklet_copy copy;
+	__u32 reserved[4];
 	struct auklet_cpu cpu[AUKLET_MAX_CPUS];
 	struct auklet_memory memory[AUKLET_MAX_MEMORIES];
 	struct auklet_worker worker[AUKLET_MAX_WORKERS];

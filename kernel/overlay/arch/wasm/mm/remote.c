@@ -1,0 +1,182 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/*
+ * Access to the user memory of another process: ptrace, /proc/PID/{mem,cmdline,environ}, process_vm_readv().
+ *
+ * Nothing is asked of the other process, which may run, sleep, or be stopped: this worker binds its
+ * user-access functions to that U for the time of the copy. It can if it has been told of
+ * that memory (known_memories). Memories that were made since this task left its base are known to the
+ * host, which copies then. The mm is held meanwhile, and with it the memory.
+ */
+#include <linux/mm.h>
+#include <linux/ptrace.h>
+#include <linux/sched/mm.h>
+#include <linux/sched/task.h>
+#include <linux/syscalls.h>
+#include <linux/uaccess.h>
+#include <linux/uio.h>
+#include <asm/globals.h>
+#include <asm/host_calls.h>
+#include <asm/machine.h>
+
+#define WASM_PAGE_SHIFT	16
+
+/* With the U that the copy is about bound; returns how many bytes were copied. */
+static unsigned long copy_bound(unsigned long address, void *buffer, unsigned long length, bool write)
+{
+	unsigned long end = user_access.pages() << WASM_PAGE_SHIFT;
+	unsigned long left;
+
+	if (address >= end)
+		return 0;
+	length = min(length, end - address);
+	left = write ? user_access.copy_to(address, buffer, length) :
+		       user_access.copy_from(buffer, address, length);
+	return length - left;
+}
+
+static int remote_copy(struct mm_struct *mm, unsigned long address, void *buffer, int length, bool write)
+{
+	struct auklet_worker *worker = (void *)get_wasm_worker();
+	u32 own = worker ? worker->memory : ~0U;
+	unsigned long copied;
+
+	/* The first page of a U is nobody's: __access_ok(). */
+	if (mm->context.memory == WASM_NO_MEMORY || length <= 0 || address < PAGE_SIZE)
+		return 0;
+	if (mm->context.memory == own)
+		return copy_bound(address, buffer, length, write);
+	if (!worker || host_bind_memory(mm->context.memory))
+		return copy_by_host(mm->context.memory, address, buffer, length, write);
+	copied = copy_bound(address, buffer, length, write);
+	host_bind_memory((int)own);
+	return copied;
+}
+
+int access_remote_vm(struct mm_struct *mm, unsigned long address, void *buffer, int length,
+		     unsigned int gup_flags)
+{
+	return remote_copy(mm, address, buffer, length, gup_flags & FOLL_WRITE);
+}
+
+int access_process_vm(struct task_struct *task, unsigned long address, void *buffer, int length,
+		      unsigned int gup_flags)
+{
+	struct mm_struct *mm = get_task_mm(task);
+	int copied;
+
+	if (!mm)
+		return 0;
+	copied = remote_copy(mm, address, buffer, length, gup_flags & FOLL_WRITE);
+	mmput(mm);
+	return copied;
+}
+EXPORT_SYMBOL_GPL(access_process_vm);
+
+/* Between @local of this process and @length bytes at @address of @mm, by way of @page; how many bytes. */
+static ssize_t copy_vector(struct mm_struct *mm, unsigned long address, size_t length,
+			   struct iov_iter *local, void *page, bool write)
+{
+	ssize_t done = 0;
+	size_t part, copied;
+
+	while (length && iov_iter_count(local)) {
+		part = min3(length, iov_iter_count(local), (size_t)PAGE_SIZE);
+		if (write) {
+			part = copy_from_iter(page, part, local);
+			copied = remote_copy(mm, address, page, part, true);
+		} else {
+			part = remote_copy(mm, address, page, part, false);
+			copied = copy_to_iter(page, part, local);
+		}
+		done += copied;
+		if (!copied || copied != part)
+			break;
+		address += copied;
+		length -= copied;
+	}
+	return done;
+}
+
+static ssize_t copy_vectors(struct mm_struct *mm, const struct iovec *remote, unsigned long count,
+			    struct iov_iter *local, bool write)
+{
+	void *page = (void *)__get_free_page(GFP_KERNEL);
+	ssize_t copied, done = 0;
+	unsigned long i;
+
+	if (!page)
+		return -ENOMEM;
+	for (i = 0; i < count && iov_iter_count(local); i++) {
+		copied = copy_vector(mm, (unsigned long)remote[i].iov_base, remote[i].iov_len,
+				     local, page, write);
+		done += copied;
+		if (copied < remote[i].iov_len && iov_iter_count(local)) {
+			done = done ?: -EFAULT;
+			break;
+		}
+	}
+	free_page((unsigned long)page);
+	return done;
+}
+
+/* As mm/process_vm_access.c, which pins pages. */
+static ssize_t process_vm_rw(pid_t pid, const struct iovec __user *local_vector, unsigned long local_count,
+			     const struct iovec __user *remote_vector, unsigned long remote_count,
+			     unsigned long flags, bool write)
+{
+	struct iovec local_stack[UIO_FASTIOV], remote_stack[UIO_FASTIOV];
+	struct iovec *local = local_stack, *remote;
+	struct task_struct *task;
+	struct mm_struct *mm;
+	struct iov_iter iter;
+	ssize_t result;
+
+	if (flags)
+		return -EINVAL;
+	result = import_iovec(write ? ITER_SOURCE : ITER_DEST, local_vector, local_count, UIO_FASTIOV,
+			      &local, &iter);
+	if (result < 0)
+		return result;
+	if (!iov_iter_count(&iter))
+		goto free_local;
+	remote = iovec_from_user(remote_vector, remote_count, UIO_FASTIOV, remote_stack, false);
+	if (IS_ERR(remote)) {
+		result = PTR_ERR(remote);
+		goto free_local;
+	}
+	task = find_get_task_by_vpid(pid);
+	if (!task) {
+		result = -ESRCH;
+		goto free_remote;
+	}
+	mm = mm_access(task, PTRACE_MODE_ATTACH_REALCREDS);
+	if (IS_ERR_OR_NULL(mm)) {
+		/* As there: a task that may not be looked at is EPERM. */
+		result = !mm ? -ESRCH : PTR_ERR(mm) == -EACCES ? -EPERM : PTR_ERR(mm);
+		goto put_task;
+	}
+	result = copy_vectors(mm, remote, remote_count, &iter, write);
+	mmput(mm);
+put_task:
+	put_task_struct(task);
+free_remote:
+	if (remote != remote_stack)
+		kfree(remote);
+free_local:
+	kfree(local);
+	return result;
+}
+
+SYSCALL_DEFINE6(process_vm_readv, pid_t, pid, const struct iovec __user *, local,
+		unsigned long, local_count, const struct iovec __user *, remote,
+		unsigned long, remote_count, unsigned long, flags)
+{
+	return process_vm_rw(pid, local, local_count, remote, remote_count, flags, false);
+}
+
+SYSCALL_DEFINE6(process_vm_writev, pid_t, pid, const struct iovec __user *, local,
+		unsigned long, local_count, const struct iovec __user *, remote,
+		unsigned long, remote_count, unsigned long, flags)
+{
+	return process_vm_rw(pid, local, local_count, remote, remote_count, flags, true);
+}
