@@ -22,6 +22,7 @@
 #include <linux/resume_user_mode.h>
 #include <linux/sched/debug.h>
 #include <linux/sched/signal.h>
+#include <linux/sched/task.h>
 #include <linux/sched/task_stack.h>
 #include <linux/seccomp.h>
 #include <linux/smp.h>
@@ -143,6 +144,20 @@ static __always_inline void enter_kernel(void)
 }
 
 /*
+ * Whether signals are to be taken although no handler can run now. Handlers wait for a stub that asks for them; death, stops, and a
+ * tracer, who is to see a signal before the program goes on, do not. A handler that is found on this occasion runs before the
+ * next call (TIF_SIGNAL_TAKEN). But there is place for one only: while the stub has not asked for it, all but death waits, and
+ * comes when it has, before the handler's own code.
+ */
+static noinline bool takes_signals_early(void)
+{
+	if (fatal_signal_pending(current))
+		return true;
+	return !current->thread.signal.taken &&
+	       (current->ptrace || current->jobctl & JOBCTL_PENDING_MASK);
+}
+
+/*
  * Does what must be done before the current task may run user code, and gives the
  * CPU to user mode; the result is the program's. Or RESTART, with the CPU kept, if the system call
  * in @regs must be dispatched again. @can_run_handler: the program's system call stub is there to run a handler.
@@ -161,14 +176,11 @@ static __always_inline s64 give_cpu_to_user(struct pt_regs *regs, bool can_run_h
 	for (;;) {
 		local_irq_disable();
 		flags = read_thread_flags() & _TIF_EXIT_WORK;
-		/* Handlers wait for a stub that asks for them; death does not. */
 		if (can_run_handler && current->thread.signal.taken)
 			publish_signal(regs);
-		if (!can_run_handler || current->thread.signal.taken) {
-			if (!fatal_signal_pending(current) &&
-			    !(current->jobctl & JOBCTL_PENDING_MASK))
-				flags &= ~(_TIF_SIGPENDING | _TIF_NOTIFY_SIGNAL);
-		}
+		if ((!can_run_handler || current->thread.signal.taken) &&
+		    !takes_signals_early())
+			flags &= ~(_TIF_SIGPENDING | _TIF_NOTIFY_SIGNAL);
 		if (!flags) {
 			if (current->thread.start != WASM_START_NONE)
 				current->thread.start = WASM_START_NONE;
@@ -206,22 +218,33 @@ void __noreturn start_user(void)
 	leave_kernel(AUKLET_LEAVE_START, stack_pointer);
 }
 
+/* A call of the stub itself, for a handler; a tracer or a filter knows nothing of it. */
+static bool is_call_of_stub(const struct pt_regs *regs)
+{
+	return regs->syscall_nr == __NR_wasm_signal_frame;
+}
+
+/* False: the call is not made, and its result stands in @regs already. */
 static noinline bool system_call_entry_work(struct pt_regs *regs)
 {
 	unsigned long flags = read_thread_flags();
 
-	if ((flags & _TIF_SYSCALL_TRACE) && ptrace_report_syscall_entry(regs)) {
-		regs->result = -ENOSYS;
-		return false;
+	if (is_call_of_stub(regs))
+		return true;
+	regs->result = -ENOSYS;
+	if (flags & (_TIF_SYSCALL_TRACE | _TIF_SYSCALL_EMU)) {
+		if (ptrace_report_syscall_entry(regs) || flags & _TIF_SYSCALL_EMU)
+			return false;
 	}
-	if (flags & _TIF_SECCOMP && secure_computing() == -1)
+	/* After the tracer, who may have made another call of it. */
+	if (test_thread_flag(TIF_SECCOMP) && secure_computing() == -1)
 		return false;
-	return true;
+	return regs->syscall_nr != WASM_NO_SYSCALL;
 }
 
 static noinline void system_call_exit_work(struct pt_regs *regs)
 {
-	if (test_thread_flag(TIF_SYSCALL_TRACE))
+	if (test_thread_flag(TIF_SYSCALL_TRACE) && !is_call_of_stub(regs))
 		ptrace_report_syscall_exit(regs, 0);
 }
 
@@ -231,30 +254,46 @@ static noinline void system_call_exit_work(struct pt_regs *regs)
  */
 static bool signal_comes_first(const struct pt_regs *regs)
 {
-	return !current->thread.signal.taken && regs->syscall_nr != __NR_wasm_signal_frame &&
-	       regs->syscall_nr != __NR_rt_sigreturn;
+	return !is_call_of_stub(regs) && regs->syscall_nr != __NR_rt_sigreturn;
 }
 
 static __always_inline void dispatch(struct pt_regs *regs)
 {
-	unsigned long work = read_thread_flags() & (_TIF_SYSCALL_WORK | _TIF_SIGPENDING);
-	bool traced = work & _TIF_SYSCALL_WORK;
+	unsigned long work = read_thread_flags() &
+			     (_TIF_SYSCALL_WORK | _TIF_SIGPENDING | _TIF_SIGNAL_TAKEN);
 	u32 nr;
 
-	if (unlikely(work & _TIF_SIGPENDING) && signal_comes_first(regs)) {
+	if (unlikely(work & (_TIF_SIGPENDING | _TIF_SIGNAL_TAKEN)) && signal_comes_first(regs)) {
 		regs->result = -ERESTARTNOINTR;
 		return;
 	}
-	if (unlikely(traced) && !system_call_entry_work(regs))
-		return;
+	if (unlikely(work & _TIF_SYSCALL_WORK) && !system_call_entry_work(regs))
+		goto leave;
 	nr = regs->syscall_nr;
 	if (likely(nr < NR_syscalls))
 		regs->result = sys_call_table[nr](regs->args[0], regs->args[1], regs->args[2],
 						  regs->args[3], regs->args[4], regs->args[5]);
 	else
 		regs->result = -ENOSYS;
-	if (unlikely(traced))
+leave:
+	/* Not as it was before: a tracer may have come, or want to see more, in the middle of the call. */
+	if (unlikely(read_thread_flags() & _TIF_SYSCALL_WORK))
 		system_call_exit_work(regs);
+}
+
+/*
+ * After the call that linux.fork makes; false if it is to be made again. U may not change before the child has its copy, and the child
+ * will use fork_done: so what counts is whether there is a child, not the result, which a tracer may have set.
+ */
+static noinline bool fork_is_over(const struct pt_regs *regs)
+{
+	struct thread_struct *thread = &current->thread;
+
+	if (!thread->fork_copies)
+		return regs->result != -ERESTARTNOINTR;
+	wait_for_completion(thread->fork_done);
+	thread->fork_copies = false;
+	return true;
 }
 
 /* Runs the call in @regs to its end; the value for the program. */
@@ -266,12 +305,8 @@ static __always_inline long run_system_call(struct pt_regs *regs)
 	for (;;) {
 		thread->signal.restart = false;
 		dispatch(regs);
-		if (unlikely(thread->fork_request) && regs->result != -ERESTARTNOINTR) {
+		if (unlikely(thread->fork_request) && fork_is_over(regs))
 			thread->fork_request = false;
-			/* U may not change before the child has its copy. */
-			if (regs->result > 0)
-				wait_for_completion(thread->fork_done);
-		}
 		if (unlikely(thread->signal.restart))	/* rt_sigreturn */
 			continue;
 		if (unlikely(thread->start != WASM_START_NONE))	/* execve */
@@ -356,20 +391,23 @@ static noinline unsigned long deliver_trap(u32 kind, bool can_handle)
 	if (kind >= ARRAY_SIZE(traps))
 		kind = WASM_TRAP_UNREACHABLE;
 	signal = traps[kind].signal;
+	/* The stub that would have asked for it is gone, as where Linux finds no room for a frame. */
+	forget_taken_signal(current);
 	memset(regs, 0, sizeof(*regs));
 	regs->user = 1;
 	regs->syscall_nr = WASM_NO_SYSCALL;
 	regs->result = signal;
+	regs->trap = 1;
 	if (show_unhandled_signals && unhandled_signal(current, signal) && printk_ratelimit())
 		pr_info("%s[%d]: %s\n", current->comm, task_pid_nr(current), traps[kind].what);
 	if (can_handle)
 		force_sig_fault(signal, traps[kind].code, NULL);
 	else
 		force_fatal_sig(signal);
-	/* Does not return without a handler. */
 	take_signal(regs);
+	/* Without a handler it only returns if a tracer keeps the signal back; but there are no frames to go on with. */
 	if (!current->thread.signal.taken)
-		start_user();
+		do_group_exit(signal);
 	/* The program's own stack may have overflowed: not even the frame would fit. */
 	if (current->thread.signal.taken->ka.sa.sa_flags & SA_ONSTACK && current->sas_ss_size)
 		stack = round_down(current->sas_ss_sp + current->sas_ss_size, 16);

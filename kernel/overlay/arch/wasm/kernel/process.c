@@ -200,7 +200,8 @@ static bool user_must_die(void)
 
 	if (fatal_signal_pending(current))
 		return true;
-	if (!signal_pending(current))
+	/* A tracer decides what becomes of a signal other than SIGKILL. It sees it at the next call. */
+	if (!signal_pending(current) || current->ptrace)
 		return false;
 	spin_lock_irqsave(&sighand->siglock, flags);
 	sigorsets(&pending, &current->pending.signal, &current->signal->shared_pending.signal);
@@ -539,6 +540,7 @@ int copy_thread(struct task_struct *p, const struct kernel_clone_args *args)
 		}
 		thread->start = WASM_START_PROGRAM;
 	}
+	current->thread.fork_copies = thread->fork_source != WASM_NO_MEMORY;
 	thread->worker = worker;
 	worker_start(worker, p);
 	return 0;
@@ -550,6 +552,7 @@ void exit_thread(struct task_struct *task)
 	if (task != current && task->thread.worker) {
 		worker_cancel(task->thread.worker);
 		task->thread.worker = NULL;
+		current->thread.fork_copies = false;
 	}
 }
 

@@ -37,7 +37,10 @@ void publish_signal(struct pt_regs *regs)
 	signal->syscall_nr = regs->syscall_nr;
 	memcpy(signal->args, regs->args, sizeof(signal->args));
 	signal->result = regs->result;
+	signal->trap = regs->trap;
+	regs->trap = 0;
 	regs->result = WASM_SIGNAL_PENDING;
+	clear_thread_flag(TIF_SIGNAL_TAKEN);
 }
 
 /* The current task leaves for user mode with a signal pending. May not return. */
@@ -54,6 +57,7 @@ void take_signal(struct pt_regs *regs)
 	}
 	if (get_signal(taken)) {
 		signal->taken = taken;
+		set_thread_flag(TIF_SIGNAL_TAKEN);
 		return;
 	}
 	kfree(taken);
@@ -72,6 +76,34 @@ void forget_taken_signal(struct task_struct *task)
 {
 	kfree(task->thread.signal.taken);
 	task->thread.signal.taken = NULL;
+	clear_tsk_thread_flag(task, TIF_SIGNAL_TAKEN);
+}
+
+/* Values of sigcontext.restart. */
+enum {
+	CONTEXT_RETURNS,
+	CONTEXT_RESTARTS,
+	CONTEXT_OF_TRAP,
+};
+
+/* What the interrupted call's result says of its end. */
+static void decide_restart(struct sigcontext *context, const struct ksignal *taken)
+{
+	switch (context->result) {
+	case -ERESTARTNOINTR:
+		context->restart = CONTEXT_RESTARTS;
+		break;
+	case -ERESTARTSYS:
+		if (taken->ka.sa.sa_flags & SA_RESTART) {
+			context->restart = CONTEXT_RESTARTS;
+			break;
+		}
+		fallthrough;
+	case -ERESTARTNOHAND:
+	case -ERESTART_RESTARTBLOCK:
+		context->result = -EINTR;
+		break;
+	}
 }
 
 static int fill_frame(struct rt_sigframe __user *frame, struct ksignal *taken,
@@ -86,25 +118,14 @@ static int fill_frame(struct rt_sigframe __user *frame, struct ksignal *taken,
 	int error;
 
 	memcpy(context.args, signal->args, sizeof(context.args));
-	switch (signal->result) {
-	case -ERESTARTNOINTR:
-		context.restart = 1;
-		break;
-	case -ERESTARTSYS:
-		if (taken->ka.sa.sa_flags & SA_RESTART) {
-			context.restart = 1;
-			break;
-		}
-		fallthrough;
-	case -ERESTARTNOHAND:
-	case -ERESTART_RESTARTBLOCK:
-		context.result = -EINTR;
-		break;
-	}
+	if (signal->trap)
+		context.restart = CONTEXT_OF_TRAP;
+	else
+		decide_restart(&context, taken);
 	/* The unwound frames of a fork are gone: the C library calls it again. */
-	if (context.restart && signal->syscall_nr == __NR_clone && current->thread.fork_request) {
+	if (context.restart == CONTEXT_RESTARTS && signal->syscall_nr == __NR_clone && current->thread.fork_request) {
 		current->thread.fork_request = false;
-		context.restart = 0;
+		context.restart = CONTEXT_RETURNS;
 		context.result = -EINTR;
 	}
 
@@ -157,7 +178,7 @@ SYSCALL_DEFINE0(rt_sigreturn)
 		return 0;
 	}
 	set_current_blocked(&mask);
-	if (context.syscall_nr == WASM_NO_SYSCALL) {
+	if (context.restart == CONTEXT_OF_TRAP) {
 		/* After the handler of a trap: what trapped would do so again. The frame may be forged: 0 is no signal. */
 		force_fatal_sig(context.result > 0 && valid_signal(context.result) ?
 				context.result : SIGSEGV);
@@ -165,7 +186,7 @@ SYSCALL_DEFINE0(rt_sigreturn)
 	}
 	regs->syscall_nr = context.syscall_nr;
 	memcpy(regs->args, context.args, sizeof(regs->args));
-	if (context.restart && context.syscall_nr != __NR_rt_sigreturn) {
+	if (context.restart == CONTEXT_RESTARTS && context.syscall_nr != __NR_rt_sigreturn) {
 		current->thread.signal.restart = true;
 		return 0;
 	}

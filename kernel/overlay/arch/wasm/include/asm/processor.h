@@ -49,6 +49,7 @@ struct thread_struct {
 
 	/* fork(): the parent's program state, and the child's source. */
 	bool fork_request;
+	bool fork_copies;		/* parent: a child is made that copies its U */
 	u32 fork_buffer;
 	u32 stack_pointer;
 	u32 tls_base;

@@ -15,14 +15,16 @@ struct pt_regs {
 	u32 args[6];
 	s32 result;
 	u32 user;		/* the context that was interrupted ran user code */
-	u32 reserved[7];
+	u32 trap;		/* what the next signal interrupts is no call: the program trapped */
+	u32 reserved[6];
 };
 
 #define user_mode(regs)			((regs)->user)
 #define instruction_pointer(regs)	0UL
 #define profile_pc(regs)		0UL
+#define user_stack_pointer(regs)	0UL
 /* Only sigaltstack() asks, and gets it as a further argument: docs/abi.md, "Signals". */
-#define user_stack_pointer(regs)	((unsigned long)(regs)->args[2])
+#define current_user_stack_pointer()	((unsigned long)current_pt_regs()->args[2])
 #define frame_pointer(regs)		0UL
 
 static inline long regs_return_value(struct pt_regs *regs)

@@ -15,6 +15,7 @@ struct signal_thread {
 	u32 syscall_nr;
 	u32 args[6];
 	s32 result;
+	bool trap;	/* there is no such call: the program trapped */
 	bool restart;	/* dispatch the call in pt_regs again */
 };
 

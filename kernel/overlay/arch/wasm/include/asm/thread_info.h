@@ -31,8 +31,10 @@ struct thread_info {
 #define TIF_SECCOMP		5
 #define TIF_SYSCALL_TRACEPOINT	6
 #define TIF_NOTIFY_SIGNAL	7
+#define TIF_SYSCALL_EMU		8
 #define TIF_RESTORE_SIGMASK	9
 #define TIF_MEMDIE		10
+#define TIF_SIGNAL_TAKEN	11	/* a handler is to run before the next system call */
 
 #define _TIF_SYSCALL_TRACE	(1 << TIF_SYSCALL_TRACE)
 #define _TIF_NOTIFY_RESUME	(1 << TIF_NOTIFY_RESUME)
@@ -42,10 +44,13 @@ struct thread_info {
 #define _TIF_SECCOMP		(1 << TIF_SECCOMP)
 #define _TIF_SYSCALL_TRACEPOINT	(1 << TIF_SYSCALL_TRACEPOINT)
 #define _TIF_NOTIFY_SIGNAL	(1 << TIF_NOTIFY_SIGNAL)
+#define _TIF_SYSCALL_EMU	(1 << TIF_SYSCALL_EMU)
+#define _TIF_SIGNAL_TAKEN	(1 << TIF_SIGNAL_TAKEN)
 
 /* Looked at before a system call, and after it. */
 #define _TIF_SYSCALL_WORK	(_TIF_SYSCALL_TRACE | _TIF_SYSCALL_AUDIT | \
-				 _TIF_SECCOMP | _TIF_SYSCALL_TRACEPOINT)
+				 _TIF_SECCOMP | _TIF_SYSCALL_TRACEPOINT | \
+				 _TIF_SYSCALL_EMU)
 
 /* Looked at before a task may run user code. */
 #define _TIF_EXIT_WORK		(_TIF_NOTIFY_RESUME | _TIF_SIGPENDING | \

@@ -10,7 +10,7 @@ struct sigcontext {
 	__u32 syscall_nr;
 	__u32 args[6];
 	__s32 result;
-	__u32 restart;		/* 1: rt_sigreturn calls it again */
+	__u32 restart;		/* 1: rt_sigreturn calls it again; 2: none, the program trapped */
 	__u32 stack_pointer;
 	__u32 reserved[7];	/* uc_sigmask, which follows, is aligned to 8 in rt_sigframe */
 };
