@@ -4,8 +4,22 @@
 set -eu
 [ $# = 2 ] || { echo "usage: build.sh SDK OUTPUT" >&2; exit 1; }
 here=$(cd "$(dirname "$0")" && pwd)
-mkdir -p "$2"
+cc=$1/bin/wasm32-linux-musl-clang
+tables=$2/tables
+mkdir -p "$tables"
+
+# A table of names by number, from the macros of a header: names HEADER PREFIX PATTERN FILE
+# The prefix is not part of the names. A macro that is defined as another macro is a second name, and left out.
+names() {
+	printf '#include <%s>\n' "$1" | "$cc" -E -dM -x c - |
+		sed -nE "s/^#define $2($3) ([0-9]+)\$/[\2] = \"\1\",/p" | sort > "$tables/$4"
+}
+names asm/unistd.h __NR_ '[a-z0-9_]+' syscall-names.h
+names errno.h '' 'E[A-Z0-9]+' errno-names.h
+# SIGSTKSZ is no signal.
+names signal.h '' 'SIG[A-Z]+[0-9]?' signal-names.h
+sed -i /SIGSTKSZ/d "$tables/signal-names.h"
+
 for source in "$here"/*.c; do
-	"$1/bin/wasm32-linux-musl-clang" -O2 -Wall -Wextra -Wno-unused-parameter "$source" \
-		-o "$2/$(basename "$source" .c)"
+	"$cc" -Os -Wall -Wextra -Wno-unused-parameter -I"$tables" "$source" -o "$2/$(basename "$source" .c)"
 done
