@@ -10,7 +10,7 @@ import { Session } from '../boot/session.mjs';
 // The packages of the registry are those of web/.
 const require = createRequire(join(root, 'web/package.json'));
 
-const CHROMIUM_OPTIONS = [
+export const CHROMIUM_OPTIONS = [
   '--no-sandbox',
   '--disable-gpu',
   '--disable-background-networking',
