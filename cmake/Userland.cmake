@@ -29,9 +29,9 @@ add_custom_target(busybox ALL DEPENDS "${busybox}/busybox")
 inputs(program_inputs userland/programs)
 set(programs "${build}/programs")
 add_custom_command(
-    OUTPUT "${programs}/exec-agent"
+    OUTPUT "${programs}/exec-agent" "${programs}/strace"
     COMMAND ${run_with} sh "${root}/userland/programs/build.sh" "${sdk}" "${programs}"
-    COMMAND ${CMAKE_COMMAND} -E touch "${programs}/exec-agent"
+    COMMAND ${CMAKE_COMMAND} -E touch "${programs}/exec-agent" "${programs}/strace"
     DEPENDS ${program_inputs} "${sdk}/.complete"
     COMMENT "Our programs of the guest"
     VERBATIM)
@@ -43,7 +43,7 @@ add_custom_command(
     COMMAND ${CMAKE_COMMAND} -E make_directory "${build}/initramfs"
     COMMAND "${root}/initramfs/pack.py" "${root}/initramfs/files.list" "${initramfs}" "FILES=${root}/initramfs/files"
         "BUSYBOX=${busybox}" "PROGRAMS=${programs}"
-    DEPENDS ${initramfs_inputs} "${busybox}/busybox" "${programs}/exec-agent"
+    DEPENDS ${initramfs_inputs} "${busybox}/busybox" "${programs}/exec-agent" "${programs}/strace"
     COMMENT "The root image"
     VERBATIM)
 add_custom_target(initramfs ALL DEPENDS "${initramfs}")

@@ -58,8 +58,8 @@ static const char *const signal_names[] = {
 static const char *const call_arguments[COUNT(call_names)] = {
 	[__NR_accept] = "dpp", [__NR_accept4] = "dppx", [__NR_bind] = "dpd", [__NR_brk] = "p",
 	[__NR_chdir] = "s", [__NR_chroot] = "s", [__NR_clock_gettime64] = "cT",
-	[__NR_clock_nanosleep_time64] = "cdtT", [__NR_clone] = "Cpppp", [__NR_close] = "d", [__NR_connect] = "dpd",
-	[__NR_dup] = "d", [__NR_dup3] = "ddo", [__NR_epoll_create1] = "x", [__NR_epoll_ctl] = "dddp",
+	[__NR_clock_nanosleep_time64] = "cxtp", [__NR_clone] = "Cpppp", [__NR_close] = "d", [__NR_connect] = "dpd",
+	[__NR_dup] = "d", [__NR_dup3] = "ddq", [__NR_epoll_create1] = "x", [__NR_epoll_ctl] = "dddp",
 	[__NR_execve] = "svV", [__NR_execveat] = "DsvVx", [__NR_exit] = "d", [__NR_exit_group] = "d",
 	[__NR_faccessat] = "Dsa", [__NR_faccessat2] = "Dsaz", [__NR_fchdir] = "d", [__NR_fchmod] = "dm",
 	[__NR_fchmodat] = "Dsm", [__NR_fchown] = "ddd", [__NR_fchownat] = "Dsddz", [__NR_fcntl64] = "dfx",
@@ -70,7 +70,7 @@ static const char *const call_arguments[COUNT(call_names)] = {
 	[__NR_linkat] = "DsDsz", [__NR_listen] = "dd", [__NR_llseek] = "duupw", [__NR_madvise] = "pud",
 	[__NR_mkdirat] = "Dsm", [__NR_mknodat] = "Dsmx", [__NR_mmap2] = "puMAdx", [__NR_mount] = "sssxp",
 	[__NR_mprotect] = "puM", [__NR_mremap] = "puuxp", [__NR_munmap] = "pu", [__NR_openat] = "Dsom",
-	[__NR_pidfd_open] = "dx", [__NR_pipe2] = "Po", [__NR_ppoll_time64] = "putkx", [__NR_prctl] = "dxxxx",
+	[__NR_pidfd_open] = "dx", [__NR_pipe2] = "Pq", [__NR_ppoll_time64] = "putkx", [__NR_prctl] = "dxxxx",
 	[__NR_pread64] = "drul", [__NR_prlimit64] = "ddpp", [__NR_pselect6_time64] = "dppptp",
 	[__NR_pwrite64] = "dbul", [__NR_read] = "dru", [__NR_readlinkat] = "Dsru", [__NR_readv] = "dIu",
 	[__NR_recvfrom] = "druxpp", [__NR_renameat2] = "DsDsx", [__NR_rt_sigaction] = "gGpu",
@@ -191,7 +191,8 @@ static void put_signal(uint32_t number)
 {
 	const char *name = NAME(signal_names, number);
 	if (name) put(name);
-	else if (number >= 32 && number <= 64) put("SIGRT_"), put_number(number - 32, 10, 0);
+	else if (number == 32) put("SIGRTMIN");
+	else if (number > 32 && number <= 64) put("SIGRT_"), put_number(number - 32, 10, 0);
 	else put_number(number, 10, 0);
 }
 
@@ -385,6 +386,7 @@ static void put_set(pid_t pid, uint32_t address)
 		if (some++) put(" ");
 		const char *name = NAME(signal_names, number);
 		if (name) put(name + 3);
+		else if (number == 32) put("RTMIN");
 		else put("RT_"), put_number(number - 32, 10, 0);
 	}
 	put("]");
@@ -509,6 +511,7 @@ static void put_argument(const struct tracee *tracee, char letter, unsigned at, 
 		if (!(value & O_ACCMODE)) put(value ? "O_RDONLY|" : "O_RDONLY");
 		if (value) put_flags(value, open_flags, "0");
 		break;
+	case 'q': put_flags(value, open_flags, "0"); break;
 	case 'z': put_flags(value, at_flags, "0"); break;
 	case 'a': put_flags(value, access_modes, "F_OK"); break;
 	case 'M': put_flags(value, protections, "PROT_NONE"); break;
