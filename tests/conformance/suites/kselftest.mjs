@@ -58,6 +58,7 @@ const FOLDERS = {
   kcmp: {},
   mqueue: { libraries: ['-lpopt'] },
   openat2: { helper: 'helpers.c' },
+  ptrace: {},
   proc: { flags: [`-I${join(kernel, 'tools/include')}`, '-pthread'] },
   splice: { parts: ['default_file_splice_read', 'splice_read'] },
   tmpfs: {},
