@@ -67,12 +67,12 @@ test('children, with -f', async () => {
 });
 
 test('a running process, with -p', async () => {
-  const words = `-e trace=read,exit_group -p $pid & tracer=$!`;
+  const words = `-e trace=ppoll_time64,read,exit_group -p $pid & tracer=$!`;
   const { stdout } = await exec(
     [
       'sh',
       '-c',
-      // The process ends when it has read a line, which is written when its read has been seen.
+      // The process ends when it has read a line, which is written when its waiting for it has been seen.
       `mkfifo /tmp/fifo; sh -c 'read word; exit 5' < /tmp/fifo & pid=$!
        exec 3> /tmp/fifo
        strace -o /tmp/trace ${words}
