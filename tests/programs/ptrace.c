@@ -258,6 +258,41 @@ static void test_memory(void)
 	EXITED(child, 5);
 }
 
+static void stay(void)
+{
+	raise(SIGSTOP);
+	_exit(cell == 815 ? 5 : 6);
+}
+
+/*
+ * More processes than memories were ready when this one began: it has not been told of the last ones, and gets at them by
+ * another way than at the first.
+ */
+static void test_many_memories(void)
+{
+	enum { MANY = 20 };
+	pid_t children[MANY];
+	static char copy[3 * 65536], large[sizeof copy];
+	memset(large, 'l', sizeof large);
+	for (int i = 0; i < MANY; i++) {
+		children[i] = traced(stay);
+		GO(PTRACE_CONT, children[i], 0);
+		STOPPED(children[i], SIGSTOP);
+	}
+	for (int i = 0; i < MANY; i++) {
+		CHECK(ptrace(PTRACE_PEEKDATA, children[i], &cell, 0) == 4711);
+		CHECK(ptrace(PTRACE_POKEDATA, children[i], &cell, 815) == 0);
+		CHECK_ERROR(ptrace(PTRACE_PEEKDATA, children[i], 16, 0), EIO);
+		CHECK_ERROR(ptrace(PTRACE_PEEKDATA, children[i], 0xfffffff0, 0), EIO);
+		struct iovec local = { copy, sizeof copy }, remote = { large, sizeof large };
+		memset(copy, 0, sizeof copy);
+		CHECK(process_vm_readv(children[i], &local, 1, &remote, 1, 0) == sizeof copy);
+		CHECK(memcmp(copy, large, sizeof copy) == 0);
+		GO(PTRACE_CONT, children[i], 0);
+		EXITED(children[i], 5);
+	}
+}
+
 /* ---- signals ---- */
 
 static volatile sig_atomic_t handled;
@@ -613,6 +648,7 @@ int main(int argc, char **argv)
 	test_changes();
 	test_emulation();
 	test_memory();
+	test_many_memories();
 	test_signals();
 	test_traps();
 	test_events();
