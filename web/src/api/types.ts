@@ -37,6 +37,12 @@ export interface BootOptions {
   cpus?: number;
   /** Guest memory in MiB; default 512. */
   memory?: number;
+  /** Most processes, each of which has a memory of its own; default: what the engine can bear. */
+  memoryLimit?: number;
+  /** Most tasks (threads of programs), each of which has a worker of its own; default: what the engine can bear. */
+  workerLimit?: number;
+  /** Largest memory of one process in MiB; default 1024, less where the engine pays for what is not used. */
+  processMemory?: number;
   /** Added to the kernel's command line. */
   kernelArguments?: string;
   /** Size of the console's screen. */
