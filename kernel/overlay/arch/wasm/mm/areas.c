@@ -150,7 +150,7 @@ int do_munmap(struct mm_struct *mm, unsigned long start, size_t length, struct l
 	error = isolate_range(mm, start, end);
 	if (error)
 		return error;
-	while ((vma = find_vma(mm, start)) && vma->vm_start < end) {
+	while ((vma = find_vma_intersection(mm, start, end))) {
 		write_back(vma, vma->vm_start, vma->vm_end);
 		error = store_area(mm, vma->vm_start, vma->vm_end, NULL);
 		if (error)
