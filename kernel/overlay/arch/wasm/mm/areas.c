@@ -21,6 +21,7 @@
 #include <linux/security.h>
 #include <linux/syscalls.h>
 #include <linux/uaccess.h>
+#include <linux/xxhash.h>
 #include <asm/globals.h>
 #include <asm/host_calls.h>
 #include <asm/machine.h>
@@ -68,34 +69,161 @@ static void count_area(struct mm_struct *mm, struct vm_area_struct *vma, long pa
 		mm->data_vm += pages;
 }
 
-/* Writes a shared writable mapping's contents of [start, end) to its file. U must be bound. */
-static int write_back(struct vm_area_struct *vma, unsigned long start, unsigned long end)
-{
-	struct file *file = vma->vm_file;
-	loff_t position, size;
-	ssize_t written;
+/*
+ * What a shared mapping of a file was read as, or was last written as: a sum of each page. No hardware tells which
+ * pages the program has changed, and to write the others would undo what somebody else has written to the file
+ * meanwhile.
+ */
+struct page_sums {
+	refcount_t users;	/* areas: one that is split shares it */
+	struct mutex lock;	/* two msync() of a page may not end in different orders in the file and here */
+	unsigned long first;	/* the page of the file that sum[0] is of */
+	unsigned long count;
+	u64 sum[];
+};
 
-	if (!file || (vma->vm_flags & (VM_SHARED | VM_MAYWRITE)) != (VM_SHARED | VM_MAYWRITE))
+static struct page_sums *area_sums(const struct vm_area_struct *vma)
+{
+	return vma->vm_private_data;
+}
+
+static struct page_sums *alloc_sums(unsigned long first, unsigned long count)
+{
+	struct page_sums *sums = kvmalloc(struct_size(sums, sum, count), GFP_KERNEL);
+
+	if (!sums)
+		return NULL;
+	refcount_set(&sums->users, 1);
+	mutex_init(&sums->lock);
+	sums->first = first;
+	sums->count = count;
+	return sums;
+}
+
+static void put_sums(struct page_sums *sums)
+{
+	if (sums && refcount_dec_and_test(&sums->users))
+		kvfree(sums);
+}
+
+static u64 page_sum(const void *page)
+{
+	return xxh64(page, PAGE_SIZE, 0);
+}
+
+/* Calls @function for each page of [start, end) of a shared mapping. U must be bound. */
+static int for_each_page(struct vm_area_struct *vma, unsigned long start, unsigned long end,
+			 int (*function)(struct file *file, unsigned long address, loff_t position,
+					 void *page, u64 *sum))
+{
+	struct page_sums *sums = area_sums(vma);
+	unsigned long pgoff = vma->vm_pgoff + ((start - vma->vm_start) >> PAGE_SHIFT);
+	int error = 0;
+	void *page;
+
+	if (!sums)
 		return 0;
-	position = ((loff_t)vma->vm_pgoff << PAGE_SHIFT) + (start - vma->vm_start);
-	size = i_size_read(file_inode(file));
-	if (position >= size)
-		return 0;
+	page = (void *)__get_free_page(GFP_KERNEL);
+	if (!page)
+		return -ENOMEM;
+	mutex_lock(&sums->lock);
+	for (; start < end && !error; start += PAGE_SIZE, pgoff++) {
+		error = function(vma->vm_file, start, (loff_t)pgoff << PAGE_SHIFT, page,
+				 &sums->sum[pgoff - sums->first]);
+		cond_resched();
+	}
+	mutex_unlock(&sums->lock);
+	free_page((unsigned long)page);
+	return error;
+}
+
+static int note_page(struct file *file, unsigned long address, loff_t position, void *page, u64 *sum)
+{
+	if (copy_from_user(page, (const void __user *)address, PAGE_SIZE))
+		return -EFAULT;
+	*sum = page_sum(page);
+	return 0;
+}
+
+/* Begins to keep sums of a shared mapping, whose contents are the file's now. */
+static int sum_area(struct vm_area_struct *vma)
+{
+	int error;
+
+	vma->vm_private_data = alloc_sums(vma->vm_pgoff, vma_pages(vma));
+	if (!vma->vm_private_data)
+		return -ENOMEM;
+	error = for_each_page(vma, vma->vm_start, vma->vm_end, note_page);
+	if (error) {
+		/* Sums that are not right would let all of it be written back. */
+		put_sums(area_sums(vma));
+		vma->vm_private_data = NULL;
+	}
+	return error;
+}
+
+static int write_page_back(struct file *file, unsigned long address, loff_t position, void *page, u64 *sum)
+{
+	loff_t left = i_size_read(file_inode(file)) - position;
+	unsigned long done = 0, length;
+	ssize_t written;
+	u64 now;
+
 	/* What lies behind the end of the file is not part of it. */
-	end = min_t(u64, end, start + (u64)(size - position));
-	while (start < end) {
-		written = vfs_write(file, (const char __user *)start, end - start, &position);
+	if (left <= 0)
+		return 0;
+	length = min_t(loff_t, left, PAGE_SIZE);
+	if (copy_from_user(page, (const void __user *)address, PAGE_SIZE))
+		return -EFAULT;
+	now = page_sum(page);
+	if (now == *sum)
+		return 0;
+	while (done < length) {
+		written = kernel_write(file, page + done, length - done, &position);
 		if (written <= 0)
 			return written ? written : -EIO;
-		start += written;
+		done += written;
 	}
+	*sum = now;
 	return 0;
+}
+
+/* Shows the program what others have written to the file. Comes after write_page_back(). */
+static int read_page_again(struct file *file, unsigned long address, loff_t position, void *page, u64 *sum)
+{
+	unsigned long done = 0;
+	ssize_t count;
+	u64 now;
+
+	while (done < PAGE_SIZE) {
+		count = kernel_read(file, page + done, PAGE_SIZE - done, &position);
+		if (count < 0)
+			return count;
+		if (!count)
+			break;
+		done += count;
+	}
+	memset(page + done, 0, PAGE_SIZE - done);
+	now = page_sum(page);
+	if (now == *sum)
+		return 0;
+	*sum = now;
+	return copy_to_user((void __user *)address, page, PAGE_SIZE) ? -EFAULT : 0;
+}
+
+/* Writes what the program has changed of a shared mapping in [start, end) to its file. U must be bound. */
+static int write_back(struct vm_area_struct *vma, unsigned long start, unsigned long end)
+{
+	if ((vma->vm_flags & (VM_SHARED | VM_MAYWRITE)) != (VM_SHARED | VM_MAYWRITE))
+		return 0;
+	return for_each_page(vma, start, end, write_page_back);
 }
 
 static void free_area(struct vm_area_struct *vma)
 {
 	if (vma->vm_file)
 		fput(vma->vm_file);
+	put_sums(area_sums(vma));
 	vm_area_free(vma);
 }
 
@@ -111,6 +239,8 @@ static int split_area(struct mm_struct *mm, struct vm_area_struct *vma, unsigned
 	upper->vm_pgoff += (at - vma->vm_start) >> PAGE_SHIFT;
 	if (upper->vm_file)
 		get_file(upper->vm_file);
+	if (area_sums(upper))
+		refcount_inc(&area_sums(upper)->users);
 	error = store_area(mm, at, vma->vm_end, upper);
 	if (error) {
 		free_area(upper);
@@ -349,6 +479,8 @@ unsigned long do_mmap(struct file *file, unsigned long address, unsigned long le
 		return -ENOMEM;
 	if (file) {
 		error = read_file(file, address, length, pgoff);
+		if (!error && shared)
+			error = sum_area(vma);
 		if (error) {
 			do_munmap(mm, address, length, uf);
 			return error;
@@ -565,6 +697,8 @@ SYSCALL_DEFINE3(msync, unsigned long, start, size_t, length, int, flags)
 			break;
 		}
 		error = write_back(vma, at, min(end, vma->vm_end));
+		if (!error && flags & MS_INVALIDATE)
+			error = for_each_page(vma, at, min(end, vma->vm_end), read_page_again);
 		if (!error && flags & MS_SYNC && vma->vm_file && vma->vm_flags & VM_SHARED)
 			error = vfs_fsync(vma->vm_file, 1);
 	}
@@ -618,6 +752,18 @@ SYSCALL_DEFINE3(madvise, unsigned long, start, size_t, length, int, advice)
 	return error;
 }
 
+/* All of the current process's shared mappings. */
+void write_back_areas(struct mm_struct *mm)
+{
+	struct vm_area_struct *vma;
+	VMA_ITERATOR(areas, mm, 0);
+
+	mmap_read_lock(mm);
+	for_each_vma(areas, vma)
+		write_back(vma, vma->vm_start, vma->vm_end);
+	mmap_read_unlock(mm);
+}
+
 /*
  * The last user of the address space is gone. Shared mappings are written back by
  * the process itself, whose worker has U bound; anybody else who drops the last reference comes after that.
@@ -644,6 +790,20 @@ void exit_mmap(struct mm_struct *mm)
 	destroy_context(mm);
 }
 
+/* A page that another thread writes back before the child has its U is newer there than its sum: the child writes it once more. */
+static struct page_sums *copy_sums(struct vm_area_struct *vma)
+{
+	struct page_sums *sums = area_sums(vma);
+	struct page_sums *copy = alloc_sums(sums->first, sums->count);
+
+	if (!copy)
+		return NULL;
+	mutex_lock(&sums->lock);
+	memcpy(copy->sum, sums->sum, sums->count * sizeof(*sums->sum));
+	mutex_unlock(&sums->lock);
+	return copy;
+}
+
 /* fork: the child's areas are the parent's. Their contents follow in fork_copy_memory(). */
 int dup_areas(struct mm_struct *mm, struct mm_struct *old)
 {
@@ -667,6 +827,15 @@ int dup_areas(struct mm_struct *mm, struct mm_struct *old)
 		copy->vm_mm = mm;
 		if (copy->vm_file)
 			get_file(copy->vm_file);
+		copy->vm_private_data = NULL;
+		if (area_sums(vma)) {
+			copy->vm_private_data = copy_sums(vma);
+			if (!copy->vm_private_data) {
+				free_area(copy);
+				error = -ENOMEM;
+				break;
+			}
+		}
 		error = store_area(mm, copy->vm_start, copy->vm_end, copy);
 		if (error) {
 			free_area(copy);

@@ -59,6 +59,17 @@ void activate_mm(struct mm_struct *old, struct mm_struct *new)
 	WARN_ON(host_bind_memory(new->context.memory));
 }
 
+/*
+ * What the program has written to shared mappings of files is in U only. At exit, exit_mmap() is early enough; at exec,
+ * another U is bound by then. For who shares another process's U that process will do it.
+ */
+void deactivate_mm(struct task_struct *task, struct mm_struct *mm)
+{
+	if (task == current && !(task->flags & PF_EXITING) && !task->vfork_done &&
+	    mm->context.memory != WASM_NO_MEMORY)
+		write_back_areas(mm);
+}
+
 void switch_mm(struct mm_struct *prev, struct mm_struct *next, struct task_struct *task)
 {
 	/*

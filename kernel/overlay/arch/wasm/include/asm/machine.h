@@ -96,6 +96,7 @@ void device_interrupt(void);
 /* mm/ */
 int fork_copy_memory(int source);
 int dup_areas(struct mm_struct *mm, struct mm_struct *old);
+void write_back_areas(struct mm_struct *mm);
 int map_image(struct mm_struct *mm, unsigned long image_end, unsigned long arguments);
 
 /* signal.c */

@@ -17,6 +17,10 @@ void destroy_context(struct mm_struct *mm);
 void activate_mm(struct mm_struct *old, struct mm_struct *new);
 #define activate_mm activate_mm
 
+/* @task leaves @mm by exec or exit. */
+void deactivate_mm(struct task_struct *task, struct mm_struct *mm);
+#define deactivate_mm deactivate_mm
+
 /* A kernel thread that borrows a user's memory (kthread_use_mm) binds it. */
 void switch_mm(struct mm_struct *prev, struct mm_struct *next, struct task_struct *task);
 
