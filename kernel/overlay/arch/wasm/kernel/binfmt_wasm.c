@@ -355,6 +355,9 @@ static int load_wasm_binary(struct linux_binprm *bprm)
 	set_personality(PER_LINUX);
 	setup_new_exec(bprm);
 
+	error = wait_for_own_memory(current->mm);
+	if (error)
+		return error;
 	image_end = program->pages * WASM_PAGE;
 	error = map_image(current->mm, image_end, block_size(bprm));
 	if (error)

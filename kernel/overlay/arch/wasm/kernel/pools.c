@@ -153,6 +153,14 @@ static int memory_take_now(unsigned int limit)
 	return taken;
 }
 
+/* Whether the host could still make a memory that a worker which knows @limit of them can be bound to. */
+static bool memory_may_come(unsigned int limit)
+{
+	u32 exist = word_load(&auklet_machine.memories);
+
+	return exist < word_load(&auklet_machine.memory_limit) && exist < limit;
+}
+
 /* Number below @limit of a memory for a new process, or -EAGAIN. Its contents are those of its last user. May sleep. */
 int memory_take(unsigned int limit)
 {
@@ -161,10 +169,15 @@ int memory_take(unsigned int limit)
 	if (likely(id >= 0))
 		return id;
 	wait_event_timeout(pool_queue,
-			   (id = memory_take_now(limit)) >= 0 ||
-			   word_load(&auklet_machine.memories) >= word_load(&auklet_machine.memory_limit),
+			   (id = memory_take_now(limit)) >= 0 || !memory_may_come(limit),
 			   POOL_TIMEOUT);
 	return id;
+}
+
+/* Until no worker executes in memory @id any more but that of the current task, whose only one it is; or -ERESTARTSYS. */
+int memory_wait_until_own(u32 id)
+{
+	return wait_event_killable(pool_queue, word_load(&auklet_machine.memory[id].users) == 1);
 }
 
 void memory_get(u32 id)
@@ -176,8 +189,11 @@ void memory_put(u32 id)
 {
 	struct auklet_memory *memory = &auklet_machine.memory[id];
 
-	if (word_add(&memory->users, -1) == 1) {
+	switch (word_add(&memory->users, -1)) {
+	case 1:
 		word_store(&memory->state, AUKLET_MEMORY_FREE);
+		fallthrough;
+	case 2:
 		wake_up(&pool_queue);
 	}
 }
@@ -187,8 +203,11 @@ void memory_put_without_cpu(u32 id)
 {
 	struct auklet_memory *memory = &auklet_machine.memory[id];
 
-	if (word_add(&memory->users, -1) == 1) {
+	switch (word_add(&memory->users, -1)) {
+	case 1:
 		word_store(&memory->state, AUKLET_MEMORY_FREE);
+		fallthrough;
+	case 2:
 		word_or(&auklet_machine.interrupt_lines, 1U << AUKLET_LINE_POOLS);
 		raise_interrupt(auklet_machine.interrupt_cpu, AUKLET_IRQ_DEVICE);
 	}

@@ -466,6 +466,22 @@ void run_task(u32 slot)
 	task_entry(worker, task);
 }
 
+static void put_exec_memory(struct task_struct *task)
+{
+	if (task->thread.exec_memory != WASM_NO_MEMORY)
+		memory_put(task->thread.exec_memory);
+	task->thread.exec_memory = WASM_NO_MEMORY;
+}
+
+/* What the parent's thread_struct owns is not the child's, also if there is no child in the end. */
+int arch_dup_task_struct(struct task_struct *dst, struct task_struct *src)
+{
+	*dst = *src;
+	dst->thread.signal.taken = NULL;
+	dst->thread.exec_memory = WASM_NO_MEMORY;
+	return 0;
+}
+
 int copy_thread(struct task_struct *p, const struct kernel_clone_args *args)
 {
 	struct auklet_worker *parent = current->thread.worker;
@@ -473,10 +489,12 @@ int copy_thread(struct task_struct *p, const struct kernel_clone_args *args)
 	struct pt_regs *regs = task_pt_regs(p);
 	struct auklet_worker *worker;
 	unsigned int known = 0;
+	bool will_exec;
 	int error;
 
 	memset(thread, 0, sizeof(*thread));
 	thread->fork_source = WASM_NO_MEMORY;
+	thread->exec_memory = WASM_NO_MEMORY;
 	memset(regs, 0, sizeof(*regs));
 	regs->syscall_nr = WASM_NO_SYSCALL;
 	regs->user = 1;
@@ -515,9 +533,25 @@ int copy_thread(struct task_struct *p, const struct kernel_clone_args *args)
 		known = p->mm->context.memory + 1;
 	}
 
+	/*
+	 * A worker is told of new memories only while it is parked. What is made to execute a program gets its U
+	 * now, and a worker that knows it: later there may be none that the worker could be bound to. init has
+	 * one of those that were there before its worker.
+	 */
+	will_exec = args->fn ? !args->kthread && !is_idle_task(current) : args->flags & CLONE_VFORK;
+	if (will_exec && thread->fork_source == WASM_NO_MEMORY) {
+		thread->exec_memory = memory_take(~0U);
+		if (thread->exec_memory < 0) {
+			thread->exec_memory = WASM_NO_MEMORY;
+			return -EAGAIN;
+		}
+		known = max_t(unsigned int, known, thread->exec_memory + 1);
+	}
 	worker = worker_take(known);
-	if (!worker)
+	if (!worker) {
+		put_exec_memory(p);
 		return -EAGAIN;
+	}
 	worker->memory = ~0U;
 	if (!args->fn) {
 		worker->memory = p->mm->context.memory;
@@ -546,9 +580,10 @@ int copy_thread(struct task_struct *p, const struct kernel_clone_args *args)
 	return 0;
 }
 
-/* For a task that copy_process() gives up after copy_thread(). */
+/* For a task that ends, or that copy_process() gives up after copy_thread(). */
 void exit_thread(struct task_struct *task)
 {
+	put_exec_memory(task);
 	if (task != current && task->thread.worker) {
 		worker_cancel(task->thread.worker);
 		task->thread.worker = NULL;

@@ -4,32 +4,57 @@
 #include <linux/mmu_context.h>
 #include <linux/sched.h>
 #include <linux/sched/mm.h>
+#include <linux/sched/signal.h>
 #include <linux/uaccess.h>
 #include <asm/globals.h>
 #include <asm/host_calls.h>
 #include <asm/machine.h>
 
+/* Whether a task of another process executes in the current one's U. Who only looks into it does not count. */
+static bool other_process_uses(struct mm_struct *mm)
+{
+	struct task_struct *process, *task;
+	bool uses = false;
+
+	if (atomic_read(&mm->mm_users) == 1)
+		return false;
+	rcu_read_lock();
+	for_each_process_thread(process, task)
+		uses |= READ_ONCE(task->mm) == mm && !same_thread_group(task, current) &&
+			!(task->flags & PF_KTHREAD);
+	rcu_read_unlock();
+	return uses;
+}
+
 /*
  * For exec this decides where the new program's U comes from, while an error can still be
- * returned: a process that has its U for itself keeps it (activate_mm). For fork,
+ * returned. A process that has its U for itself keeps it (activate_mm). If it has other threads, another U is better:
+ * workers that executed them may go on for a while, and would have to be waited for. For fork,
  * copy_thread() takes one.
  */
 int init_new_context(struct task_struct *task, struct mm_struct *mm)
 {
 	struct auklet_worker *worker = (void *)get_wasm_worker();
+	bool own;
 	int id;
 
 	memset(&mm->context, 0, sizeof(mm->context));
 	mm->context.memory = WASM_NO_MEMORY;
 	if (task != current || !worker)
 		return 0;
-	if (current->mm && current->mm->context.memory != WASM_NO_MEMORY &&
-	    atomic_read(&current->mm->mm_users) == 1)
+	if (current->thread.exec_memory != WASM_NO_MEMORY) {
+		mm->context.memory = current->thread.exec_memory;
+		current->thread.exec_memory = WASM_NO_MEMORY;
+		return 0;
+	}
+	own = current->mm && current->mm->context.memory != WASM_NO_MEMORY &&
+	      !other_process_uses(current->mm);
+	if (own && get_nr_threads(current) == 1)
 		return 0;
 	/* This worker can only be bound to a memory that it has been told of. */
 	id = memory_take(word_load(&worker->known_memories));
 	if (id < 0)
-		return id;
+		return own ? 0 : id;
 	mm->context.memory = id;
 	return 0;
 }
@@ -50,13 +75,22 @@ void activate_mm(struct mm_struct *old, struct mm_struct *new)
 {
 	struct auklet_worker *worker = (void *)get_wasm_worker();
 
-	if (new->context.memory == WASM_NO_MEMORY) {
+	/* A thread that is dead by now may have made another process meanwhile; then exec has failed. */
+	if (new->context.memory == WASM_NO_MEMORY && !other_process_uses(old)) {
 		new->context.memory = old->context.memory;
 		old->context.memory = WASM_NO_MEMORY;
 	}
 	worker->memory = new->context.memory;
 	/* Its number is below known_memories, so this cannot fail. */
 	WARN_ON(host_bind_memory(new->context.memory));
+}
+
+/* exec: before the U that the process keeps is cleared, workers of its killed threads must be gone from it. */
+int wait_for_own_memory(struct mm_struct *mm)
+{
+	if (mm->context.memory == WASM_NO_MEMORY)
+		return -ENOMEM;
+	return memory_wait_until_own(mm->context.memory);
 }
 
 /*

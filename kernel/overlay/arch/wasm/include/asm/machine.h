@@ -49,6 +49,7 @@ void worker_start(struct auklet_worker *worker, struct task_struct *task);
 void worker_cancel(struct auklet_worker *worker);
 int memory_take(unsigned int limit);
 void memory_get(u32 id);
+int memory_wait_until_own(u32 id);
 void memory_put(u32 id);
 void memory_put_without_cpu(u32 id);
 void pools_interrupt(void);
@@ -96,6 +97,7 @@ void device_interrupt(void);
 /* mm/ */
 int fork_copy_memory(int source);
 int dup_areas(struct mm_struct *mm, struct mm_struct *old);
+int wait_for_own_memory(struct mm_struct *mm);
 void write_back_areas(struct mm_struct *mm);
 int map_image(struct mm_struct *mm, unsigned long image_end, unsigned long arguments);
 
