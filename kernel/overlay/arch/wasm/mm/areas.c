@@ -63,6 +63,7 @@ static bool within_limit(struct mm_struct *mm, unsigned long bytes)
 static void count_area(struct mm_struct *mm, struct vm_area_struct *vma, long pages)
 {
 	mm->total_vm += pages;
+	mm->hiwater_vm = max(mm->hiwater_vm, mm->total_vm);
 	if (vma->vm_flags & VM_EXEC)
 		mm->exec_vm += pages;
 	else
