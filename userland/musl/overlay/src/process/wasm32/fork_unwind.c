@@ -60,11 +60,15 @@ long __wasm_fork(void)
 		buffer = mapped = (void *)r;
 		end = (uintptr_t)r + MAPPED_BUFFER;
 	}
-	buffer->start = (uintptr_t)(buffer + 1);
-	buffer->end = end;
 
-	long r = __linux_fork(buffer);
-	if (r == SIGNAL_PENDING) r = __wasm_run_signals(0, 0);
+	long r;
+	do {
+		buffer->start = (uintptr_t)(buffer + 1);
+		buffer->end = end;
+		r = __linux_fork(buffer);
+		if (r == SIGNAL_PENDING) r = __wasm_run_signals(0, 0);
+		/* A handler ran before the child was made. The kernel cannot restart the call, because the frames are gone. */
+	} while (r == -EINTR);
 	if (mapped) __syscall(SYS_munmap, mapped, MAPPED_BUFFER);
 	return r;
 }
