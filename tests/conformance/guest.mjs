@@ -26,7 +26,7 @@ async function runInMachine(suite, startMachine, files, batch, timeout) {
   const results = new Map();
   const lines = batch.map(({ name, guest }) =>
     [
-      `echo "@@ run ${name}"`,
+      `echo "@@ run ${name}"; echo "@@ unit ${name}" > /dev/kmsg`,
       // A session, so that what a hung unit has started can be ended; its leader is a shell, as a leader cannot call setsid.
       `setsid sh -c 'echo $$ > /tmp/session; timeout -s KILL ${timeout} ${guest.command.join(' ')}; exit $?' > /tmp/o 2>&1 < /dev/null`,
       's=$?; read -r session < /tmp/session; kill -KILL -$session 2> /dev/null',
@@ -34,7 +34,7 @@ async function runInMachine(suite, startMachine, files, batch, timeout) {
       ...guest.files.map((file) => `rm -f ${file.path}`),
     ].join('\n'),
   );
-  const script = new TextEncoder().encode(`cd /tmp\n${lines.join('\n')}\n`);
+  const script = new TextEncoder().encode(`cd /tmp\n${lines.join('\n')}\necho "@@ all done" > /dev/kmsg\n`);
   const machine = await startMachine({
     cpus: 2,
     exec: true,
@@ -45,18 +45,26 @@ async function runInMachine(suite, startMachine, files, batch, timeout) {
   });
   let text = '';
   let current;
-  let last;
-  let line = '';
-  const failures = [];
+  // The console is another stream than the output of commands: only marks in the kernel's log tell whose a report is.
+  let log = '';
+  let logged = batch[0].name;
+  let failure;
+  let drain;
+  const drained = new Promise((resolve) => (drain = resolve));
   machine.on('output', (bytes) => {
-    line += Buffer.from(bytes).toString('latin1').replaceAll('\r', '');
-    const report = KERNEL_REPORT.exec(line);
-    if (report !== null && failures.length === 0) failures.push({ status: 'kernel report', text: report[0] });
-    line = line.slice(line.lastIndexOf('\n') + 1);
+    log += Buffer.from(bytes).toString('latin1').replaceAll('\r', '');
+    const rows = log.split('\n');
+    log = rows.pop();
+    for (const row of rows) {
+      const mark = /@@ unit (\S+)$/.exec(row);
+      if (row.endsWith('@@ all done')) drain();
+      else if (mark !== null) logged = mark[1];
+      else if (KERNEL_REPORT.test(row)) failure ??= { name: logged, status: 'kernel report', text: row };
+    }
   });
-  machine.on('error', (error) =>
-    failures.unshift({ status: 'host error', text: `${error.message}\n${error.detail ?? ''}` }),
-  );
+  machine.on('error', (error) => {
+    failure = { name: logged, status: 'host error', text: `${error.message}\n${error.detail ?? ''}` };
+  });
   let stop;
   const stopped = new Promise((resolve) => (stop = resolve));
   let lastOutput = Date.now();
@@ -69,13 +77,12 @@ async function runInMachine(suite, startMachine, files, batch, timeout) {
       text = text.slice(match.index + match[0].length);
       current = match[1] === 'run' ? match[2] : undefined;
       if (match[1] === 'run') continue;
-      last = match[2];
-      results.set(last, { status: match[3] === '137' ? 'hung' : Number(match[3]), output });
+      results.set(match[2], { status: match[3] === '137' ? 'hung' : Number(match[3]), output });
       // Not before the unit has ended: the rest of the report belongs to it.
-      if (failures.length > 0) stop('the machine is replaced');
+      if (failure !== undefined) stop('the machine is replaced');
     }
   };
-  const done = machine.exec(['sh', '/t/run'], { onStdout: read }).then(() => 'done', String);
+  const done = machine.exec(['sh', '/t/run'], { onStdout: read }).then(() => drained.then(() => 'done'), String);
   let watchdog;
   const hangs = new Promise((resolve) => {
     watchdog = setInterval(() => {
@@ -85,10 +92,13 @@ async function runInMachine(suite, startMachine, files, batch, timeout) {
   const halted = machine.halted.then((reason) => `the machine ended: ${reason}`, String);
   const end = await Promise.race([done, hangs, stopped, halted]);
   clearInterval(watchdog);
-  if (end !== 'done' || failures.length > 0) {
-    const failure = failures[0] ?? { status: 'machine lost', text: '' };
-    const output = [text, failure.text, end, machine.transcript.slice(-OUTPUT_KEPT), await machine.diagnostics()];
-    results.set(current ?? last ?? batch[0].name, { status: failure.status, output: output.join('\n') });
+  if (end !== 'done') failure ??= { name: current ?? logged, status: 'machine lost', text: '' };
+  if (failure !== undefined) {
+    const { name, status, text: reason } = failure;
+    const output = [text, reason, end, machine.transcript.slice(-OUTPUT_KEPT), await machine.diagnostics()].join('\n');
+    // What ran after it is run again.
+    for (const unit of batch.slice(batch.findIndex((one) => one.name === name))) results.delete(unit.name);
+    results.set(name, { status, output });
   }
   await machine.dispose();
   return results;
