@@ -23,7 +23,7 @@ const line = (word) =>
 /** The rows of a program's line table for debugged.c, by address in the code section: { address, line }. */
 function lineTable(program) {
   const text = execFileSync('llvm-dwarfdump-22', ['--debug-line', program], { encoding: 'utf8' });
-  const table = text.split(/^debug_line\[/m).find((part) => part.includes('"debugged.c"'));
+  const table = text.split(/^debug_line\[/m).find((part) => part.includes('debugged.c"'));
   return [...table.matchAll(/^0x([0-9a-f]+) +([0-9]+) /gm)].map(([, address, number]) => ({
     address: Number.parseInt(address, 16),
     line: Number(number),
