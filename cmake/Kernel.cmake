@@ -37,3 +37,15 @@ add_custom_command(
     COMMENT "Linux"
     VERBATIM)
 add_custom_target(kernel ALL DEPENDS "${vmlinux}")
+
+# The same source with lock debugging and KUnit; for tests, not shipped.
+set(vmlinux_debug "${build}/kernel-debug/vmlinux.wasm")
+add_custom_command(
+    OUTPUT "${vmlinux_debug}"
+    COMMAND ${run_with} sh "${root}/kernel/build.sh" "${kernel_source}" "${build}/kernel-debug" "${root}/kernel/config.debug"
+    COMMAND ${CMAKE_COMMAND} -E touch "${vmlinux_debug}"
+    DEPENDS "${kernel_prepared}"
+    ${alone}
+    COMMENT "Linux with its debugging options"
+    VERBATIM)
+add_custom_target(kernel-debug DEPENDS "${vmlinux_debug}")

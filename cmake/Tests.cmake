@@ -35,9 +35,9 @@ set_tests_properties(host.fuzz PROPERTIES LABELS fuzz TIMEOUT 300)
 
 # ---- machines -----------------------------------------------------------------------------------------------------
 
-# node_test(NAME FILE TIMEOUT LABEL [CONFIGURATIONS long] [ENVIRONMENT A=B...])
+# node_test(NAME FILE TIMEOUT LABEL [CONFIGURATIONS long] [ENVIRONMENT A=B...] [FIXTURES F...])
 function(node_test name file timeout label)
-    cmake_parse_arguments(PARSE_ARGV 4 option "" "" "CONFIGURATIONS;ENVIRONMENT")
+    cmake_parse_arguments(PARSE_ARGV 4 option "" "" "CONFIGURATIONS;ENVIRONMENT;FIXTURES")
     set(configurations)
     if(option_CONFIGURATIONS)
         set(configurations CONFIGURATIONS ${option_CONFIGURATIONS})
@@ -46,7 +46,7 @@ function(node_test name file timeout label)
         COMMAND "${node}" --expose-gc --test --test-reporter=spec --test-concurrency=1 "${root}/tests/${file}")
     set_tests_properties(${name} PROPERTIES LABELS "${label}" TIMEOUT ${timeout} ENVIRONMENT "AUKLET_BUILD=${build};${option_ENVIRONMENT}"
         # Machines are parallel by themselves, and some tests measure time.
-        RUN_SERIAL TRUE)
+        RUN_SERIAL TRUE FIXTURES_REQUIRED "${option_FIXTURES}")
 endfunction()
 
 node_test(boot.boot boot/boot.test.mjs 300 boot)
@@ -70,3 +70,17 @@ node_test(long.chromium browser/long.test.mjs 1800 long CONFIGURATIONS long)
 # Half an hour for each of three numbers of CPUs, and Chromium's.
 node_test(soak.node soak/node.test.mjs 7200 soak CONFIGURATIONS soak)
 node_test(soak.chromium soak/chromium.test.mjs 1800 soak CONFIGURATIONS soak)
+
+# The debug kernel: ./auklet test -C debug -R "^debug". It is slow, so that everything gets more time.
+add_test(NAME debug.kernel CONFIGURATIONS debug COMMAND ${CMAKE_COMMAND} --build "${build}" --target kernel-debug)
+set_tests_properties(debug.kernel PROPERTIES LABELS debug TIMEOUT 3600 FIXTURES_SETUP debug-kernel)
+function(debug_test name file timeout)
+    node_test(debug.${name} ${file} ${timeout} debug CONFIGURATIONS debug FIXTURES debug-kernel
+        ENVIRONMENT "AUKLET_KERNEL=${vmlinux_debug}" AUKLET_PATIENCE=5 ${ARGN})
+endfunction()
+debug_test(boot boot/boot.test.mjs 900)
+debug_test(commands boot/commands.test.mjs 1800)
+debug_test(processes boot/processes.test.mjs 1800)
+debug_test(runaway boot/runaway.test.mjs 1800)
+debug_test(kunit debug/kunit.test.mjs 900)
+debug_test(soak soak/node.test.mjs 3600 AUKLET_SOAK_SECONDS=600 AUKLET_SOAK_CPUS=2)

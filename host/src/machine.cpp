@@ -136,6 +136,8 @@ bool Machine::service() {
         for (std::size_t line = 0; line < transports_.size(); ++line)
             if ((bits & (1U << line)) != 0)
                 transports_[line]->service();
+        if ((bits & AUKLET_DOORBELL_SAFEPOINTS) != 0)
+            memories_.set_safepoints();
         if ((bits & AUKLET_DOORBELL_REAP) != 0)
             workers_.reap();
         if ((bits & AUKLET_DOORBELL_COPY) != 0)

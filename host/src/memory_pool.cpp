@@ -54,12 +54,29 @@ void MemoryPool::refill() {
     }
 }
 
+void MemoryPool::set_safepoints() {
+    const auto& region = state_->region();
+    for (std::uint32_t id = 0; id < count_; ++id) {
+        const auto request = MachineState::memory(id, offsetof(abi::Memory, safepoint_request));
+        if (!region.compare_exchange32(request, AUKLET_SAFEPOINT_WANTED, AUKLET_SAFEPOINT_BUSY))
+            continue;
+        // Read while BUSY: who takes the address away afterwards waits.
+        if (auto address = region.load32(MachineState::memory(id, offsetof(abi::Memory, safepoint))); address != 0)
+            platform_.set_safepoint(id, address);
+        region.store32(request, AUKLET_SAFEPOINT_NONE);
+        region.notify(request);
+    }
+}
+
 void MemoryPool::release(std::uint32_t id) {
     if (id >= count_)
         return;
     const auto& region = state_->region();
-    if (region.add32(MachineState::memory(id, offsetof(abi::Memory, users)), ~std::uint32_t{0}) == 1)
+    if (region.add32(MachineState::memory(id, offsetof(abi::Memory, users)), ~std::uint32_t{0}) == 1) {
+        // No program polls there any more.
+        region.store32(MachineState::memory(id, offsetof(abi::Memory, safepoint)), 0);
         region.store32(MachineState::memory(id, offsetof(abi::Memory, state)), AUKLET_MEMORY_FREE);
+    }
 }
 
 } // namespace auklet

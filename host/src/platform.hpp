@@ -26,6 +26,9 @@ class Platform {
     [[nodiscard]] virtual std::uint32_t copy_memory(std::uint32_t id, std::uint32_t address,
                                                     std::uint32_t guest_address, std::uint32_t length, bool write) = 0;
 
+    /// Writes 1 to a 32-bit word of a user memory. An address outside of the memory is ignored: it is the guest's.
+    virtual void set_safepoint(std::uint32_t id, std::uint32_t address) = 0;
+
     /// Starts the pooled worker of `slot`; Machine::worker_ready or Machine::worker_gone follows later.
     virtual void start_worker(std::uint32_t slot) = 0;
     /// Ends the worker of `slot`; Machine::worker_gone follows when it can no longer touch any memory.

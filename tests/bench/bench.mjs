@@ -54,6 +54,7 @@ function compile() {
     run(compiler, 'micro', suffix, [source('micro.c')]);
     run(compiler, 'lateness', suffix, [join(root, 'tests/programs/lateness.c')]);
   }
+  run(sdk, 'compute-safepoints', 'guest', [source('compute.c'), source('compute-main.c')], ['-fsafepoints']);
   run(sdk, 'compute-fork', 'guest', [source('compute.c'), source('compute-main.c')], ['-DREACHABLE_FORK']);
   // The guest's flags, without its libraries, and the same optimizer afterwards.
   const flags = readFileSync(join(build, 'sdk/share/target-flags'), 'utf8').split('\n');
@@ -100,6 +101,7 @@ async function measureGuest(run) {
     ...parseLateness(await run('lateness-guest', LATENESS)),
     ...parseCompute(await run('compute-guest', COUNTS)),
     withFork: parseCompute(await run('compute-fork-guest', COUNTS)),
+    withSafepoints: parseCompute(await run('compute-safepoints-guest', COUNTS)),
   };
 }
 
@@ -449,7 +451,7 @@ const plain = parseCompute(
 );
 progress('the guest in Node.js');
 const node = { ...(await guestInNode()), ...(await idleInNode()) };
-let chromium = { guest: { withFork: {} }, plain: {} };
+let chromium = { guest: { withFork: {}, withSafepoints: {} }, plain: {} };
 if (!options['no-chromium']) {
   progress('the guest in Chromium');
   chromium = await guestInChromium();
@@ -475,7 +477,11 @@ const rows = [
   measured('clock_gettime', 'clock', 'ns'),
   measured('pipe ping-pong', 'pingpong', 'µs', 1000),
   measured('64 KiB through a pipe', 'pipe64k', 'µs', 1000),
+  measured('pipe ping-pong on one CPU: two switches', 'switches', 'µs', 1000),
+  measured('file: create, write 4 KiB, remove', 'file', 'µs', 1000),
   measured('fork, wait', 'fork', 'µs', 1000),
+  measured('fork, wait, with 1 MiB in use', 'fork1', 'µs', 1000),
+  measured('fork, wait, with 16 MiB in use', 'fork16', 'µs', 1000),
   measured('fork, exec, wait', 'exec', 'µs', 1000),
   measured('posix_spawn, wait', 'spawn', 'µs', 1000),
   measured('10 ms timer beside spinners, median late', 'lateness, median', 'ms', 1e6),
@@ -488,6 +494,7 @@ const rows = [
     [
       [name, node, chromium.guest],
       ['  with a reachable fork (asyncify)', node.withFork, chromium.guest.withFork],
+      ['  with -fsafepoints', node.withSafepoints, chromium.guest.withSafepoints],
     ].map(([text, inNode, inChromium]) => {
       const micro = (value) => (value === undefined ? undefined : value / 1000);
       return line(text, 'µs', {

@@ -4,6 +4,7 @@
 #define _GNU_SOURCE
 #include <errno.h>
 #include <fcntl.h>
+#include <sched.h>
 #include <spawn.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -77,6 +78,16 @@ static void do_ping_pong(int count)
 	while (count--) {
 		check(write(there[1], &byte, 1) == 1, "write");
 		check(read(back[0], &byte, 1) == 1, "read");
+	}
+}
+
+static void do_file(int count)
+{
+	while (count--) {
+		int file = open("/tmp/micro.file", O_WRONLY | O_CREAT | O_TRUNC, 0600);
+
+		check(file >= 0 && write(file, buffer, 4096) == 4096 && close(file) == 0, "/tmp/micro.file");
+		check(unlink("/tmp/micro.file") == 0, "unlink");
 	}
 }
 
@@ -164,10 +175,56 @@ static void measure(const char *name, void (*work)(int), int count)
 	fflush(stdout);
 }
 
-int main(int argc, char **argv)
+// A byte to another process and back.
+static void measure_ping_pong(const char *name)
 {
 	pid_t partner;
 
+	check(pipe(there) == 0 && pipe(back) == 0, "pipe");
+	partner = fork();
+	check(partner >= 0, "fork");
+	if (partner == 0) {
+		char byte;
+
+		close(there[1]);
+		while (read(there[0], &byte, 1) == 1)
+			check(write(back[1], &byte, 1) == 1, "write");
+		_exit(0);
+	}
+	measure(name, do_ping_pong, 3000);
+	close(there[0]);
+	close(there[1]);
+	close(back[0]);
+	close(back[1]);
+	check(waitpid(partner, NULL, 0) == partner, "waitpid");
+}
+
+// Both on one CPU: two context switches.
+static void measure_switches(void)
+{
+	cpu_set_t all, one;
+
+	check(sched_getaffinity(0, sizeof(all), &all) == 0, "sched_getaffinity");
+	CPU_ZERO(&one);
+	CPU_SET(0, &one);
+	check(sched_setaffinity(0, sizeof(one), &one) == 0, "sched_setaffinity");
+	measure_ping_pong("switches");
+	check(sched_setaffinity(0, sizeof(all), &all) == 0, "sched_setaffinity");
+}
+
+// With so much memory in use.
+static void measure_fork_of(const char *name, size_t size)
+{
+	char *memory = malloc(size);
+
+	check(memory != NULL, "malloc");
+	memset(memory, 1, size);
+	measure(name, do_fork, 20);
+	free(memory);
+}
+
+int main(int argc, char **argv)
+{
 	self = argv[0];
 	if (argc > 1 && strcmp(argv[1], "exit") == 0)
 		return 0;
@@ -183,23 +240,13 @@ int main(int argc, char **argv)
 	measure("read4096", do_read_4096, 50000);
 	measure("clock", do_clock, 100000);
 
-	check(pipe(there) == 0 && pipe(back) == 0, "pipe");
-	partner = fork();
-	check(partner >= 0, "fork");
-	if (partner == 0) {
-		char byte;
-
-		close(there[1]);
-		while (read(there[0], &byte, 1) == 1)
-			check(write(back[1], &byte, 1) == 1, "write");
-		_exit(0);
-	}
-	measure("pingpong", do_ping_pong, 3000);
-	close(there[1]);
-	waitpid(partner, NULL, 0);
-
+	measure_ping_pong("pingpong");
+	measure_switches();
 	measure("pipe64k", do_pipe, 300);
+	measure("file", do_file, 2000);
 	measure("fork", do_fork, 50);
+	measure_fork_of("fork1", 1 << 20);
+	measure_fork_of("fork16", 16 << 20);
 	measure("exec", do_exec, 30);
 	measure("spawn", do_spawn, 30);
 	return 0;

@@ -9,6 +9,10 @@ export const root = resolve(import.meta.dirname, '../..');
 export const build = resolve(process.env.AUKLET_BUILD ?? join(root, 'build'));
 export const cli = join(build, 'cli/auklet.mjs');
 
+/** What the kernel prints when it finds a fault of its own: oopses, warnings, and what its debugging options look for. */
+const REPORTS =
+  /BUG: |WARNING: |Oops|kernel code trapped|Kernel panic|rcu: INFO: |INFO: (?:trying to register|task )|possible (?:recursive|circular)|DEAD ?LOCK|ODEBUG: |suspicious RCU/;
+
 /** A machine with a Session on its console. Dispose of it when the test is over: `test.after(...)`. */
 export async function bootSession(test, options = {}) {
   const { startMachine } = await import(join(build, 'cli/machine.mjs'));
@@ -20,7 +24,12 @@ export async function bootSession(test, options = {}) {
   machine.on('output', (bytes) => session.feed(bytes));
   machine.on('error', (error) => session.end(`${error.message}\n${error.detail ?? ''}`));
   machine.on('halted', (reason) => session.end(reason));
-  test?.after(() => machine.dispose());
+  test?.after(async () => {
+    await machine.dispose();
+    const report = session.transcript.match(REPORTS);
+    if (report !== null)
+      throw new Error(`the kernel reported a fault:\n${session.transcript.slice(report.index, report.index + 10000)}`);
+  });
   return { machine, session };
 }
 

@@ -8,6 +8,7 @@
 #include <map>
 #include <optional>
 #include <string>
+#include <utility>
 #include <vector>
 
 namespace auklet::test {
@@ -25,6 +26,7 @@ class FakePlatform final : public Platform {
         copies.push_back({id, address, guest_address, length, write});
         return length / 2;
     }
+    void set_safepoint(std::uint32_t id, std::uint32_t address) override { safepoints.emplace_back(id, address); }
     void start_worker(std::uint32_t slot) override { started.push_back(slot); }
     void terminate_worker(std::uint32_t slot) override { terminated.push_back(slot); }
     double now() override { return time; }
@@ -47,6 +49,7 @@ class FakePlatform final : public Platform {
         bool operator==(const Copy&) const = default;
     };
     std::vector<Copy> copies;
+    std::vector<std::pair<std::uint32_t, std::uint32_t>> safepoints;
     std::vector<std::uint32_t> started;
     std::vector<std::uint32_t> terminated;
     std::map<std::uint32_t, std::string> output;

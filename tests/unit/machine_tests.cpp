@@ -296,6 +296,38 @@ TEST_CASE("a memory number from nowhere is ignored") {
     CHECK(f.get(offsetof(abi::Machine, memories)) == 2);
 }
 
+TEST_CASE("the polled word of a memory is set when the kernel asks for it") {
+    Fixture f;
+    f.start();
+    auto request = Fixture::pool_memory(1, offsetof(abi::Memory, safepoint_request));
+    f.set(Fixture::pool_memory(1, offsetof(abi::Memory, safepoint)), 4096);
+    f.ring(AUKLET_DOORBELL_SAFEPOINTS);
+    CHECK(f.platform.safepoints.empty());
+
+    f.set(request, AUKLET_SAFEPOINT_WANTED);
+    f.notified.clear();
+    f.ring(AUKLET_DOORBELL_SAFEPOINTS);
+    CHECK(f.platform.safepoints == std::vector<std::pair<std::uint32_t, std::uint32_t>>{{1, 4096}});
+    CHECK(f.get(request) == AUKLET_SAFEPOINT_NONE);
+    // The kernel may be waiting for the end of it.
+    CHECK(f.notified == std::vector<GuestAddress>{static_cast<GuestAddress>(machine_address + request)});
+
+    SECTION("not after the address was taken away") {
+        f.set(Fixture::pool_memory(1, offsetof(abi::Memory, safepoint)), 0);
+        f.set(request, AUKLET_SAFEPOINT_WANTED);
+        f.ring(AUKLET_DOORBELL_SAFEPOINTS);
+        CHECK(f.platform.safepoints.size() == 1);
+        CHECK(f.get(request) == AUKLET_SAFEPOINT_NONE);
+    }
+    SECTION("not of a memory that the host frees") {
+        f.abandon(0, 1, 1);
+        f.expire();
+        f.machine->worker_gone(0);
+        CHECK(f.memory_state(1) == AUKLET_MEMORY_FREE);
+        CHECK(f.get(Fixture::pool_memory(1, offsetof(abi::Memory, safepoint))) == 0);
+    }
+}
+
 TEST_CASE("workers that cannot be started end the growth, not the machine") {
     Fixture f;
     f.start();

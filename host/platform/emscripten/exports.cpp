@@ -53,6 +53,7 @@ class JavaScriptPlatform final : public Platform {
                               std::uint32_t length, bool write) override {
         return javascript::copy_memory(id, address, guest_address, length, write ? 1 : 0);
     }
+    void set_safepoint(std::uint32_t id, std::uint32_t address) override { javascript::set_safepoint(id, address); }
     void start_worker(std::uint32_t slot) override { javascript::start_worker(slot); }
     void terminate_worker(std::uint32_t slot) override { javascript::terminate_worker(slot); }
     double now() override { return javascript::now(); }

@@ -31,6 +31,7 @@ AUKLET_IMPORT(createMemory) std::int32_t create_memory(std::uint32_t id, std::ui
 AUKLET_IMPORT(copyMemory)
 std::uint32_t copy_memory(std::uint32_t id, std::uint32_t address, std::uint32_t guest_address, std::uint32_t length,
                           std::uint32_t write);
+AUKLET_IMPORT(setSafepoint) void set_safepoint(std::uint32_t id, std::uint32_t address);
 AUKLET_IMPORT(startWorker) void start_worker(std::uint32_t slot);
 AUKLET_IMPORT(terminateWorker) void terminate_worker(std::uint32_t slot);
 AUKLET_IMPORT(now) double now();

@@ -7,6 +7,7 @@ export interface HostPlatform {
   createMemory(id: number, maximumPages: number): boolean;
   /** Between user memory `id` and K; bytes copied. `length` is within K. */
   copyMemory(id: number, address: number, guestAddress: number, length: number, write: boolean): number;
+  setSafepoint(id: number, address: number): void;
   startWorker(slot: number): void;
   terminateWorker(slot: number): void;
   setTimer(milliseconds: number): void;
@@ -89,6 +90,7 @@ export class HostModule {
       createMemory: (id: number, maximumPages: number) => (platform.createMemory(id, maximumPages) ? 1 : 0),
       copyMemory: (id: number, address: number, guestAddress: number, length: number, write: number) =>
         platform.copyMemory(id >>> 0, address >>> 0, guestAddress >>> 0, length >>> 0, write !== 0),
+      setSafepoint: (id: number, address: number) => platform.setSafepoint(id, address >>> 0),
       startWorker: (slot: number) => platform.startWorker(slot),
       terminateWorker: (slot: number) => platform.terminateWorker(slot),
       now: () => performance.now(),

@@ -47,7 +47,7 @@ const OUTPUT_SIZE = 65536;
 const KEPT_LOG_LINES = 200;
 
 /** Where kernel threads need no workers: init, the programs that it starts, and some to spare. */
-const INITIAL_WORKERS = 8;
+const INITIAL_WORKERS = 4;
 
 const HALT_REASONS: readonly HaltReason[] = ['poweroff', 'restart', 'panic'];
 
@@ -440,6 +440,13 @@ class HostWorker implements HostPlatform {
     if (write) user.set(kernel);
     else kernel.set(user);
     return count;
+  }
+
+  setSafepoint(id: number, address: number): void {
+    const memory = this.memories[id];
+    if (memory === undefined) return;
+    const buffer = bufferOf(memory, address + 4);
+    if (address % 4 === 0 && address + 4 <= buffer.byteLength) Atomics.store(new Int32Array(buffer, address, 1), 0, 1);
   }
 
   startWorker(slot: number): void {

@@ -13,19 +13,25 @@ function part(path: string): URL {
   return folder === undefined ? new URL(`../${path}`, import.meta.url) : new URL(path, `file://${folder}/`);
 }
 
-async function read(path: string): Promise<Uint8Array> {
+async function read(path: string, instead?: string): Promise<Uint8Array> {
   try {
-    const bytes = await readFile(part(path));
+    const bytes = await readFile(instead ?? part(path));
     // An array of its own can be transferred to the host worker instead of copied.
     return bytes.byteLength === bytes.buffer.byteLength ? bytes : new Uint8Array(bytes);
   } catch {
-    throw new UsageError(`${path} is missing in the build folder; run: ./auklet build`, 1);
+    throw new UsageError(
+      instead === undefined
+        ? `${path} is missing in the build folder; run: ./auklet build`
+        : `cannot read the kernel ${instead}`,
+      1,
+    );
   }
 }
 
 export async function loadAssets(): Promise<Assets> {
   const [kernel, initramfs, host] = await Promise.all([
-    read('kernel/vmlinux.wasm'),
+    // Another kernel than the shipped one, such as the debug kernel.
+    read('kernel/vmlinux.wasm', process.env.AUKLET_KERNEL),
     read('initramfs/initramfs.cpio.gz'),
     read('host/emscripten/auklet-host.wasm'),
   ]);

@@ -14,7 +14,7 @@
 #include <asm/machine.h>
 
 /* Parked workers and free memories to keep ready. */
-#define WORKER_RESERVE	4
+#define WORKER_RESERVE	2
 #define MEMORY_RESERVE	4
 
 /* The host answers a request at once; a worker takes 10 to 60 ms to start. */
@@ -191,6 +191,7 @@ void memory_put(u32 id)
 
 	switch (word_add(&memory->users, -1)) {
 	case 1:
+		forget_safepoint(id);
 		word_store(&memory->state, AUKLET_MEMORY_FREE);
 		fallthrough;
 	case 2:
@@ -205,6 +206,7 @@ void memory_put_without_cpu(u32 id)
 
 	switch (word_add(&memory->users, -1)) {
 	case 1:
+		forget_safepoint(id);
 		word_store(&memory->state, AUKLET_MEMORY_FREE);
 		fallthrough;
 	case 2:

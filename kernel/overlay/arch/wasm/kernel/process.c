@@ -260,6 +260,8 @@ static void return_served_task(void)
 		}
 		if (user_must_die() && move_to_fresh_worker(number))
 			return;
+		if (signal_pending(current))
+			request_safepoint();
 		break;
 	}
 	word_store(&worker->cpu, number);
@@ -527,6 +529,7 @@ int copy_thread(struct task_struct *p, const struct kernel_clone_args *args)
 		if (error)
 			return error;
 		known = max(thread->fork_source, p->mm->context.memory) + 1;
+		copy_safepoint(thread->fork_source, p->mm->context.memory);
 	} else {
 		if (!args->stack)
 			return -EINVAL;

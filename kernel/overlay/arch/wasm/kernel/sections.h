@@ -61,4 +61,4 @@ SECTION("percpu..page_aligned", 4096, wasm_percpu_page_start, wasm_percpu_page_e
 SECTION("percpu..read_mostly", 64, wasm_percpu_read_start, wasm_percpu_read_end)
 SECTION("percpu", 64, wasm_percpu_start, wasm_percpu_end)
 SECTION("percpu..shared_aligned", 64, wasm_percpu_shared_start, __per_cpu_end)
-SECTION(".data", 64, _sdata, _edata)
+SECTION(".data", 64, wasm_data_start, wasm_data_end)

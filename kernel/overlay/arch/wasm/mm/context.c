@@ -79,6 +79,7 @@ void activate_mm(struct mm_struct *old, struct mm_struct *new)
 	if (new->context.memory == WASM_NO_MEMORY && !other_process_uses(old)) {
 		new->context.memory = old->context.memory;
 		old->context.memory = WASM_NO_MEMORY;
+		forget_safepoint(new->context.memory);
 	}
 	worker->memory = new->context.memory;
 	/* Its number is below known_memories, so this cannot fail. */

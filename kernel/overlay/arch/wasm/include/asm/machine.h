@@ -101,6 +101,11 @@ int wait_for_own_memory(struct mm_struct *mm);
 void write_back_areas(struct mm_struct *mm);
 int map_image(struct mm_struct *mm, unsigned long image_end, unsigned long arguments);
 
+/* safepoint.c */
+void request_safepoint(void);
+void forget_safepoint(u32 id);
+void copy_safepoint(u32 from, u32 to);
+
 /* signal.c */
 void take_signal(struct pt_regs *regs);
 void publish_signal(struct pt_regs *regs);

@@ -10,7 +10,10 @@
  */
 #define _stext	(*wasm_text_start)
 #define _etext	(*wasm_text_end)
-/* The linker's name. */
+
+/* The linker's names. It knows no sections, so all data of the image is what is between these, also what others free after the boot. */
+#define _sdata	__global_base
+#define _edata	__data_end
 #define _end	__heap_base
 
 #include <asm-generic/sections.h>

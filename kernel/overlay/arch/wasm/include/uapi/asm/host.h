@@ -14,7 +14,7 @@
 
 #include <linux/types.h>
 
-#define AUKLET_ABI_VERSION	2
+#define AUKLET_ABI_VERSION	3
 #define AUKLET_MAX_CPUS		8
 #define AUKLET_MAX_WORKERS	1024
 #define AUKLET_MAX_MEMORIES	1024
@@ -22,6 +22,7 @@
 #define AUKLET_MAX_QUEUES	8
 
 /* Bits of auklet_machine.doorbell: 0 to 23 are devices. */
+#define AUKLET_DOORBELL_SAFEPOINTS	(1U << 28)	/* a memory's safepoint_request was raised */
 #define AUKLET_DOORBELL_COPY	(1U << 29)	/* auklet_machine.copy asks for something */
 #define AUKLET_DOORBELL_POOLS	(1U << 30)	/* worker_goal or memory_goal was raised */
 #define AUKLET_DOORBELL_REAP	(1U << 31)	/* a worker slot became ABANDONED */
@@ -107,12 +108,19 @@ struct auklet_worker {
 #define AUKLET_MEMORY_FREE	1	/* may be taken by the kernel */
 #define AUKLET_MEMORY_USED	2
 
+/* auklet_memory.safepoint_request: whether the host is to write 1 to the word. */
+#define AUKLET_SAFEPOINT_NONE		0
+#define AUKLET_SAFEPOINT_WANTED		1	/* set by the kernel */
+#define AUKLET_SAFEPOINT_BUSY		2	/* the host has begun: the memory may not get another program now */
+
 /* One pooled user memory. */
 struct auklet_memory {
 	__u32 state;		/* atomic */
 	__u32 users;		/* atomic: mm plus abandoned workers that may still write */
 	__u32 pages;		/* its size in 64 KiB pages; kernel */
-	__u32 reserved;
+	__u32 safepoint;	/* atomic: address of the word that its program polls; 0 = none */
+	__u32 safepoint_request;	/* atomic, futex: AUKLET_SAFEPOINT_* */
+	__u32 reserved[3];
 };
 
 #define AUKLET_TASK_NAME_SIZE	16

@@ -7,5 +7,6 @@
 
 /* In the range that asm-generic leaves to architectures (244 to 259). */
 #define __NR_wasm_signal_frame	244
+#define __NR_wasm_safepoint	245
 
 #endif /* _UAPI_ASM_WASM_UNISTD_H */
