@@ -218,8 +218,7 @@ export class Machine {
     initramfs.catch(() => {});
     const configuration: Record<string, unknown> = {};
     const sizes = ['cpus', 'memory', 'memoryLimit', 'workerLimit', 'processMemory', 'columns', 'rows'] as const;
-    for (const name of sizes)
-      if (this.options[name] !== undefined) configuration[name] = this.options[name];
+    for (const name of sizes) if (this.options[name] !== undefined) configuration[name] = this.options[name];
     const words = [kernelArguments, exec ? 'auklet.exec' : undefined].filter((text) => text !== undefined);
     if (words.length > 0) configuration.kernelArguments = words.join(' ');
     if (exec) configuration.ports = [...EXEC_PORTS];
