@@ -1,12 +1,13 @@
 // SPDX-License-Identifier: MIT
 // Takes long; run with: ./auklet test -C long -R long. Six idle minutes, then typing; 100 boots in a row; ten minutes
-// with twice as many programs that spin as there are CPUs.
+// with twice as many programs that spin as there are CPUs; five minutes of two copies of a program on condition variables;
+// nearly 1 GiB, the most that a process can have, in pieces, allocated and freed 100 times.
 
 import assert from 'node:assert/strict';
 import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { test } from 'node:test';
-import { bootSession, build } from './machines.mjs';
+import { bootSession, build, exec } from './machines.mjs';
 import { PROMPT } from './session.mjs';
 
 test('six idle minutes', async (suite) => {
@@ -39,3 +40,14 @@ test('ten minutes of spinning', async (suite) => {
     assert.equal(await session.run('sleep 5; echo still here'), 'still here\n');
   assert.equal(await session.run('dmesg -r | grep -E "^<[0-4]>"'), '');
 });
+
+for (const [name, program, ...words] of [
+  ['five minutes of condition variables in two processes', 'conditions', '300'],
+  ['a process that gives its memory back', 'mappings', '960', '100'],
+])
+  test(name, async () => {
+    const { status, stdout, stderr } = await exec([`/root/${program}`, ...words], {
+      words: ['--timeout', '900', '--diagnose', '--put', `${join(build, 'tests/programs', program)}:/root/${program}`],
+    });
+    assert.equal(status, 0, stdout + stderr);
+  });
