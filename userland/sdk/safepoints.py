@@ -3,18 +3,20 @@
 """Adds safepoints to a linked program: safepoints.py [--no-hints] INPUT OUTPUT
 
 In each loop, and in enough functions that every recursion meets one, a word of memory is polled; when it is not 0, a function is
-called. The program exports both: the data symbol __safepoint_word and the function __safepoint (src/internal/wasm32/safepoint.c of the C library).
-The exports are taken away, and debugging information by offset, which would be wrong. Branch hints say that the call is rare, unless
+called. The program exports both: the data symbol __safepoint_word and the function __safepoint (src/internal/wasm32/safepoint.c of the C library),
+and, if it has it, __wasm_setjmp. These exports are taken away, and debugging information by offset, which would be wrong. Branch hints say that the call is rare, unless
 the program is changed again by a tool that does not know them (--no-hints).
 
 No poll is added where one is met anyway: a function "surely polls" if the code from its start to its first branch has a poll, a system
-call, or a call to another function that surely polls; the same for the body of a loop. What __safepoint itself needs has no polls.
+call, or a call to another function that surely polls; the same for the body of a loop. What __safepoint itself needs has no polls. Nor
+have functions that call setjmp: only from the calls that the compiler made with invoke_* functions can they be reached by longjmp.
 """
 
 import sys
 
 TYPE, IMPORT, FUNCTION, GLOBAL, EXPORT, ELEMENT, CODE = 1, 2, 3, 6, 7, 9, 10
 HINTS = "metadata.code.branch_hint"
+OWN_EXPORTS = ("__safepoint", "__safepoint_word", "__wasm_setjmp")
 FUNCTION_KIND, TABLE_KIND, MEMORY_KIND, GLOBAL_KIND, TAG_KIND = range(5)
 
 # Opcodes by what follows them.
@@ -258,14 +260,16 @@ class Program:
 
 
 def without_polls(program, safepoint):
-    """Functions that __safepoint may call, itself included. What runs through pointers there is the program's own handlers."""
+    """Functions that __safepoint may call, itself included, and those that call setjmp. What runs through pointers in a
+    safepoint is the program's own handlers."""
     found, todo = set(), [safepoint]
     while todo:
         number = todo.pop()
         if number not in found and number in program.functions:
             found.add(number)
             todo += program.functions[number].calls
-    return found
+    _, setjmp = program.exports.get("__wasm_setjmp", (None, None))
+    return found | {number for number, function in program.functions.items() if setjmp in function.calls}
 
 
 def sure_polls(program, excluded, entries):
@@ -366,7 +370,7 @@ def main():
             hints += leb(number) + leb(len(offsets)) + b"".join(leb(offset) + b"\x01\x00" for offset in offsets)
     code = leb(len(program.functions)) + bodies
     hint_section = leb(len(HINTS)) + HINTS.encode() + leb(len(places)) + hints
-    exports = {name: value for name, value in program.exports.items() if name not in ("__safepoint", "__safepoint_word")}
+    exports = {name: value for name, value in program.exports.items() if name not in OWN_EXPORTS}
     export = leb(len(exports)) + b"".join(
         leb(len(name.encode())) + name.encode() + bytes([kind]) + leb(index) for name, (kind, index) in exports.items()
     )
