@@ -13,6 +13,12 @@ export const cli = join(build, 'cli/auklet.mjs');
 const REPORTS =
   /BUG: |WARNING: |Oops|kernel code trapped|Kernel panic|rcu: INFO: |INFO: (?:trying to register|task )|possible (?:recursive|circular)|DEAD ?LOCK|ODEBUG: |suspicious RCU/;
 
+/**
+ * A command that prints the warnings in the kernel's log. The debug kernel says at that level what it looks for; what it finds
+ * fails every test in the end.
+ */
+export const WARNINGS = process.env.AUKLET_KERNEL === undefined ? 'dmesg -r | grep -E "^<[0-4]>"' : 'true';
+
 /** A machine with a Session on its console. Dispose of it when the test is over: `test.after(...)`. */
 export async function bootSession(test, options = {}) {
   const { startMachine } = await import(join(build, 'cli/machine.mjs'));

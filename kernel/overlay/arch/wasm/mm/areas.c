@@ -813,6 +813,8 @@ int dup_areas(struct mm_struct *mm, struct mm_struct *old)
 	int error = 0;
 
 	mmap_write_lock(old);
+	/* Nobody knows it yet, but what changes areas says that it holds this lock. */
+	mmap_write_lock_nested(mm, SINGLE_DEPTH_NESTING);
 	mm->context.image_end = old->context.image_end;
 	mm->context.mmap_base = old->context.mmap_base;
 	mm->map_count = old->map_count;
@@ -843,6 +845,7 @@ int dup_areas(struct mm_struct *mm, struct mm_struct *old)
 			break;
 		}
 	}
+	mmap_write_unlock(mm);
 	mmap_write_unlock(old);
 	return error;
 }

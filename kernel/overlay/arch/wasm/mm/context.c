@@ -100,7 +100,8 @@ int wait_for_own_memory(struct mm_struct *mm)
  */
 void deactivate_mm(struct task_struct *task, struct mm_struct *mm)
 {
-	if (task == current && !(task->flags & PF_EXITING) && !task->vfork_done &&
+	/* A kernel thread that executes a program has none. */
+	if (mm && task == current && !(task->flags & PF_EXITING) && !task->vfork_done &&
 	    mm->context.memory != WASM_NO_MEMORY)
 		write_back_areas(mm);
 }
