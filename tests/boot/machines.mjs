@@ -3,15 +3,11 @@
 
 import { spawn } from 'node:child_process';
 import { join, resolve } from 'node:path';
-import { SCREEN, Session } from './session.mjs';
+import { KERNEL_REPORT, plain, SCREEN, Session } from './session.mjs';
 
 export const root = resolve(import.meta.dirname, '../..');
 export const build = resolve(process.env.AUKLET_BUILD ?? join(root, 'build'));
 export const cli = join(build, 'cli/auklet.mjs');
-
-/** What the kernel prints when it finds a fault of its own: oopses, warnings, and what its debugging options look for. */
-const REPORTS =
-  /BUG: |WARNING: |Oops|kernel code trapped|Kernel panic|rcu: INFO: |INFO: (?:trying to register|task )|possible (?:recursive|circular)|DEAD ?LOCK|ODEBUG: |suspicious RCU/;
 
 /**
  * A command that prints the warnings in the kernel's log. The debug kernel says at that level what it looks for; what it finds
@@ -32,9 +28,10 @@ export async function bootSession(test, options = {}) {
   machine.on('halted', (reason) => session.end(reason));
   test?.after(async () => {
     await machine.dispose();
-    const report = session.transcript.match(REPORTS);
+    const log = plain(session.transcript);
+    const report = log.match(KERNEL_REPORT);
     if (report !== null)
-      throw new Error(`the kernel reported a fault:\n${session.transcript.slice(report.index, report.index + 10000)}`);
+      throw new Error(`the kernel reported a fault:\n${log.slice(report.index, report.index + 10000)}`);
   });
   return { machine, session };
 }

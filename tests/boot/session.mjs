@@ -7,6 +7,10 @@ export const PROMPT = /(?:^|\n)[^\n]*# $/;
 /** A wide screen: the shell does not redraw long lines. */
 export const SCREEN = { columns: 240, rows: 40 };
 
+/** A line of the console in which the kernel tells of a fault of its own. */
+export const KERNEL_REPORT =
+  /^(?:\[[^\]]*\] ?)?(?:BUG:|WARNING: (?:CPU|possible|suspicious|inconsistent|bad unlock|Nested)|Oops|Kernel panic|kernel code trapped|INFO: |rcu: INFO|watchdog:|ODEBUG: |list_(?:add|del) corruption|refcount_t:|.*(?:blocked for more than|workqueue lockup|self-detected stall)).*/m;
+
 /** How long (ms) output may take; nothing waits longer than it has to. AUKLET_PATIENCE multiplies it on slow machines. */
 const PATIENCE = 60_000 * Number(process.env.AUKLET_PATIENCE ?? 1);
 

@@ -3,14 +3,11 @@
 
 import { readFileSync, statSync } from 'node:fs';
 import { join } from 'node:path';
+import { KERNEL_REPORT } from '../boot/session.mjs';
 import { build, OUTPUT_KEPT, parallel } from './common.mjs';
 
 /** Machines at a time. */
 const AT_ONCE = 4;
-
-/** A line of the console in which the kernel tells of a fault of its own. */
-const KERNEL_REPORT =
-  /^(?:\[[^\]]*\] ?)?(?:BUG:|WARNING: (?:CPU|possible|suspicious|inconsistent|bad unlock|Nested)|Oops|Kernel panic|kernel code trapped|INFO: |rcu: INFO|watchdog:|list_(?:add|del) corruption|refcount_t:|.*(?:blocked for more than|workqueue lockup|self-detected stall)).*/m;
 
 const initialFile = ({ path, from }) => ({
   path,
