@@ -1,9 +1,11 @@
 /* SPDX-License-Identifier: MIT */
 /* Shared by the test programs: say what failed and where, and go on. */
 #include <errno.h>
+#include <fcntl.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 static int failures;
 
@@ -15,6 +17,22 @@ static int failures;
 			failures++; \
 		} \
 	} while (0)
+
+/* Until the process (its main thread) sleeps in a call that signals interrupt. */
+__attribute__((unused)) static void wait_until_asleep(pid_t process)
+{
+	char path[40], text[200];
+	sprintf(path, "/proc/%d/stat", process);
+	for (;;) {
+		int fd = open(path, O_RDONLY);
+		ssize_t n = read(fd, text, sizeof text - 1);
+		close(fd);
+		text[n > 0 ? n : 0] = '\0';
+		char *after_name = strrchr(text, ')');
+		if (after_name && after_name[2] == 'S') return;
+		usleep(500);
+	}
+}
 
 /* For functions that must fail: result -1 and this error. */
 #define CHECK_ERROR(call, error) \

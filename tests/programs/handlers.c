@@ -125,21 +125,6 @@ static void flags_and_masks(void)
 
 /* Sends the signal each time that the process is asleep again, and then ends what it sleeps in. */
 static pid_t victim;
-static void until_asleep(void)
-{
-	char path[40], text[200];
-	sprintf(path, "/proc/%d/stat", victim);
-	for (;;) {
-		int fd = open(path, O_RDONLY);
-		ssize_t n = read(fd, text, sizeof text - 1);
-		close(fd);
-		text[n > 0 ? n : 0] = '\0';
-		char *after_name = strrchr(text, ')');
-		if (after_name && after_name[2] == 'S') return;
-		usleep(500);
-	}
-}
-
 static int ends[2], sockets[2];
 static int queue;
 
@@ -227,11 +212,11 @@ static void restart(void)
 			if (flock(fd, LOCK_EX) != 0 || fcntl(fd, F_SETLK, &lock) != 0) _exit(1);
 			(void)!write(ready[1], "x", 1);
 			for (int n = 0; n < signals; n++) {
-				until_asleep();
+				wait_until_asleep(victim);
 				kill(victim, SIGUSR1);
 			}
 			if (signals == 1) _exit(read(over[0], &c, 1));
-			if (calls[i].call != long_semaphore) until_asleep();
+			if (calls[i].call != long_semaphore) wait_until_asleep(victim);
 			(void)!write(ends[1], "x", 1);
 			(void)!write(sockets[1], "x", 1);
 			_exit(0);
@@ -273,11 +258,11 @@ static void stopped(void)
 		_exit(read(ends[0], &c, 1) == 1 ? 3 : 4);
 	}
 	victim = child;
-	until_asleep();
+	wait_until_asleep(victim);
 	for (int i = 0; i < 3; i++) {
 		CHECK(kill(child, SIGSTOP) == 0 && waitpid(child, &status, WUNTRACED) == child && WIFSTOPPED(status));
 		CHECK(kill(child, SIGCONT) == 0 && waitpid(child, &status, WCONTINUED) == child && WIFCONTINUED(status));
-		until_asleep();
+		wait_until_asleep(victim);
 	}
 	CHECK(write(ends[1], "x", 1) == 1);
 	CHECK(status_of(child) == 3);
@@ -380,7 +365,7 @@ static void ways_out(void)
 		fflush(stdout);
 		pid_t child = fork();
 		if (child == 0) {
-			until_asleep();
+			wait_until_asleep(victim);
 			kill(victim, SIGUSR1);
 			_exit(0);
 		}
@@ -404,7 +389,7 @@ static void ways_out(void)
 			_exit(2);
 		}
 		victim = child;
-		until_asleep();
+		wait_until_asleep(victim);
 		kill(child, SIGUSR1);
 		CHECK(status_of(child) == status[i]);
 	}

@@ -26,7 +26,10 @@ interface NodeWorker {
 }
 
 interface NodeWorkerThreads {
-  Worker: new (url: URL, options: { name: string; stdout?: boolean; stderr?: boolean }) => NodeWorker;
+  Worker: new (
+    url: URL,
+    options: { name: string; stdout?: boolean; stderr?: boolean; resourceLimits?: { maxOldGenerationSizeMb: number } },
+  ) => NodeWorker;
   parentPort: {
     postMessage(message: unknown, transfer?: readonly ArrayBuffer[]): void;
     on(event: 'message', handler: (message: unknown) => void): void;

@@ -30,8 +30,9 @@ async function read(path: string, instead?: string): Promise<Uint8Array> {
 
 export async function loadAssets(): Promise<Assets> {
   const [kernel, initramfs, host] = await Promise.all([
-    // Another kernel than the shipped one, such as the debug kernel.
-    read('kernel/vmlinux.wasm', process.env.AUKLET_KERNEL),
+    // Compiled here, so that neither this thread nor the host's keeps the bytes. AUKLET_KERNEL is another kernel than the
+    // shipped one, such as the debug kernel.
+    read('kernel/vmlinux.wasm', process.env.AUKLET_KERNEL).then((bytes) => WebAssembly.compile(bytes as BufferSource)),
     read('initramfs/initramfs.cpio.gz'),
     read('host/emscripten/auklet-host.wasm'),
   ]);
