@@ -96,8 +96,8 @@ struct auklet_worker *worker_take(unsigned int known_memories)
 
 	if (likely(worker))
 		return worker;
-	if (is_idle_task(current)) {
-		/* The first kernel threads of the boot: there is nobody to switch to. */
+	if (!current->pid) {
+		/* The first threads of the boot: there is nobody to switch to. (The boot's task is not PF_IDLE yet.) */
 		for (;;) {
 			seen = word_load(&auklet_machine.pool_wait);
 			worker = worker_take_now(known_memories);

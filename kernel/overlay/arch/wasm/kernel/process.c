@@ -541,7 +541,7 @@ int copy_thread(struct task_struct *p, const struct kernel_clone_args *args)
 	 * now, and a worker that knows it: later there may be none that the worker could be bound to. init has
 	 * one of those that were there before its worker.
 	 */
-	will_exec = args->fn ? !args->kthread && !is_idle_task(current) : args->flags & CLONE_VFORK;
+	will_exec = args->fn ? !args->kthread && current->pid : args->flags & CLONE_VFORK;
 	if (will_exec && thread->fork_source == WASM_NO_MEMORY) {
 		thread->exec_memory = memory_take(~0U);
 		if (thread->exec_memory < 0) {
