@@ -215,7 +215,8 @@ static void measure_switches(void)
 // With so much memory in use.
 static void measure_fork_of(const char *name, size_t size)
 {
-	char *memory = malloc(size);
+	// Not for the compiler to leave out.
+	char *volatile memory = malloc(size);
 
 	check(memory != NULL, "malloc");
 	memset(memory, 1, size);
