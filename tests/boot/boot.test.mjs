@@ -20,6 +20,12 @@ for (const cpus of [1, 2, 4]) {
   });
 }
 
+test('workers that come late', async (suite) => {
+  const { session } = await bootSession(suite, { initialWorkers: 0 });
+  await session.waitFor(PROMPT);
+  assert.equal(await session.run(WARNINGS), '');
+});
+
 test('what is mounted and set up', async (suite) => {
   const { session } = await bootSession(suite);
   await session.waitFor(PROMPT);

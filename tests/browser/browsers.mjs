@@ -63,22 +63,35 @@ export async function pageSession(page) {
     write: (text) => page.evaluate((keys) => auklet.terminal.input(keys, true), text),
     resize: (columns, rows) => page.evaluate(([c, r]) => auklet.terminal.resize(c, r), [columns, rows]),
   });
+  await listen(page, session, 'auklet.current');
+  return session;
+}
+
+/** A Session with a machine of the page that is no terminal's: `name` is a global variable there. */
+export async function machineSession(page, name) {
+  const session = new Session({
+    write: (text) => page.evaluate(([name, keys]) => globalThis[name].write(keys), [name, text]),
+    resize: (columns, rows) => page.evaluate(([name, c, r]) => globalThis[name].resize(c, r), [name, columns, rows]),
+  });
+  await listen(page, session, name);
+  return session;
+}
+
+/** `machine` is an expression of the page. */
+async function listen(page, session, machine) {
   await page.exposeFunction('testOutput', (text) => session.feed(Buffer.from(text, 'base64')));
   await page.exposeFunction('testEnd', (text) => session.end(text));
-  await page.evaluate(() => {
+  await page.evaluate((expression) => {
+    const machine = expression.split('.').reduce((object, name) => object[name], globalThis);
     const send = (bytes) => {
       let text = '';
       for (const byte of bytes) text += String.fromCharCode(byte);
       testOutput(btoa(text));
     };
-    const attach = (machine) => {
-      // What it printed before this.
-      send(new TextEncoder().encode(machine.transcript));
-      machine.on('output', send);
-      machine.on('halted', testEnd);
-      machine.on('error', (error) => testEnd(error.message));
-    };
-    attach(auklet.current);
-  });
-  return session;
+    // What it printed before this.
+    send(new TextEncoder().encode(machine.transcript));
+    machine.on('output', send);
+    machine.on('halted', testEnd);
+    machine.on('error', (error) => testEnd(error.message));
+  }, machine);
 }

@@ -173,22 +173,6 @@ static void *come_cancelled(void *argument)
 	return NULL;
 }
 
-/* In the call that it should wait in, not in one on the way there. */
-static void until_asleep(pid_t task)
-{
-	char path[60], text[200];
-	sprintf(path, "/proc/self/task/%d/stat", task);
-	for (;;) {
-		int fd = open(path, O_RDONLY);
-		ssize_t n = read(fd, text, sizeof text - 1);
-		close(fd);
-		text[n > 0 ? n : 0] = '\0';
-		char *after_name = strrchr(text, ')');
-		if (after_name && after_name[2] == 'S') return;
-		usleep(200);
-	}
-}
-
 static void wait_semaphore(sem_t *s) { while (sem_wait(s) != 0) { } }
 
 static void set_up(void)
@@ -274,7 +258,7 @@ int main(void)
 			cleaned = 0;
 			CHECK(pthread_create(&thread, NULL, wait_there, (void *)i) == 0);
 			wait_semaphore(&ready);
-			until_asleep(thread_id);
+			wait_until_asleep(thread_id);
 			CHECK(pthread_cancel(thread) == 0 && pthread_join(thread, &result) == 0);
 			if (result != PTHREAD_CANCELED || cleaned != 1) {
 				printf("%s: not cancelled while it waited\n", points[i].name);

@@ -18,11 +18,11 @@ static int failures;
 		} \
 	} while (0)
 
-/* Until the process (its main thread) sleeps in a call that signals interrupt. */
-__attribute__((unused)) static void wait_until_asleep(pid_t process)
+/* Until the task (a process's main thread, or another by its number) sleeps in a call that signals interrupt. */
+__attribute__((unused)) static void wait_until_asleep(pid_t task)
 {
 	char path[40], text[200];
-	sprintf(path, "/proc/%d/stat", process);
+	sprintf(path, "/proc/%d/stat", task);
 	for (;;) {
 		int fd = open(path, O_RDONLY);
 		ssize_t n = read(fd, text, sizeof text - 1);

@@ -499,27 +499,13 @@ static pid_t waiting_child(void)
 	return child;
 }
 
-/* Until it sleeps in its read. */
-static void await_sleep(pid_t pid)
-{
-	char path[40], state = 0;
-	snprintf(path, sizeof path, "/proc/%d/stat", pid);
-	while (state != 'S') {
-		FILE *file = fopen(path, "r");
-		CHECK(file && fscanf(file, "%*d %*s %c", &state) == 1);
-		if (!file) return;
-		fclose(file);
-		sched_yield();
-	}
-}
-
 static void test_attach(void)
 {
 	CHECK_ERROR(ptrace(PTRACE_ATTACH, getpid(), 0, 0), EPERM);
 	CHECK_ERROR(ptrace(PTRACE_ATTACH, 999999, 0, 0), ESRCH);
 	pid_t child = waiting_child();
 	CHECK_ERROR(ptrace(PTRACE_CONT, child, 0, 0), ESRCH);
-	await_sleep(child);
+	wait_until_asleep(child);
 	CHECK(ptrace(PTRACE_ATTACH, child, 0, 0) == 0);
 	CHECK_ERROR(ptrace(PTRACE_ATTACH, child, 0, 0), EPERM);
 	STOPPED(child, SIGSTOP);

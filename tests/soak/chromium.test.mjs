@@ -3,7 +3,7 @@
 
 import { readFileSync, readdirSync } from 'node:fs';
 import { test } from 'node:test';
-import { launchChromium, pageSession, servePage } from '../browser/browsers.mjs';
+import { launchChromium, machineSession, servePage } from '../browser/browsers.mjs';
 import { SECONDS, soak, soakFiles } from './soak.mjs';
 
 /** Bytes of the processes below this one, shared pages counted once. */
@@ -44,10 +44,10 @@ test('in Chromium', async (suite) => {
     ...file,
     base64: Buffer.from(content).toString('base64'),
   }));
-  // The page's machine gets the files by being replaced.
   await page.evaluate(async (files) => {
+    // One machine at a time.
     await auklet.current.dispose();
-    auklet.current = new auklet.Machine({
+    globalThis.soaked = new auklet.Machine({
       columns: 240,
       rows: 40,
       files: files.map(({ base64, ...file }) => ({
@@ -55,9 +55,8 @@ test('in Chromium', async (suite) => {
         content: Uint8Array.from(atob(base64), (character) => character.charCodeAt(0)),
       })),
     });
-    auklet.terminal.onData((text) => auklet.current.write(text));
   }, files);
-  await soak(await pageSession(page), {
+  await soak(await machineSession(page, 'soaked'), {
     seconds: Math.round(SECONDS / 2),
     resident: memoryOfChildren,
     report: console.log,

@@ -184,7 +184,8 @@ class Function:
                 self.loops.append(code.position)
                 self.ahead[code.position] = []
                 straight.append(code.position)
-            elif opcode in (IF, ELSE, CATCH, CATCH_ALL, DELEGATE, BR, BR_IF, BR_TABLE, RETURN, RETURN_CALL_INDIRECT, UNREACHABLE, THROW, RETHROW, THROW_REF):
+            # A call in a try may go on in its catch.
+            elif opcode in (IF, ELSE, TRY, TRY_TABLE, CATCH, CATCH_ALL, DELEGATE, BR, BR_IF, BR_TABLE, RETURN, RETURN_CALL_INDIRECT, UNREACHABLE, THROW, RETHROW, THROW_REF):
                 straight = []
 
 

@@ -217,7 +217,16 @@ export class Machine {
     kernel.catch(() => {});
     initramfs.catch(() => {});
     const configuration: Record<string, unknown> = {};
-    const sizes = ['cpus', 'memory', 'memoryLimit', 'workerLimit', 'processMemory', 'columns', 'rows'] as const;
+    const sizes = [
+      'cpus',
+      'memory',
+      'memoryLimit',
+      'workerLimit',
+      'initialWorkers',
+      'processMemory',
+      'columns',
+      'rows',
+    ] as const;
     for (const name of sizes) if (this.options[name] !== undefined) configuration[name] = this.options[name];
     const words = [kernelArguments, exec ? 'auklet.exec' : undefined].filter((text) => text !== undefined);
     if (words.length > 0) configuration.kernelArguments = words.join(' ');

@@ -41,6 +41,8 @@ export interface BootOptions {
   memoryLimit?: number;
   /** Most tasks (threads of programs), each of which has a worker of its own; default: what the engine can bear. */
   workerLimit?: number;
+  /** Workers to start with; more follow when they are needed. Default: what a boot and its first commands need. */
+  initialWorkers?: number;
   /** Largest memory of one process in MiB; default 1024, less where the engine pays for what is not used. */
   processMemory?: number;
   /** Added to the kernel's command line. */
