@@ -30,6 +30,7 @@ constexpr Number numbers[] = {
     {"initial-workers", &Configuration::initial_workers, 0, AUKLET_MAX_WORKERS, ""},
     {"initial-memories", &Configuration::initial_memories, 0, AUKLET_MAX_MEMORIES, ""},
     {"process-memory", &Configuration::process_memory_mebibytes, 1, 4096, " MiB"},
+    {"processors", &Configuration::processors, 0, std::numeric_limits<std::uint32_t>::max(), ""},
 };
 
 /// A terminal of no columns or rows makes programs divide by zero.

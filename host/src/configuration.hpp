@@ -22,6 +22,8 @@ struct Configuration {
     std::uint32_t initial_workers = 24;
     std::uint32_t initial_memories = 8;
     std::uint32_t process_memory_mebibytes = 1024;
+    /// Threads that the host can execute at the same time; 0 = not known.
+    std::uint32_t processors = 0;
     /// Byte channels next to the console; the first is port 1.
     std::vector<std::string> ports;
     std::uint16_t columns = 80;
@@ -29,7 +31,7 @@ struct Configuration {
 
     /// Reads lines "name=value"; `port` may come several times. Every value is checked, the first error reported.
     /// Names: memory, cpus, kernel-arguments, worker-limit, memory-limit, initial-workers, initial-memories,
-    /// process-memory, port, columns, rows.
+    /// process-memory, processors, port, columns, rows.
     [[nodiscard]] static Result<Configuration> parse(std::string_view text);
 
     /// The whole kernel command line.

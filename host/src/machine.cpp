@@ -117,6 +117,7 @@ Result<void> Machine::attach(std::uint64_t machine_address, std::uint64_t heap_b
     state_ = *state;
     memories_.attach(*state_);
     workers_.attach(*state_);
+    state_->region().store32(offsetof(abi::Machine, processors), configuration_.processors);
     // Last: a version says that the rest is there.
     state_->region().store32(offsetof(abi::Machine, version), AUKLET_ABI_VERSION);
     return {};

@@ -28,7 +28,7 @@ TEST_CASE("every setting is read") {
     auto configuration =
         Configuration::parse("memory=64\ncpus=8\nkernel-arguments=quiet loglevel=3 a=b\nworker-limit=100\n"
                              "memory-limit=50\ninitial-workers=10\ninitial-memories=5\nprocess-memory=256\n"
-                             "port=first\nport=second\ncolumns=132\nrows=43");
+                             "processors=16\nport=first\nport=second\ncolumns=132\nrows=43");
     REQUIRE(configuration);
     CHECK(configuration->memory_mebibytes == 64);
     CHECK(configuration->cpus == 8);
@@ -38,6 +38,7 @@ TEST_CASE("every setting is read") {
     CHECK(configuration->initial_workers == 10);
     CHECK(configuration->initial_memories == 5);
     CHECK(configuration->process_pages() == 4096);
+    CHECK(configuration->processors == 16);
     CHECK(configuration->ports == std::vector<std::string>{"first", "second"});
     CHECK(configuration->columns == 132);
     CHECK(configuration->rows == 43);

@@ -20,7 +20,7 @@
 import { Coroutines } from '../guest/coroutines.ts';
 import { bufferOf } from '../guest/user-access.ts';
 import { HostModule, type HostPlatform } from './host-module.ts';
-import { afterEvents, engineLimits, isNode, parentPort, startWorker, type WorkerHandle } from './platform.ts';
+import { afterEvents, engineLimits, isNode, parentPort, processors, startWorker, type WorkerHandle } from './platform.ts';
 import type {
   FromGuest,
   FromHost,
@@ -85,6 +85,7 @@ function settingsText(configuration: MachineConfiguration): string {
     ['initial-workers', configuration.initialWorkers ?? (Coroutines.supported ? INITIAL_WORKERS : undefined)],
     ['initial-memories', configuration.initialMemories],
     ['process-memory', configuration.processMemory ?? limits.processMemory],
+    ['processors', processors()],
     ['columns', configuration.columns],
     ['rows', configuration.rows],
     ...(configuration.ports ?? []).map((name): [string, string] => ['port', name]),
@@ -513,12 +514,10 @@ class HostWorker implements HostPlatform {
 
   private diagnostics(): string {
     const scope = globalThis as {
-      navigator?: { userAgent: string; hardwareConcurrency: number };
+      navigator?: { userAgent: string };
       crossOriginIsolated?: boolean;
     };
-    let text = `stage: ${this.stage}\nengine: ${scope.navigator?.userAgent ?? 'Node.js'}, ${
-      scope.navigator?.hardwareConcurrency ?? '?'
-    } processors`;
+    let text = `stage: ${this.stage}\nengine: ${scope.navigator?.userAgent ?? 'Node.js'}, ${processors() ?? '?'} processors`;
     if (!isNode) text += `, isolated: ${scope.crossOriginIsolated}`;
     text += `\nclock: ${Math.round((performance.timeOrigin + performance.now()) * 1e6)} ns`;
     text += `\nworkers started: ${this.workersStarted}, programs compiled: ${this.modules.size}\n`;

@@ -181,6 +181,12 @@ export const afterEvents: (callback: () => void) => void = (() => {
   };
 })();
 
+/** How many threads this computer executes at the same time; undefined where the engine does not tell. */
+export function processors(): number | undefined {
+  const os = nodeProcess?.getBuiltinModule?.('node:os') as { availableParallelism(): number } | undefined;
+  return os?.availableParallelism() ?? (globalThis as { navigator?: Navigator }).navigator?.hardwareConcurrency;
+}
+
 export interface EngineLimits {
   workers: number;
   memories: number;

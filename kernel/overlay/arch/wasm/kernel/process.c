@@ -83,11 +83,82 @@ void __noreturn stop_cpu_forever(void)
 		futex_wait_word(&never, 0, -1);
 }
 
+/*
+ * A thread of the host that sleeps is woken in 10 to 30 us, more than most system calls take. So a worker whose task stops
+ * watches for a while whether it may go on, if that came soon the last time, and if there is a processor for it: it must not take the one
+ * that it waits for.
+ */
+#define POLL_NS		(100 * 1000)
+#define SHORT_STOP_NS	(200 * 1000)	/* two wake-ups of the host on each side, while nobody polls */
+#define POLLS_PER_CLOCK	64
+
+/* CPUs that are not idle, this one among them; each takes a processor of the host's. */
+static unsigned int busy_cpus(void)
+{
+	unsigned int cpu, busy = 0;
+
+	for_each_online_cpu(cpu)
+		busy += word_load(&auklet_machine.cpu[cpu].state) != AUKLET_CPU_IDLE;
+	return busy;
+}
+
+static void begin_stop(struct thread_struct *thread)
+{
+	thread->stopped = host_now();
+}
+
+/* The task goes on. */
+static void end_stop(struct thread_struct *thread)
+{
+	thread->polls = host_now() - thread->stopped < SHORT_STOP_NS;
+	thread->stopped = 0;
+}
+
+/* Until one of the words has one of the bits, or it takes too long; never for ever: see POLL_NS. */
+static void poll_words(const u32 *first, u32 first_bits, const u32 *second, u32 second_bits)
+{
+	u64 end = host_now() + POLL_NS;
+	unsigned int i;
+
+	do {
+		for (i = 0; i < POLLS_PER_CLOCK; i++)
+			if (word_load(first) & first_bits || word_load(second) & second_bits)
+				return;
+	} while (host_now() < end);
+}
+
+/*
+ * Called by the scheduler, with interrupts disabled and the run queue locked, for a task that sleeps. If all other CPUs are idle,
+ * nobody can wake it but a device or a timer.
+ */
+bool arch_polls_before_idle(void)
+{
+	unsigned int busy;
+
+	if (!current->thread.worker || get_wasm_home_cpu())
+		return false;
+	begin_stop(&current->thread);
+	if (!current->thread.polls)
+		return false;
+	busy = busy_cpus();
+	return busy > 1 && busy <= auklet_machine.processors;
+}
+
+/* Without that lock. Polls until this CPU has something to do. */
+void arch_poll_before_idle(const unsigned int *nr_running)
+{
+	poll_words(nr_running, ~0U, &auklet_machine.cpu[raw_smp_processor_id()].pending, IRQ_TAKEN);
+	if (*nr_running)
+		end_stop(&current->thread);
+}
+
 /* Waits until this worker's task has a CPU. */
-static void wait_for_cpu(struct auklet_worker *worker)
+static void wait_for_cpu(struct auklet_worker *worker, bool poll)
 {
 	u32 wake;
 
+	if (poll && busy_cpus() < auklet_machine.processors)
+		poll_words(&worker->wake, ~0U, &worker->wake, ~0U);
 	while (!(wake = word_exchange(&worker->wake, 0)))
 		futex_wait_word(&worker->wake, 0, -1);
 	if (wake == AUKLET_WAKE_CANCEL) {
@@ -158,7 +229,7 @@ struct task_struct *__switch_to(struct task_struct *prev, struct task_struct *ne
 {
 	struct auklet_worker *worker = prev->thread.worker;
 	unsigned int cpu = raw_smp_processor_id();
-	bool coroutine, drop;
+	bool coroutine, drop, poll;
 
 	next->thread.switched_from = prev;
 	if (get_wasm_home_cpu()) {
@@ -184,8 +255,13 @@ struct task_struct *__switch_to(struct task_struct *prev, struct task_struct *ne
 		__builtin_trap();
 	}
 	note_sleep(worker);
+	if (!prev->thread.stopped)
+		begin_stop(&prev->thread);
+	/* The idle task is left by an interrupt, which another thread of the host takes: that is no short stop. */
+	poll = prev->thread.polls && !is_idle_task(next);
 	hand_over(cpu, next);
-	wait_for_cpu(worker);
+	wait_for_cpu(worker, poll);
+	end_stop(&prev->thread);
 	return prev->thread.switched_from;
 }
 
@@ -427,7 +503,7 @@ static void __noreturn task_entry(struct auklet_worker *worker, struct task_stru
 	int (*fn)(void *);
 
 	word_store(&worker->state, AUKLET_WORKER_RUNNING);
-	wait_for_cpu(worker);
+	wait_for_cpu(worker, false);
 	if (thread->adopted) {
 		local_irq_enable();
 		if (task->mm)

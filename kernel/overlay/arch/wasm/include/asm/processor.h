@@ -45,6 +45,10 @@ struct thread_struct {
 	bool in_user;
 	bool adopted;		/* moved to a fresh worker to die: its program is gone */
 
+	/* process.c: when the task stopped to execute, by host_now(), or 0; whether it went on soon the last time. */
+	u64 stopped;
+	bool polls;
+
 	enum wasm_start start;
 
 	/* fork(): the parent's program state, and the child's source. */
@@ -68,6 +72,10 @@ struct thread_struct {
 #define KSTK_ESP(tsk)	((tsk)->thread.stack_pointer)
 
 unsigned long __get_wchan(struct task_struct *p);
+
+/* process.c: whether current, whose CPU is about to be idle, is to wait for its wake-up; and that wait. */
+bool arch_polls_before_idle(void);
+void arch_poll_before_idle(const unsigned int *nr_running);
 
 /* Takes pending interrupts if they are enabled, and now and then yields the host's core. */
 void cpu_relax(void);

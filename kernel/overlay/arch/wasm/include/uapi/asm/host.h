@@ -169,7 +169,8 @@ struct auklet_machine {
 	__u32 sleep_traces;	/* with "sleep_traces" on the command line: a text for each worker slot; else 0 */
 	__u32 sleep_trace_size;	/* bytes of each, zero-terminated */
 	struct auklet_copy copy;
-	__u32 reserved[4];
+	__u32 processors;	/* host: how many threads it can execute at the same time; 0 = not known */
+	__u32 reserved[3];
 	struct auklet_cpu cpu[AUKLET_MAX_CPUS];
 	struct auklet_memory memory[AUKLET_MAX_MEMORIES];
 	struct auklet_worker worker[AUKLET_MAX_WORKERS];
