@@ -1,9 +1,11 @@
 // SPDX-License-Identifier: MIT
-// ./auklet bench [--no-chromium] [--workload FOLDER]: one table of measurements in one run, the guest beside the same source
-// as native code and as plain WebAssembly without Linux. Smaller is better.
+// ./auklet bench [--no-chromium] [--workload FOLDER [--v86] [--only-workload]]: one table of measurements in one run, the
+// guest beside the same source as native code and as plain WebAssembly without Linux. Smaller is better.
 //
 // --workload (or AUKLET_WORKLOAD) names a folder with fix.sh, benchlib.sh, bench.sh and cbench.c, which run unchanged in
 // the guest and natively (with Debian's BusyBox). Without it the table has no lines of them.
+// --v86 runs fix.sh in the emulator v86 too (v86/build.sh makes a machine for it), with Debian's static i386 BusyBox, which
+// then is the native one as well. --only-workload leaves out all other measurements of the guest.
 
 import { execFileSync, spawn } from 'node:child_process';
 import { existsSync, mkdirSync, readFileSync, readdirSync, statSync, symlinkSync } from 'node:fs';
@@ -13,10 +15,18 @@ import { join } from 'node:path';
 import { parseArgs } from 'node:util';
 import { bootSession, build, cli, exec, root } from '../boot/machines.mjs';
 import { PROMPT } from '../boot/session.mjs';
+import * as v86 from './v86/v86.mjs';
 
 const { values: options } = parseArgs({
-  options: { 'no-chromium': { type: 'boolean' }, workload: { type: 'string', default: process.env.AUKLET_WORKLOAD } },
+  options: {
+    'no-chromium': { type: 'boolean' },
+    workload: { type: 'string', default: process.env.AUKLET_WORKLOAD },
+    v86: { type: 'boolean' },
+    'only-workload': { type: 'boolean' },
+  },
 });
+if ((options.v86 || options['only-workload']) && options.workload === undefined)
+  throw new Error('--v86 and --only-workload need --workload FOLDER');
 
 const here = join(root, 'tests/bench');
 const output = join(build, 'bench');
@@ -159,6 +169,9 @@ async function idlePercent(pids) {
   return ((ticks() - before) / 100 / 10) * 100;
 }
 
+/** Resident memory of a process. */
+const residentMiB = (pid) => Number(readFileSync(`/proc/${pid}/status`, 'utf8').match(/VmRSS:\s+(\d+)/)[1]) / 1024;
+
 /** Idle CPU and resident memory of a process with one machine at the prompt. */
 async function idleInNode() {
   const child = spawn(process.execPath, [cli, 'console', '--cpus', '2'], { stdio: ['pipe', 'pipe', 'inherit'] });
@@ -171,10 +184,25 @@ async function idleInNode() {
       }),
     );
     const idle = await idlePercent(() => [child.pid]);
-    const resident = Number(readFileSync(`/proc/${child.pid}/status`, 'utf8').match(/VmRSS:\s+(\d+)/)[1]) / 1024;
-    return { idle, resident };
+    return { idle, resident: residentMiB(child.pid) };
   } finally {
     child.kill();
+  }
+}
+
+/** Boot, idle CPU and resident memory of v86, in a process of its own. */
+async function v86InNode(folder) {
+  const boots = [];
+  for (let round = 0; ; ++round) {
+    const machine = await v86.start(folder);
+    try {
+      boots.push(machine.boot);
+      if (round < 2) continue;
+      const idle = await idlePercent(() => [machine.pid]);
+      return { boot: median(boots), idle, resident: residentMiB(machine.pid) };
+    } finally {
+      await machine.dispose();
+    }
   }
 }
 
@@ -302,12 +330,20 @@ function parseRates(text) {
   return results;
 }
 
-/** fix.sh and bench.sh of the folder, natively and in the guest. */
-async function workload(folder) {
-  for (const name of ['fix.sh', 'benchlib.sh', 'bench.sh', 'cbench.c'])
-    if (!existsSync(join(folder, name))) throw new Error(`--workload ${folder}: there is no ${name}`);
+/** The folder of --v86, with everything in it. */
+function prepareV86(workloadFolder) {
+  if (process.arch !== 'x64') throw new Error('--v86 compares with native i386 programs, which need an x86-64 machine');
+  const folder = join(output, 'v86');
+  progress('what v86 needs (the first time: a kernel for it, several minutes)');
+  v86.prepare(process.env.AUKLET_CACHE, folder, workloadFolder);
+  return folder;
+}
+
+/** fix.sh and bench.sh of the folder, natively and in the guest; fix.sh in the folder's v86, if one is given. */
+async function workload(folder, v86Folder) {
   execFileSync(sdk, ['-O2', '-o', join(output, 'cbench-guest'), join(folder, 'cbench.c'), '-lm']);
-  execFileSync('clang-22', ['-O2', '-o', join(output, 'cbench-native'), join(folder, 'cbench.c'), '-lm']);
+  // Static: in the root of v86 there are no libraries.
+  execFileSync('clang-22', ['-O2', '-static', '-o', join(output, 'cbench-native'), join(folder, 'cbench.c'), '-lm']);
   /** What it printed, and the times of the markers in it. */
   const run = (program, words, environment) =>
     new Promise((resolve, reject) => {
@@ -324,21 +360,24 @@ async function workload(folder) {
           : reject(new Error(`${words.at(-1)} ended with ${status}`)),
       );
     });
-  // Natively: the same shell and tools, from Debian's BusyBox.
+  // Natively: the same shell and tools, from Debian's BusyBox; that of v86, in its root, where there is one.
   const tools = join(output, 'tools');
   mkdirSync(tools, { recursive: true });
   for (const applet of execFileSync('busybox', ['--list'], { encoding: 'utf8' }).trim().split('\n'))
     if (!existsSync(join(tools, applet))) symlinkSync('/bin/busybox', join(tools, applet));
   const temporary = join(tmpdir(), 'auklet-bench');
   mkdirSync(temporary, { recursive: true });
+  const cbench = join(output, 'cbench-native');
   const natively = (script, environment) =>
-    run('/bin/busybox', ['sh', join(folder, script)], {
-      PATH: tools,
-      TMPDIR: temporary,
-      LIB: join(folder, 'benchlib.sh'),
-      CB: join(output, 'cbench-native'),
-      ...environment,
-    });
+    v86Folder === undefined
+      ? run('/bin/busybox', ['sh', join(folder, script)], {
+          PATH: tools,
+          TMPDIR: temporary,
+          LIB: join(folder, 'benchlib.sh'),
+          CB: cbench,
+          ...environment,
+        })
+      : run('unshare', v86.natively(v86Folder, `/${script}`, cbench), { PATH: process.env.PATH, ...environment });
   const put = (host, guest) => ['--put', `${host}:${guest}`];
   const inGuest = (script) =>
     run(
@@ -357,12 +396,17 @@ async function workload(folder) {
   const fixNative = await natively('fix.sh', { MULT: '4' });
   progress('fix.sh, in the guest');
   const fixGuest = await inGuest('fix.sh');
+  const fixV86 = markerTimes();
+  if (v86Folder !== undefined) {
+    progress('fix.sh, in v86');
+    await v86.run(v86Folder, 'sh /fix.sh', fixV86.feed, 3600_000);
+  }
   progress('bench.sh, natively');
   const benchNative = await natively('bench.sh', {});
   progress('bench.sh, in the guest');
   const benchGuest = await inGuest('bench.sh');
   return {
-    fix: { native: fixNative.times, guest: fixGuest.times },
+    fix: { native: fixNative.times, guest: fixGuest.times, v86: bestRounds(fixV86.results) },
     bench: { native: parseRates(benchNative.text), guest: parseRates(benchGuest.text) },
   };
 }
@@ -379,7 +423,13 @@ const COLUMNS = [
   'guest, Chromium',
   'to native',
   'to plain',
+  ...(options.v86 ? ['v86, Node.js', 'guest to v86'] : []),
 ];
+
+/** Lines of fix.sh in which the processor does nearly all of the work in BusyBox. */
+const CPU_BOUND = ['shloop', 'awk', 'sha256', 'md5', 'gzip', 'gunzip', 'sort'];
+/** How many times as fast as v86 the guest is meant to be in those. */
+const WANTED = 5;
 
 function format(value, unit) {
   if (value === undefined) return '-';
@@ -391,8 +441,8 @@ function ratio(value, base) {
   return value === undefined || base === undefined ? '-' : `${(value / base).toFixed(2)}x`;
 }
 
-/** One line; what is not given was not measured, or means nothing there. */
-function line(name, unit, { native, plainNode, node, plainChromium, chromium }) {
+/** One line; what is not given was not measured, or means nothing there. (v86 to guest: how many times as fast the guest is.) */
+function line(name, unit, { native, plainNode, node, plainChromium, chromium, v86: emulated }) {
   return [
     name,
     format(native, unit),
@@ -404,7 +454,27 @@ function line(name, unit, { native, plainNode, node, plainChromium, chromium }) 
     format(chromium, unit),
     ratio(chromium, native),
     ratio(chromium, plainChromium),
+    ...(options.v86 ? [format(emulated, unit), ratio(emulated, node)] : []),
   ];
+}
+
+/** Where the guest is not as much better than v86 as it is meant to be, in words. */
+function comparison({ guest, v86: emulated }) {
+  const names = Object.keys({ ...guest, ...emulated });
+  const times = (name) => emulated[name] / guest[name];
+  return [
+    ['Not measured on both sides', names.filter((name) => Number.isNaN(times(name)))],
+    ['Not better than v86', names.filter((name) => times(name) <= 1)],
+    [
+      `CPU-bound in BusyBox, and not ${WANTED} times as fast as v86`,
+      CPU_BOUND.filter((name) => !(times(name) >= WANTED)),
+    ],
+  ]
+    .map(
+      ([text, listed]) =>
+        `${text}: ${listed.map((name) => `${name} (${times(name).toFixed(2)}x)`).join(', ') || 'none'}`,
+    )
+    .join('\n');
 }
 
 /** Rows of cells; a text alone is a heading. */
@@ -436,27 +506,41 @@ function sizes() {
   return { ...files, all: total };
 }
 
-progress('compiling');
-compile();
-progress('natively');
-const runNative = (name, words = []) => execFileSync(join(output, `${name}-native`), words, { encoding: 'utf8' });
-const native = {
-  ...parseMicro(runNative('micro')),
-  ...parseLateness(runNative('lateness', [String(2 * cpus().length), LATENESS[1]])),
-  ...parseCompute(runNative('compute', COUNTS)),
-};
-progress('plain WebAssembly in Node.js');
-const plain = parseCompute(
-  (await plainCompute(readFileSync(join(output, 'compute.wasm')).toString('base64'), COUNTS)).join('\n'),
-);
-progress('the guest in Node.js');
-const node = { ...(await guestInNode()), ...(await idleInNode()) };
+for (const name of options.workload === undefined ? [] : ['fix.sh', 'benchlib.sh', 'bench.sh', 'cbench.c'])
+  if (!existsSync(join(options.workload, name))) throw new Error(`--workload ${options.workload}: there is no ${name}`);
+const v86Folder = options.v86 ? prepareV86(options.workload) : undefined;
+
+let native = {};
+let plain = {};
+let node = { withFork: {}, withSafepoints: {} };
 let chromium = { guest: { withFork: {}, withSafepoints: {} }, plain: {} };
-if (!options['no-chromium']) {
-  progress('the guest in Chromium');
-  chromium = await guestInChromium();
+let emulated = {};
+if (!options['only-workload']) {
+  progress('compiling');
+  compile();
+  progress('natively');
+  const runNative = (name, words = []) => execFileSync(join(output, `${name}-native`), words, { encoding: 'utf8' });
+  native = {
+    ...parseMicro(runNative('micro')),
+    ...parseLateness(runNative('lateness', [String(2 * cpus().length), LATENESS[1]])),
+    ...parseCompute(runNative('compute', COUNTS)),
+  };
+  progress('plain WebAssembly in Node.js');
+  plain = parseCompute(
+    (await plainCompute(readFileSync(join(output, 'compute.wasm')).toString('base64'), COUNTS)).join('\n'),
+  );
+  progress('the guest in Node.js');
+  node = { ...(await guestInNode()), ...(await idleInNode()) };
+  if (!options['no-chromium']) {
+    progress('the guest in Chromium');
+    chromium = await guestInChromium();
+  }
+  if (v86Folder !== undefined) {
+    progress('v86 in Node.js');
+    emulated = await v86InNode(v86Folder);
+  }
 }
-const given = options.workload === undefined ? undefined : await workload(options.workload);
+const given = options.workload === undefined ? undefined : await workload(options.workload, v86Folder);
 
 const measured = (text, name, unit, scale = 1) => {
   const scaled = (value) => (value === undefined ? undefined : value / scale);
@@ -464,10 +548,10 @@ const measured = (text, name, unit, scale = 1) => {
     native: scaled(native[name]),
     node: scaled(node[name]),
     chromium: scaled(chromium.guest[name]),
+    v86: scaled(emulated[name]),
   });
 };
-const rows = [
-  ['', ...COLUMNS],
+const general = () => [
   'Linux, 2 CPUs',
   measured('boot to prompt', 'boot', 'ms'),
   measured('getppid', 'getppid', 'ns'),
@@ -507,11 +591,12 @@ const rows = [
     }),
   ),
 ];
+const rows = [['', ...COLUMNS], ...(options['only-workload'] ? [] : general())];
 if (given !== undefined) {
   rows.push(
     'fix.sh, a unit',
     ...Object.keys(given.fix.guest).map((name) =>
-      line(name, 'µs', { native: given.fix.native[name], node: given.fix.guest[name] }),
+      line(name, 'µs', { native: given.fix.native[name], node: given.fix.guest[name], v86: given.fix.v86[name] }),
     ),
     'bench.sh, a unit; c.*: rates of cbench, where more is better and the ratio says how much of native',
     ...Object.entries(given.bench.guest).map(([name, { value, unit }]) =>
@@ -525,6 +610,8 @@ console.log(
 print(rows);
 if (given === undefined)
   console.log('\nNo lines of fix.sh and bench.sh: name their folder with --workload or AUKLET_WORKLOAD.');
+if (options.v86)
+  console.log(`\nOf the ${Object.keys(given.fix.guest).length} lines of fix.sh\n${comparison(given.fix)}`);
 console.log('\nDownload, KiB: raw, brotli, gzip');
 for (const [name, bytes] of Object.entries(sizes()))
   console.log(`${bytes.map((size) => (size / 1024).toFixed(1).padStart(8)).join('')}  ${name}`);
