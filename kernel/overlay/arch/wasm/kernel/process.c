@@ -85,12 +85,16 @@ void __noreturn stop_cpu_forever(void)
 
 /*
  * A thread of the host that sleeps is woken in 10 to 30 us, more than most system calls take. So a worker whose task stops
- * watches for a while whether it may go on, if that came soon the last time, and if there is a processor for it: it must not take the one
- * that it waits for.
+ * watches for a while whether it may go on, if that did not take long the last time, and if there is a processor for it. It must not
+ * take the one that it waits for: nobody tells us that other programs use the host, but then polls fail, or the stop is very short without,
+ * because both threads are on one processor.
  */
-#define POLL_NS		(100 * 1000)
-#define SHORT_STOP_NS	(200 * 1000)	/* two wake-ups of the host on each side, while nobody polls */
-#define POLLS_PER_CLOCK	64
+#define POLL_NS			(100 * 1000)
+#define POLLS_PER_CLOCK		64
+#define LONGEST_STOP_NS		(200 * 1000)	/* two wake-ups on each side, while nobody polls */
+#define SHORTEST_STOP_NS	(6 * 1000)
+/* While the other side does not poll yet, it takes its time to be woken. */
+#define FREE_FAILURES		3
 
 /* CPUs that are not idle, this one among them; each takes a processor of the host's. */
 static unsigned int busy_cpus(void)
@@ -102,29 +106,48 @@ static unsigned int busy_cpus(void)
 	return busy;
 }
 
-static void begin_stop(struct thread_struct *thread)
+/* Without a poll, a stop is measured. */
+static void begin_stop(struct stop *stop)
 {
-	thread->stopped = host_now();
+	if (!stop->poll && !stop->begin)
+		stop->begin = host_now();
 }
 
-/* The task goes on. */
-static void end_stop(struct thread_struct *thread)
+static void end_stop(struct stop *stop)
 {
-	thread->polls = host_now() - thread->stopped < SHORT_STOP_NS;
-	thread->stopped = 0;
+	u64 length;
+
+	if (!stop->begin)
+		return;
+	length = host_now() - stop->begin;
+	stop->begin = 0;
+	if (length < SHORTEST_STOP_NS || length > LONGEST_STOP_NS)
+		return;
+	if (stop->skip)
+		stop->skip--;
+	else
+		stop->poll = true;
 }
 
-/* Until one of the words has one of the bits, or it takes too long; never for ever: see POLL_NS. */
-static void poll_words(const u32 *first, u32 first_bits, const u32 *second, u32 second_bits)
+/* Until @word is not 0, or @pending has interrupts, if it is not NULL; but never for long. */
+static void poll_word(struct stop *stop, const u32 *word, const u32 *pending)
 {
 	u64 end = host_now() + POLL_NS;
 	unsigned int i;
 
 	do {
-		for (i = 0; i < POLLS_PER_CLOCK; i++)
-			if (word_load(first) & first_bits || word_load(second) & second_bits)
+		for (i = 0; i < POLLS_PER_CLOCK; i++) {
+			if (word_load(word)) {
+				stop->failed = 0;
 				return;
+			}
+			if (pending && word_load(pending) & IRQ_TAKEN)
+				return;
+		}
 	} while (host_now() < end);
+	stop->poll = false;
+	stop->failed = stop->failed << 1 | 1;
+	stop->skip = stop->failed >> FREE_FAILURES;
 }
 
 /*
@@ -135,10 +158,10 @@ bool arch_polls_before_idle(void)
 {
 	unsigned int busy;
 
-	if (!current->thread.worker || get_wasm_home_cpu())
+	if (get_wasm_home_cpu())
 		return false;
-	begin_stop(&current->thread);
-	if (!current->thread.polls)
+	begin_stop(&current->thread.stop);
+	if (!current->thread.stop.poll)
 		return false;
 	busy = busy_cpus();
 	return busy > 1 && busy <= auklet_machine.processors;
@@ -147,18 +170,15 @@ bool arch_polls_before_idle(void)
 /* Without that lock. Polls until this CPU has something to do. */
 void arch_poll_before_idle(const unsigned int *nr_running)
 {
-	poll_words(nr_running, ~0U, &auklet_machine.cpu[raw_smp_processor_id()].pending, IRQ_TAKEN);
-	if (*nr_running)
-		end_stop(&current->thread);
+	poll_word(&current->thread.stop, nr_running,
+		  &auklet_machine.cpu[raw_smp_processor_id()].pending);
 }
 
 /* Waits until this worker's task has a CPU. */
-static void wait_for_cpu(struct auklet_worker *worker, bool poll)
+static void wait_for_cpu(struct auklet_worker *worker)
 {
 	u32 wake;
 
-	if (poll && busy_cpus() < auklet_machine.processors)
-		poll_words(&worker->wake, ~0U, &worker->wake, ~0U);
 	while (!(wake = word_exchange(&worker->wake, 0)))
 		futex_wait_word(&worker->wake, 0, -1);
 	if (wake == AUKLET_WAKE_CANCEL) {
@@ -255,13 +275,15 @@ struct task_struct *__switch_to(struct task_struct *prev, struct task_struct *ne
 		__builtin_trap();
 	}
 	note_sleep(worker);
-	if (!prev->thread.stopped)
-		begin_stop(&prev->thread);
+	begin_stop(&prev->thread.stop);
 	/* The idle task is left by an interrupt, which another thread of the host takes: that is no short stop. */
-	poll = prev->thread.polls && !is_idle_task(next);
+	poll = prev->thread.stop.poll && !is_idle_task(next) &&
+	       busy_cpus() < auklet_machine.processors;
 	hand_over(cpu, next);
-	wait_for_cpu(worker, poll);
-	end_stop(&prev->thread);
+	if (poll)
+		poll_word(&prev->thread.stop, &worker->wake, NULL);
+	wait_for_cpu(worker);
+	end_stop(&prev->thread.stop);
 	return prev->thread.switched_from;
 }
 
@@ -503,7 +525,7 @@ static void __noreturn task_entry(struct auklet_worker *worker, struct task_stru
 	int (*fn)(void *);
 
 	word_store(&worker->state, AUKLET_WORKER_RUNNING);
-	wait_for_cpu(worker, false);
+	wait_for_cpu(worker);
 	if (thread->adopted) {
 		local_irq_enable();
 		if (task->mm)

@@ -45,9 +45,12 @@ struct thread_struct {
 	bool in_user;
 	bool adopted;		/* moved to a fresh worker to die: its program is gone */
 
-	/* process.c: when the task stopped to execute, by host_now(), or 0; whether it went on soon the last time. */
-	u64 stopped;
-	bool polls;
+	struct stop {
+		u64 begin;	/* host_now(), or 0 */
+		bool poll;	/* the next one may be worth it */
+		u8 failed;	/* 2^n - 1 for n polls in a row that failed */
+		u8 skip;	/* chances that are let go by for that, still */
+	} stop;			/* process.c: the task does not execute */
 
 	enum wasm_start start;
 
