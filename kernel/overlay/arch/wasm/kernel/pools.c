@@ -16,6 +16,8 @@
 /* Parked workers and free memories to keep ready. */
 #define WORKER_RESERVE	2
 #define MEMORY_RESERVE	4
+/* In pages of 64 KiB: not longer to clear than to bind another memory. */
+#define SMALL_MEMORY	64
 
 /* The host answers a request at once; a worker takes 10 to 60 ms to start. */
 #define POOL_TIMEOUT	(10 * HZ)
@@ -129,28 +131,47 @@ void worker_cancel(struct auklet_worker *worker)
 	futex_wake_word(&worker->wake, 1);
 }
 
-static int memory_take_now(unsigned int limit)
+/*
+ * A memory never gets smaller, and all of it must be cleared for a new process. So who needs little gets a small
+ * one, and who needs @pages the smallest that has them, or else the largest.
+ */
+static bool memory_fits_better(int id, int than, u32 pages)
+{
+	u32 size = READ_ONCE(auklet_machine.memory[id].pages);
+	u32 other;
+
+	if (than < 0)
+		return true;
+	other = READ_ONCE(auklet_machine.memory[than].pages);
+	return size >= pages ? other < pages || size < other : size > other;
+}
+
+static int memory_take_now(unsigned int limit, u32 pages)
 {
 	u32 count = word_load(&auklet_machine.memories);
-	unsigned int free = 0;
-	int taken = -EAGAIN;
+	unsigned int free;
+	int best;
 	u32 id;
 
-	for (id = 0; id < count; id++) {
-		struct auklet_memory *memory = &auklet_machine.memory[id];
-
-		if (READ_ONCE(memory->state) != AUKLET_MEMORY_FREE)
-			continue;
-		if (taken < 0 && id < limit && word_replace(&memory->state, AUKLET_MEMORY_FREE, AUKLET_MEMORY_USED)) {
-			word_store(&memory->users, 1);
-			taken = id;
-		} else if (++free >= MEMORY_RESERVE) {
-			break;
+	do {
+		free = 0;
+		best = -EAGAIN;
+		for (id = 0; id < count; id++) {
+			if (READ_ONCE(auklet_machine.memory[id].state) != AUKLET_MEMORY_FREE)
+				continue;
+			free++;
+			if (id < limit && memory_fits_better(id, best, pages))
+				best = id;
 		}
+	} while (best >= 0 && !word_replace(&auklet_machine.memory[best].state,
+					    AUKLET_MEMORY_FREE, AUKLET_MEMORY_USED));
+	if (best >= 0) {
+		word_store(&auklet_machine.memory[best].users, 1);
+		free--;
 	}
 	if (free < MEMORY_RESERVE)
 		request(&auklet_machine.memory_goal, MEMORY_RESERVE);
-	return taken;
+	return best;
 }
 
 /* Whether the host could still make a memory that a worker which knows @limit of them can be bound to. */
@@ -161,17 +182,35 @@ static bool memory_may_come(unsigned int limit)
 	return exist < word_load(&auklet_machine.memory_limit) && exist < limit;
 }
 
-/* Number below @limit of a memory for a new process, or -EAGAIN. Its contents are those of its last user. May sleep. */
-int memory_take(unsigned int limit)
+/*
+ * Number below @limit of a memory for a new process that needs @pages, as far as is known, or -EAGAIN. Its contents
+ * are those of its last user. May sleep.
+ */
+int memory_take(unsigned int limit, u32 pages)
 {
-	int id = memory_take_now(limit);
+	int id = memory_take_now(limit, pages);
 
 	if (likely(id >= 0))
 		return id;
 	wait_event_timeout(pool_queue,
-			   (id = memory_take_now(limit)) >= 0 || !memory_may_come(limit),
+			   (id = memory_take_now(limit, pages)) >= 0 || !memory_may_come(limit),
 			   POOL_TIMEOUT);
 	return id;
+}
+
+/* For a process that could keep the large memory @id: the number of a small one, or -EAGAIN if @id is small or nothing better is free. */
+int memory_take_small(unsigned int limit, u32 id)
+{
+	int small;
+
+	if (auklet_machine.memory[id].pages <= SMALL_MEMORY)
+		return -EAGAIN;
+	small = memory_take_now(limit, 0);
+	if (small >= 0 && auklet_machine.memory[small].pages > SMALL_MEMORY) {
+		memory_put(small);
+		small = -EAGAIN;
+	}
+	return small;
 }
 
 /* Until no worker executes in memory @id any more but that of the current task, whose only one it is; or -ERESTARTSYS. */

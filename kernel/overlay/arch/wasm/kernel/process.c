@@ -89,20 +89,21 @@ void __noreturn stop_cpu_forever(void)
  * take the one that it waits for: nobody tells us that other programs use the host, but then polls fail, or the stop is very short without,
  * because both threads are on one processor.
  */
-#define POLL_NS			(100 * 1000)
 #define POLLS_PER_CLOCK		64
-#define LONGEST_STOP_NS		(200 * 1000)	/* two wake-ups on each side, while nobody polls */
 #define SHORTEST_STOP_NS	(6 * 1000)
-/* While the other side does not poll yet, it takes its time to be woken. */
-#define FREE_FAILURES		3
+#define LONGEST_STOP_NS		(300 * 1000)	/* two wake-ups on each side, while nobody polls */
+#define FREE_FAILURES		5
 
-/* CPUs that are not idle, this one among them; each takes a processor of the host's. */
+/* CPUs that are not idle, or not for long; this one among them. Each takes a processor of the host's. */
 static unsigned int busy_cpus(void)
 {
-	unsigned int cpu, busy = 0;
+	unsigned int number, busy = 0;
 
-	for_each_online_cpu(cpu)
-		busy += word_load(&auklet_machine.cpu[cpu].state) != AUKLET_CPU_IDLE;
+	for_each_online_cpu(number) {
+		struct auklet_cpu *cpu = &auklet_machine.cpu[number];
+
+		busy += word_load(&cpu->state) != AUKLET_CPU_IDLE || word_load(&cpu->pending) & IRQ_TAKEN;
+	}
 	return busy;
 }
 
@@ -126,13 +127,13 @@ static void end_stop(struct stop *stop)
 	if (stop->skip)
 		stop->skip--;
 	else
-		stop->poll = true;
+		stop->poll = length;
 }
 
 /* Until @word is not 0, or @pending has interrupts, if it is not NULL; but never for long. */
 static void poll_word(struct stop *stop, const u32 *word, const u32 *pending)
 {
-	u64 end = host_now() + POLL_NS;
+	u64 end = host_now() + stop->poll;
 	unsigned int i;
 
 	do {
@@ -145,7 +146,7 @@ static void poll_word(struct stop *stop, const u32 *word, const u32 *pending)
 				return;
 		}
 	} while (host_now() < end);
-	stop->poll = false;
+	stop->poll = 0;
 	stop->failed = stop->failed << 1 | 1;
 	stop->skip = stop->failed >> FREE_FAILURES;
 }
@@ -618,7 +619,7 @@ int copy_thread(struct task_struct *p, const struct kernel_clone_args *args)
 			return -EINVAL;
 		thread->fork_source = current->mm->context.memory;
 		thread->fork_done = current->thread.fork_done;
-		p->mm->context.memory = memory_take(~0U);
+		p->mm->context.memory = memory_take(~0U, auklet_machine.memory[current->mm->context.memory].pages);
 		if (p->mm->context.memory < 0) {
 			p->mm->context.memory = WASM_NO_MEMORY;
 			return -EAGAIN;
@@ -641,7 +642,7 @@ int copy_thread(struct task_struct *p, const struct kernel_clone_args *args)
 	 */
 	will_exec = args->fn ? !args->kthread && current->pid : args->flags & CLONE_VFORK;
 	if (will_exec && thread->fork_source == WASM_NO_MEMORY) {
-		thread->exec_memory = memory_take(~0U);
+		thread->exec_memory = memory_take(~0U, 0);
 		if (thread->exec_memory < 0) {
 			thread->exec_memory = WASM_NO_MEMORY;
 			return -EAGAIN;

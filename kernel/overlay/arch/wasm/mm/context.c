@@ -28,7 +28,7 @@ static bool other_process_uses(struct mm_struct *mm)
 
 /*
  * For exec this decides where the new program's U comes from, while an error can still be
- * returned. A process that has its U for itself keeps it (activate_mm). If it has other threads, another U is better:
+ * returned. A process that has its U for itself keeps it (activate_mm), but for a large one. If it has other threads, another U is better:
  * workers that executed them may go on for a while, and would have to be waited for. For fork,
  * copy_thread() takes one.
  */
@@ -49,10 +49,14 @@ int init_new_context(struct task_struct *task, struct mm_struct *mm)
 	}
 	own = current->mm && current->mm->context.memory != WASM_NO_MEMORY &&
 	      !other_process_uses(current->mm);
-	if (own && get_nr_threads(current) == 1)
-		return 0;
 	/* This worker can only be bound to a memory that it has been told of. */
-	id = memory_take(word_load(&worker->known_memories));
+	if (own && get_nr_threads(current) == 1) {
+		id = memory_take_small(word_load(&worker->known_memories), current->mm->context.memory);
+		if (id >= 0)
+			mm->context.memory = id;
+		return 0;
+	}
+	id = memory_take(word_load(&worker->known_memories), 0);
 	if (id < 0)
 		return own ? 0 : id;
 	mm->context.memory = id;

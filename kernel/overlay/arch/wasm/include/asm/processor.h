@@ -47,7 +47,7 @@ struct thread_struct {
 
 	struct stop {
 		u64 begin;	/* host_now(), or 0 */
-		bool poll;	/* the next one may be worth it */
+		u32 poll;	/* nanoseconds to poll for its end, or 0 */
 		u8 failed;	/* 2^n - 1 for n polls in a row that failed */
 		u8 skip;	/* chances that are let go by for that, still */
 	} stop;			/* process.c: the task does not execute */
