@@ -20,7 +20,15 @@
 import { Coroutines } from '../guest/coroutines.ts';
 import { bufferOf } from '../guest/user-access.ts';
 import { HostModule, type HostPlatform } from './host-module.ts';
-import { afterEvents, engineLimits, isNode, parentPort, processors, startWorker, type WorkerHandle } from './platform.ts';
+import {
+  afterEvents,
+  engineLimits,
+  isNode,
+  parentPort,
+  processors,
+  startWorker,
+  type WorkerHandle,
+} from './platform.ts';
 import type {
   FromGuest,
   FromHost,
