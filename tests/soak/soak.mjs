@@ -62,13 +62,15 @@ export async function soak(session, { seconds = SECONDS, resident, report }) {
   const samples = [];
   for (;;) {
     const line = await session.waitFor(/soak: (?:(\d+) s, (\d+) KiB.*|end.*|passed|failed|.* already)\n/, LAST_ROUNDS);
-    report?.(line[0].trim());
     if (/passed|failed|already/.test(line[0])) {
+      report?.(line[0].trim());
       assert.match(line[0], /passed/, `${line.before}${line[0]}`);
       break;
     }
+    const mebibytes = (await resident()) / 1048576;
+    report?.(`${line[0].trim()}, ${mebibytes.toFixed(0)} MiB resident`);
     if (line[1] !== undefined && Number(line[1]) > 60)
-      samples.push({ available: Number(line[2]), resident: (await resident()) / 1048576 });
+      samples.push({ available: Number(line[2]), resident: mebibytes });
   }
   await session.waitFor(PROMPT);
   if (samples.length < 6) return;
