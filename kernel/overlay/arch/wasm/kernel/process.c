@@ -92,6 +92,7 @@ void __noreturn stop_cpu_forever(void)
 #define POLLS_PER_CLOCK		64
 #define SHORTEST_STOP_NS	(6 * 1000)
 #define LONGEST_STOP_NS		(300 * 1000)	/* two wake-ups on each side, while nobody polls */
+/* Polls in a row that may fail without a pause: the other side may not poll yet, and takes its time to be woken. */
 #define FREE_FAILURES		5
 
 /* CPUs that are not idle, or not for long; this one among them. Each takes a processor of the host's. */
@@ -619,7 +620,7 @@ int copy_thread(struct task_struct *p, const struct kernel_clone_args *args)
 			return -EINVAL;
 		thread->fork_source = current->mm->context.memory;
 		thread->fork_done = current->thread.fork_done;
-		p->mm->context.memory = memory_take(~0U, auklet_machine.memory[current->mm->context.memory].pages);
+		p->mm->context.memory = memory_take(~0U, auklet_machine.memory[thread->fork_source].pages);
 		if (p->mm->context.memory < 0) {
 			p->mm->context.memory = WASM_NO_MEMORY;
 			return -EAGAIN;
