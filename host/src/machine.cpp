@@ -266,10 +266,10 @@ std::string Machine::diagnostics() const {
         return text + "the kernel has not started\n";
 
     const auto& region = state_->region();
-    static constexpr std::string_view cpu_states[] = {"kernel", "idle", "offline"};
+    static constexpr std::string_view cpu_states[] = {"kernel", "idle", "offline", "waits"};
     for (std::uint32_t cpu = 0; cpu < configuration_.cpus; ++cpu) {
         auto state = region.load32(MachineState::cpu(cpu, offsetof(abi::Cpu, state)));
-        text += text_of("cpu ", cpu, ": ", state > AUKLET_CPU_OFFLINE ? "user" : state_name(cpu_states, state),
+        text += text_of("cpu ", cpu, ": ", state > AUKLET_CPU_WAITS ? "user" : state_name(cpu_states, state),
                         ", state ", state, ", pending ",
                         region.load32(MachineState::cpu(cpu, offsetof(abi::Cpu, pending))), ", deadline ",
                         region.read_structure<std::uint64_t>(MachineState::cpu(cpu, offsetof(abi::Cpu, deadline))),

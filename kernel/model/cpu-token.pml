@@ -42,6 +42,12 @@
 #ifndef MOVES
 #define MOVES	1	/* how often a task that could run is moved to the other of two CPUs */
 #endif
+#ifndef POLLS
+#define POLLS	0	/* a task that sleeps may keep its idle CPU for a while */
+#endif
+#ifndef TIMEOUTS
+#define TIMEOUTS	0
+#endif
 #ifndef TICKS
 #define TICKS	1	/* interrupts without a cause, which may preempt */
 #endif
@@ -57,7 +63,8 @@
 /* auklet_cpu.state */
 #define CPU_KERNEL	0
 #define CPU_IDLE	1
-#define CPU_USER(w)	((w) + 2)
+#define CPU_WAITS	2
+#define CPU_USER(w)	((w) + 3)
 
 /* auklet_cpu.pending. RESCHEDULE, CALL, WORK and DEVICE differ in their handlers only. */
 #define IRQ_OTHER	1
@@ -112,6 +119,7 @@ bool on_cpu[TASKS];
 bool in_user[TASKS];
 bool adopted[TASKS];
 byte current[CPUS] = IDLE_TASK;
+bool polling[CPUS];
 byte switched_from[CPUS] = NO_TASK;
 bool need_resched[CPUS];
 #if CPUS > 1
@@ -136,6 +144,7 @@ bool cpu_asleep[CPUS];		/* the CPU's own worker, on auklet_cpu.pending */
 #define ON_STATE	1
 #define ON_WAKE		2
 #define ON_ENTRY_WAKE	3
+#define ON_CPU_STATE	4	/* auklet_cpu.state, of the CPU that the worker is */
 byte asleep[WORKERS];
 
 /* What no code reads: who executes as a CPU, and what became of tasks, memories and workers. */
@@ -226,9 +235,30 @@ inline resched(c, x) {
 	fi
 }
 
+/* process.c: who sleeps as CPU x is woken. */
+inline end_wait(x) {
+	atomic {
+		if
+		:: state[x] == CPU_WAITS ->
+			state[x] = CPU_KERNEL;
+			notify_worker(task_worker[current[x]], ON_CPU_STATE)
+		:: else
+		fi
+	}
+}
+
 /* try_to_wake_up() */
 inline wake_task(t, c) {
 	if
+#if POLLS && CPUS > 1
+	/* ttwu_polling(), and the first half of arch_end_poll() */
+	:: io[t] == IO_DONE && polling[1 - c] && current[1 - c] == t ->
+		io[t] = IO_NONE;
+		runnable[t] = true;
+#ifndef BREAK_WAITS_WAKE
+		end_poll = true
+#endif
+#endif
 	/* Where another CPU is still switching away from it, Linux waits for that, too. */
 	:: io[t] == IO_DONE && !on_cpu[t] ->
 		io[t] = IO_NONE;
@@ -307,7 +337,7 @@ inline handle_interrupts(c, who) {
 inline take_interrupts(c, who, own) {
 	do
 	:: atomic {
-			!ipi && (pending[c] & IRQ_TAKEN) ->
+			!ipi && !end_poll && (pending[c] & IRQ_TAKEN) ->
 			bits = pending[c] & IRQ_TAKEN;
 #ifdef BREAK_WATCHED
 			pending[c] = pending[c] & (ALL_BITS ^ bits);
@@ -327,7 +357,8 @@ inline take_interrupts(c, who, own) {
 #endif
 #if CPUS > 1
 	:: ipi -> ipi = false; raise_interrupt(1 - c)
-	:: !ipi && !(pending[c] & IRQ_TAKEN) -> break
+	:: end_poll -> end_poll = false; end_wait(1 - c)
+	:: !ipi && !end_poll && !(pending[c] & IRQ_TAKEN) -> break
 #else
 	:: !(pending[c] & IRQ_TAKEN) -> break
 #endif
@@ -383,6 +414,44 @@ inline sleep_and_pick_next(c, prev, who) {
 	runnable[prev] = false;
 	pick_next(c, prev, who)
 }
+
+#if POLLS
+/*
+ * The scheduler's, and arch_poll_before_idle(): the task sleeps, and its worker does, too, before its CPU is given to another task. In
+ * truth that ends after a while by itself; here only where TIMEOUTS says so, or else nobody would notice a wake-up that is lost.
+ */
+inline poll_before_idle() {
+	atomic { io[task] = IO_REQUESTED; runnable[task] = false; polling[cpu] = true };
+#ifdef BREAK_WAITS_ORDER
+	/* Looks before its state is there. */
+	taken = runnable[task] || (pending[cpu] & IRQ_TAKEN);
+	state[cpu] = CPU_WAITS;
+	if
+	:: taken -> taken = false
+#else
+	state[cpu] = CPU_WAITS;
+	if
+	:: runnable[task]
+	:: !runnable[task] && (pending[cpu] & IRQ_TAKEN)
+#endif
+	:: else ->
+		atomic {
+			if
+			:: state[cpu] == CPU_WAITS -> asleep[w] = ON_CPU_STATE
+			:: else
+			fi
+		}
+		if
+		:: asleep[w] != ON_CPU_STATE
+#if TIMEOUTS
+		:: asleep[w] = AWAKE
+#endif
+		fi
+	fi;
+	executes_as(cpu, WORKER(w));
+	state[cpu] = CPU_KERNEL
+}
+#endif
 
 /* The same for a task that is dead. */
 inline die_and_pick_next(c, prev, who) {
@@ -478,7 +547,7 @@ inline wait_for_cpu() {
  */
 proctype worker(byte w) {
 	byte task, cpu, next, bits, calls;
-	bool taken, ipi, notify;
+	bool taken, ipi, notify, end_poll;
 #if SLEEPS
 	byte time;
 #endif
@@ -596,7 +665,12 @@ user:
 	clock_event_next(cpu, false);
 	time = 0;
 #endif
+#if POLLS
+	poll_before_idle();
+	atomic { polling[cpu] = false; pick_next(cpu, task, WORKER(w)) }
+#else
 	atomic { sleep_and_pick_next(cpu, task, WORKER(w)) }
+#endif
 
 switch_away:
 	if
@@ -717,6 +791,10 @@ inline wait_for_interrupt() {
 	atomic { pending[c] = pending[c] | IRQ_WATCHED; expected = pending[c] };
 	seen = state[c];
 #endif
+#ifdef BREAK_WAITS_INTERRUPT
+	/* Who sleeps as the CPU is taken for somebody who will see to the interrupts. */
+	seen = (seen == CPU_WAITS -> CPU_KERNEL : seen);
+#endif
 	if
 	:: (expected & (IRQ_SWITCH | IRQ_REARM)) || ((expected & IRQ_TAKEN) && seen != CPU_KERNEL)
 	:: else ->
@@ -746,7 +824,7 @@ inline wait_for_interrupt() {
  */
 proctype own_worker(byte c) {
 	byte task, next, w, fresh, bits, expected, seen;
-	bool taken, ipi, notify, in_idle;
+	bool taken, ipi, notify, end_poll, in_idle;
 #if SLEEPS
 	byte time;
 #endif
@@ -817,7 +895,12 @@ serve_own_cpu:
 	fi;
 	seen = state[c];
 	if
-	:: seen != CPU_KERNEL && (expected & IRQ_TAKEN)
+#if POLLS
+#ifndef BREAK_WAITS_INTERRUPT
+	:: seen == CPU_WAITS && (expected & IRQ_TAKEN) -> end_wait(c); expected = 0; seen = 0; goto serve_own_cpu
+#endif
+#endif
+	:: seen != CPU_KERNEL && seen != CPU_WAITS && (expected & IRQ_TAKEN)
 	:: else -> goto wait
 	fi;
 	atomic {

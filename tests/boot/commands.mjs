@@ -121,8 +121,8 @@ export const commands = [
       { expect: /Stopped.*sleep 1001/ },
       { prompt: true },
       { send: 'bg\r' },
-      { expect: /sleep 1001/ },
-      { prompt: true },
+      // No prompt is waited for: the SIGCHLD of the job that goes on may interrupt its write, also natively, and musl drops it then.
+      { expect: /sleep 1001.*\n/ },
       { send: 'jobs\r' },
       { expect: /Running +sh -c .*sleep 1001/ },
       { prompt: true },

@@ -14,8 +14,8 @@ static pthread_spinlock_t lock;
 
 static void on_signal(int signal)
 {
-	caught++;
 	caught_in = pthread_self();
+	caught++;
 }
 
 static void *spin_until_caught(void *unused)

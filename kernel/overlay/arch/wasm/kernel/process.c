@@ -84,14 +84,17 @@ void __noreturn stop_cpu_forever(void)
 }
 
 /*
- * A thread of the host that sleeps is woken in 10 to 30 us, more than most system calls take. So a worker whose task stops
- * watches for a while whether it may go on, if that did not take long the last time, and if there is a processor for it. It must not
+ * A thread of the host that sleeps is woken in 10 to 30 us, more than most system calls take, and two of them one after the
+ * other if the CPU goes idle meanwhile. So the worker of a task whose stops are short does not give its CPU away at once.
+ *
+ * It watches for a while whether it may go on, if that did not take long the last time, and if there is a processor for it. It must not
  * take the one that it waits for: nobody tells us that other programs use the host, but then polls fail, or the stop is very short without,
- * because both threads are on one processor.
+ * because both threads are on one processor. Then it sleeps, still as the CPU, until another one or an interrupt ends that (CPU_WAITS).
  */
 #define POLLS_PER_CLOCK		64
-#define SHORTEST_STOP_NS	(6 * 1000)
-#define LONGEST_STOP_NS		(300 * 1000)	/* two wake-ups on each side, while nobody polls */
+#define SHORTEST_POLL_NS	(6 * 1000)
+#define LONGEST_POLL_NS		(60 * 1000)
+#define LONGEST_STOP_NS		(500 * 1000)	/* of less, Linux's load balancing expects nothing either */
 /* Polls in a row that may fail without a pause: the other side may not poll yet, and takes its time to be woken. */
 #define FREE_FAILURES		5
 
@@ -102,8 +105,10 @@ static unsigned int busy_cpus(void)
 
 	for_each_online_cpu(number) {
 		struct auklet_cpu *cpu = &auklet_machine.cpu[number];
+		u32 state = word_load(&cpu->state);
 
-		busy += word_load(&cpu->state) != AUKLET_CPU_IDLE || word_load(&cpu->pending) & IRQ_TAKEN;
+		busy += (state != AUKLET_CPU_IDLE && state != AUKLET_CPU_WAITS) ||
+			word_load(&cpu->pending) & IRQ_TAKEN;
 	}
 	return busy;
 }
@@ -123,57 +128,86 @@ static void end_stop(struct stop *stop)
 		return;
 	length = host_now() - stop->begin;
 	stop->begin = 0;
-	if (length < SHORTEST_STOP_NS || length > LONGEST_STOP_NS)
+	stop->was_short = length <= LONGEST_STOP_NS;
+	if (!stop->was_short || length < SHORTEST_POLL_NS)
 		return;
 	if (stop->skip)
 		stop->skip--;
 	else
-		stop->poll = length;
+		stop->poll = min_t(u64, length, LONGEST_POLL_NS);
 }
 
-/* Until @word is not 0, or @pending has interrupts, if it is not NULL; but never for long. */
-static void poll_word(struct stop *stop, const u32 *word, const u32 *pending)
+/* Until @word is not 0, or @pending has interrupts, if it is not NULL; but never for long. True: @word, or an interrupt. */
+static bool poll_word(struct stop *stop, const u32 *word, const u32 *pending)
 {
-	u64 end = host_now() + stop->poll;
+	u64 begin = host_now();
 	unsigned int i;
 
 	do {
 		for (i = 0; i < POLLS_PER_CLOCK; i++) {
 			if (word_load(word)) {
 				stop->failed = 0;
-				return;
+				return true;
 			}
 			if (pending && word_load(pending) & IRQ_TAKEN)
-				return;
+				return true;
 		}
-	} while (host_now() < end);
+	} while (host_now() < begin + stop->poll);
+	stop->begin = begin;
 	stop->poll = 0;
 	stop->failed = stop->failed << 1 | 1;
 	stop->skip = stop->failed >> FREE_FAILURES;
+	return false;
 }
 
-/*
- * Called by the scheduler, with interrupts disabled and the run queue locked, for a task that sleeps. If all other CPUs are idle,
- * nobody can wake it but a device or a timer.
- */
+/* Called by the scheduler, with interrupts disabled and the run queue locked, for a task that sleeps. */
 bool arch_polls_before_idle(void)
 {
-	unsigned int busy;
+	struct stop *stop = &current->thread.stop;
 
 	if (get_wasm_home_cpu())
 		return false;
-	begin_stop(&current->thread.stop);
-	if (!current->thread.stop.poll)
-		return false;
-	busy = busy_cpus();
-	return busy > 1 && busy <= auklet_machine.processors;
+	begin_stop(stop);
+	return stop->poll || stop->was_short;
 }
 
-/* Without that lock. Polls until this CPU has something to do. */
+/*
+ * Without that lock. Waits, but never for long, until this CPU has something to do. If all other CPUs are idle,
+ * nobody can wake the task but a device or a timer.
+ */
 void arch_poll_before_idle(const unsigned int *nr_running)
 {
-	poll_word(&current->thread.stop, nr_running,
-		  &auklet_machine.cpu[raw_smp_processor_id()].pending);
+	struct auklet_cpu *cpu = &auklet_machine.cpu[raw_smp_processor_id()];
+	struct stop *stop = &current->thread.stop;
+	unsigned int busy = busy_cpus();
+
+	if (busy < 2)
+		return;
+	if (stop->poll && busy <= auklet_machine.processors &&
+	    poll_word(stop, nr_running, &cpu->pending))
+		return;
+	stop->poll = 0;
+	begin_stop(stop);
+	/* First the state, then the looks: who adds a task, or raises an interrupt, does that before it looks at the state. */
+	word_store(&cpu->state, AUKLET_CPU_WAITS);
+	if (!word_load(nr_running) && !(word_load(&cpu->pending) & IRQ_TAKEN))
+		futex_wait_word(&cpu->state, AUKLET_CPU_WAITS, LONGEST_STOP_NS);
+	word_store(&cpu->state, AUKLET_CPU_KERNEL);
+	if (word_load(nr_running))
+		end_stop(stop);
+}
+
+static void end_wait(struct auklet_cpu *cpu)
+{
+	if (word_replace(&cpu->state, AUKLET_CPU_WAITS, AUKLET_CPU_KERNEL))
+		futex_wake_word(&cpu->state, 1);
+}
+
+/* Another CPU has added a task to the run queue of @number, whose current task may be in arch_poll_before_idle(). */
+void arch_end_poll(unsigned int number)
+{
+	smp_mb();
+	end_wait(&auklet_machine.cpu[number]);
 }
 
 /* Waits until this worker's task has a CPU. */
@@ -481,11 +515,13 @@ void serve_own_cpu(void)
 		}
 		/*
 		 * In KERNEL somebody else polls the bits; when that ends, he looks
-		 * at them himself. So only user mode is ours.
+		 * at them himself. So only user mode is ours, and who sleeps is woken.
 		 */
 		state = word_load(&cpu->state);
 		if (state != AUKLET_CPU_KERNEL && (pending & IRQ_TAKEN)) {
-			if (word_replace(&cpu->state, state, AUKLET_CPU_KERNEL))
+			if (state == AUKLET_CPU_WAITS)
+				end_wait(cpu);
+			else if (word_replace(&cpu->state, state, AUKLET_CPU_KERNEL))
 				serve((struct task_struct *)((struct auklet_worker *)state)->task,
 				      serve_interrupt);
 			continue;

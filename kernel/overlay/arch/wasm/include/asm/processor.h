@@ -50,6 +50,7 @@ struct thread_struct {
 		u32 poll;	/* nanoseconds to poll for its end, or 0 */
 		u8 failed;	/* 2^n - 1 for n polls in a row that failed */
 		u8 skip;	/* chances that are let go by for that, still */
+		bool was_short;	/* the last one */
 	} stop;			/* process.c: the task does not execute */
 
 	enum wasm_start start;
@@ -79,6 +80,7 @@ unsigned long __get_wchan(struct task_struct *p);
 /* process.c: whether current, whose CPU is about to be idle, is to wait for its wake-up; and that wait. */
 bool arch_polls_before_idle(void);
 void arch_poll_before_idle(const unsigned int *nr_running);
+void arch_end_poll(unsigned int cpu);
 
 /* Takes pending interrupts if they are enabled, and now and then yields the host's core. */
 void cpu_relax(void);

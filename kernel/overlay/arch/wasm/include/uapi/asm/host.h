@@ -34,6 +34,7 @@
 #define AUKLET_CPU_KERNEL	0
 #define AUKLET_CPU_IDLE		1
 #define AUKLET_CPU_OFFLINE	2
+#define AUKLET_CPU_WAITS	3	/* the current task's worker sleeps on this word, for a short time */
 
 /* Bits of auklet_cpu.pending. The host only ever raises DEVICE. */
 #define AUKLET_IRQ_TIMER	(1U << 0)
