@@ -2,7 +2,7 @@
 // The page: a terminal and the machine behind it.
 
 import { Machine, MachineError, type BootOptions } from '../index.ts';
-import { Console } from './console.ts';
+import type { Console } from './console.ts';
 import { becomeIsolated } from './isolation.ts';
 import { KeyBar } from './key-bar.ts';
 import { Overlay } from './overlay.ts';
@@ -21,15 +21,15 @@ function optionsFromAddress(): BootOptions {
 }
 
 class Page {
-  private readonly console = new Console(document.getElementById('terminal')!);
+  private console: Console | undefined;
+  /** What the machine has said before there is a console. */
+  private readonly early: Uint8Array[] = [];
   private readonly overlay = new Overlay(() => void this.restart());
   private readonly keys = new KeyBar(document.getElementById('keys')!, (input) => this.machine?.write(input));
   private machine: Machine | undefined;
   private failure: MachineError | undefined;
 
   constructor() {
-    this.console.onInput((input) => this.machine?.write(typeof input === 'string' ? this.keys.filter(input) : input));
-    this.console.onResize((columns, rows) => this.machine?.resize(columns, rows));
     for (const id of ['diagnostics', 'overlay-diagnostics'])
       document
         .getElementById(id)!
@@ -44,24 +44,46 @@ class Page {
     return this.machine;
   }
 
-  get terminal(): Console['terminal'] {
-    return this.console.terminal;
+  get terminal(): Console['terminal'] | undefined {
+    return this.console?.terminal;
+  }
+
+  /** The terminal is most of the page's script, so it comes while the machine already starts. */
+  async openConsole(): Promise<void> {
+    let Console;
+    try {
+      ({ Console } = await import('./console.ts'));
+    } catch (error) {
+      this.fail(
+        new MachineError('download', 'the terminal could not be downloaded: is the network up?', String(error)),
+      );
+      return;
+    }
+    this.console = new Console(document.getElementById('terminal')!);
+    this.console.onInput((input) => this.machine?.write(typeof input === 'string' ? this.keys.filter(input) : input));
+    this.console.onResize((columns, rows) => this.machine?.resize(columns, rows));
+    for (const bytes of this.early.splice(0)) this.console.write(bytes);
+    const { cols, rows } = this.console.terminal;
+    this.machine?.resize(cols, rows);
+    this.console.terminal.focus();
   }
 
   start(): void {
     this.failure = undefined;
-    const { cols: columns, rows } = this.console.terminal;
+    const terminal = this.terminal;
     try {
       const machine = new Machine({
         ...optionsFromAddress(),
-        columns,
-        rows,
+        ...(terminal === undefined ? {} : { columns: terminal.cols, rows: terminal.rows }),
         onProgress: (progress) => {
           if (this.failure === undefined) this.overlay.progress(progress);
         },
       });
       this.machine = machine;
-      machine.on('output', (bytes) => this.console.write(bytes));
+      machine.on('output', (bytes) => {
+        if (this.console === undefined) this.early.push(bytes);
+        else this.console.write(bytes);
+      });
       machine.on('error', (error) => this.fail(error));
       machine.on('halted', (reason) => {
         this.overlay.halted(reason);
@@ -71,14 +93,14 @@ class Page {
       this.fail(error instanceof MachineError ? error : new MachineError('failed', String(error)));
       return;
     }
-    this.console.terminal.focus();
+    terminal?.focus();
   }
 
   async restart(): Promise<void> {
     const old = this.machine;
     this.machine = undefined;
     await old?.dispose();
-    this.console.terminal.reset();
+    this.terminal?.reset();
     this.start();
   }
 
@@ -114,6 +136,7 @@ class Page {
 
 if (!(await becomeIsolated())) {
   const page = new Page();
-  Object.assign(globalThis, { auklet: page });
   page.start();
+  await page.openConsole();
+  Object.assign(globalThis, { auklet: page });
 }
