@@ -10,7 +10,7 @@ import {
   type MachineStage,
   type ToHost,
 } from '../machine/protocol.ts';
-import { expanded, loadBytes, loadModule, totalSize } from './assets.ts';
+import { loadBytes, loadModule, totalSize } from './assets.ts';
 import { ExecClient } from './exec.ts';
 import { needsRelay, relayWorkers } from './worker-relay.ts';
 import {
@@ -213,7 +213,7 @@ export class Machine {
     this.report({});
     // All downloads start now; the workers start as soon as the small host is there.
     const kernel = loadModule(assets.kernel, loaded, signal);
-    const initramfs = loadBytes(assets.initramfs, loaded, signal).then(expanded);
+    const initramfs = loadBytes(assets.initramfs, loaded, signal);
     kernel.catch(() => {});
     initramfs.catch(() => {});
     const configuration: Record<string, unknown> = {};
