@@ -46,7 +46,7 @@
 #define POLLS	0	/* a task that sleeps may keep its idle CPU for a while */
 #endif
 #ifndef TIMEOUTS
-#define TIMEOUTS	0
+#define TIMEOUTS	0	/* its sleep may end by itself */
 #endif
 #ifndef TICKS
 #define TICKS	1	/* interrupts without a cause, which may preempt */
@@ -895,10 +895,8 @@ serve_own_cpu:
 	fi;
 	seen = state[c];
 	if
-#if POLLS
-#ifndef BREAK_WAITS_INTERRUPT
+#if POLLS && !defined(BREAK_WAITS_INTERRUPT)
 	:: seen == CPU_WAITS && (expected & IRQ_TAKEN) -> end_wait(c); expected = 0; seen = 0; goto serve_own_cpu
-#endif
 #endif
 	:: seen != CPU_KERNEL && seen != CPU_WAITS && (expected & IRQ_TAKEN)
 	:: else -> goto wait

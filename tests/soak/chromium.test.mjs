@@ -7,8 +7,8 @@ import { launchChromium, machineSession, servePage } from '../browser/browsers.m
 import { SECONDS, soak, soakFiles } from './soak.mjs';
 
 /**
- * Bytes of the browser's processes for pages, shared pages counted once. Its other two large processes keep some 40 KB each for every
- * worker that a page has ever ended, also if it is an empty page that does nothing else (Chromium 156, with or without a tool attached).
+ * Bytes of the browser's processes for pages, shared pages counted once. Its main process and its network service keep some 40 KB each for
+ * every worker that a page has ever ended, also if it is an empty page that does nothing else (Chromium 156, without a tool attached).
  */
 async function memoryOfRenderers() {
   const parent = new Map();

@@ -65,21 +65,6 @@ function broken(url: string, error: unknown): MachineError {
   return new MachineError('download', `${nameOf(url)} was not downloaded completely`, `${url}: ${error}`);
 }
 
-/**
- * An archive in gzip, expanded: the engine does that much faster than a kernel whose code is not even compiled yet. What is not exactly one
- * (Linux takes archives one after the other) stays as it is, and so does one with an error, which Linux reports.
- */
-async function expanded(archive: Uint8Array): Promise<Uint8Array> {
-  if (archive[0] !== 0x1f || archive[1] !== 0x8b) return archive;
-  try {
-    const stream = new Blob([archive as BlobPart]).stream().pipeThrough(new DecompressionStream('gzip'));
-    return new Uint8Array(await new Response(stream).arrayBuffer());
-  } catch {
-    return archive;
-  }
-}
-
-/** An archive for the guest. One that is given stays as it is: to expand it takes Node.js 20 MiB. */
 export async function loadBytes(
   asset: Asset<Uint8Array>,
   loaded: LoadedBytes,
@@ -89,7 +74,7 @@ export async function loadBytes(
   const url = urlOf(asset);
   const response = await download(url, loaded, signal);
   try {
-    return await expanded(new Uint8Array(await response.arrayBuffer()));
+    return new Uint8Array(await response.arrayBuffer());
   } catch (error) {
     signal?.throwIfAborted();
     throw broken(url, error);

@@ -65,7 +65,8 @@ class Page {
     for (const bytes of this.early.splice(0)) this.console.write(bytes);
     const { cols, rows } = this.console.terminal;
     this.machine?.resize(cols, rows);
-    this.console.terminal.focus();
+    // A failure has its button focused.
+    if (this.failure === undefined) this.console.terminal.focus();
   }
 
   start(): void {
@@ -97,10 +98,15 @@ class Page {
   }
 
   async restart(): Promise<void> {
+    if (this.console === undefined) {
+      // A module that could not be loaded is not tried again before the page is.
+      location.reload();
+      return;
+    }
     const old = this.machine;
     this.machine = undefined;
     await old?.dispose();
-    this.terminal?.reset();
+    this.console.terminal.reset();
     this.start();
   }
 

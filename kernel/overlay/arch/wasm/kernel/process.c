@@ -94,7 +94,7 @@ void __noreturn stop_cpu_forever(void)
 #define POLLS_PER_CLOCK		64
 #define SHORTEST_POLL_NS	(6 * 1000)
 #define LONGEST_POLL_NS		(60 * 1000)
-#define LONGEST_STOP_NS		(500 * 1000)	/* of less, Linux's load balancing expects nothing either */
+#define LONGEST_STOP_NS		(500 * 1000)	/* sysctl_sched_migration_cost: for less, an idle CPU does not look for tasks */
 /* Polls in a row that may fail without a pause: the other side may not poll yet, and takes its time to be woken. */
 #define FREE_FAILURES		5
 

@@ -77,7 +77,7 @@ struct thread_struct {
 
 unsigned long __get_wchan(struct task_struct *p);
 
-/* process.c: whether current, whose CPU is about to be idle, is to wait for its wake-up; and that wait. */
+/* process.c: whether current, whose CPU is about to be idle, is to wait for its wake-up; that wait; its end. */
 bool arch_polls_before_idle(void);
 void arch_poll_before_idle(const unsigned int *nr_running);
 void arch_end_poll(unsigned int cpu);
