@@ -175,6 +175,14 @@ static void files(void)
 	CHECK(pwrite(fd, "null", 4, 0) == 4 && msync(reader, PAGE, MS_INVALIDATE) == 0 && memcmp(reader, "null", 4) == 0);
 	CHECK(msync(shared, PAGE, MS_INVALIDATE) == 0);
 
+	/* A new mapping shows what another one has that lies over it in part, and has no need of the rest. */
+	memcpy(shared + PAGE, "first", 5);
+	memcpy(shared + 2 * PAGE, "second", 6);
+	unsigned char *window = mmap(NULL, 3 * PAGE, PROT_READ, MAP_SHARED, read_only, 2 * PAGE);
+	CHECK(window != MAP_FAILED && memcmp(window, "second", 6) == 0 && file_has(fd, PAGE, "other"));
+	memcpy(shared + 2 * PAGE, ".......", 7);
+	CHECK(munmap(window, 3 * PAGE) == 0 && msync(shared, 3 * PAGE, MS_SYNC) == 0 && file_has(fd, PAGE, "first"));
+
 	/* A child's mapping is its own, until it is written. */
 	child = fork();
 	if (child == 0) {

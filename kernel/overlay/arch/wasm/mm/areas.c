@@ -364,17 +364,27 @@ static int read_file(struct file *file, unsigned long start, unsigned long lengt
 	return 0;
 }
 
-/* What this process has written to other mappings of the file is nowhere else; a new one must show it. */
-static int write_back_file(struct mm_struct *mm, struct file *file)
+/* What this process has written to other mappings of pages of the file is nowhere else; a new mapping of these must show it. */
+static int write_back_file(struct mm_struct *mm, struct file *file, unsigned long pgoff, unsigned long pages)
 {
 	struct vm_area_struct *vma;
 	VMA_ITERATOR(areas, mm, 0);
-	int error = 0;
+	unsigned long first, end;
+	int error;
 
-	for_each_vma(areas, vma)
-		if (vma->vm_file && file_inode(vma->vm_file) == file_inode(file))
-			error = error ?: write_back(vma, vma->vm_start, vma->vm_end);
-	return error;
+	for_each_vma(areas, vma) {
+		if (!vma->vm_file || file_inode(vma->vm_file) != file_inode(file))
+			continue;
+		first = max(pgoff, vma->vm_pgoff);
+		end = min(pgoff + pages, vma->vm_pgoff + vma_pages(vma));
+		if (first >= end)
+			continue;
+		error = write_back(vma, vma->vm_start + ((first - vma->vm_pgoff) << PAGE_SHIFT),
+				   vma->vm_start + ((end - vma->vm_pgoff) << PAGE_SHIFT));
+		if (error)
+			return error;
+	}
+	return 0;
 }
 
 static int check_file_mapping(struct file *file, unsigned long prot, unsigned long flags)
@@ -460,7 +470,7 @@ unsigned long do_mmap(struct file *file, unsigned long address, unsigned long le
 	}
 
 	if (file) {
-		error = write_back_file(mm, file);
+		error = write_back_file(mm, file, pgoff, length >> PAGE_SHIFT);
 		if (error)
 			return error;
 	}
