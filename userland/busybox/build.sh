@@ -42,9 +42,12 @@ fi
 
 # make does not know what else goes into the program
 if [ "$sdk/sysroot/lib/libc.a" -nt "$build/obj/busybox_unstripped" ] ||
+	[ "$here/no-fork" -nt "$build/obj/busybox_unstripped" ] ||
 	[ "$sdk/bin/wasm32-linux-musl-clang" -nt "$build/obj/busybox_unstripped" ]; then
 	rm -f "$build/obj/busybox_unstripped"
 fi
+CFLAGS_busybox=-fno-fork-in=@$here/no-fork
+export CFLAGS_busybox
 # The libraries that BusyBox would try are empty archives in musl. Naming none
 # saves a full link, with its asyncify, for each.
 make -s -C "$build/obj" -j"$jobs" LDLIBS= busybox_unstripped busybox.links
