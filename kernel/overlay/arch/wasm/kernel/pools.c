@@ -14,7 +14,7 @@
 #include <asm/machine.h>
 
 /* Parked workers and free memories to keep ready. */
-#define WORKER_RESERVE	2
+#define WORKER_RESERVE	1
 #define MEMORY_RESERVE	4
 /* In pages of 64 KiB: not longer to clear than to bind another memory. */
 #define SMALL_MEMORY	64
