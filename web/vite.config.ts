@@ -14,6 +14,8 @@ const parts = {
   host: join(build, 'host/emscripten/auklet-host.wasm'),
 };
 
+const isPart = (name: string): boolean => Object.values(parts).includes(resolve(import.meta.dirname, name));
+
 /** The module auklet:assets: where the parts are in the output, and how large. */
 function assets(): Plugin {
   const id = '\0auklet:assets';
@@ -30,10 +32,28 @@ function assets(): Plugin {
   };
 }
 
+/** Lets the browser download the parts while it still loads the script that asks for them. */
+function preload(): Plugin {
+  return {
+    name: 'auklet-preload',
+    transformIndexHtml: {
+      order: 'post',
+      handler: (_html, { bundle }) =>
+        Object.values(bundle ?? {})
+          .filter((output) => output.type === 'asset' && output.originalFileNames.some((name) => isPart(name)))
+          .map(({ fileName }) => ({
+            tag: 'link',
+            attrs: { rel: 'preload', as: 'fetch', crossorigin: '', href: `./${fileName}` },
+            injectTo: 'head',
+          })),
+    },
+  };
+}
+
 export default defineConfig({
   // Works in any folder of a site.
   base: './',
-  plugins: [assets()],
+  plugins: [assets(), preload()],
   worker: { format: 'es' },
   build: {
     outDir: join(build, 'dist'),

@@ -15,6 +15,7 @@ import { join } from 'node:path';
 import { parseArgs } from 'node:util';
 import { bootSession, build, cli, exec, root } from '../boot/machines.mjs';
 import { PROMPT } from '../boot/session.mjs';
+import { AT_PROMPT } from '../browser/browsers.mjs';
 import * as v86 from './v86/v86.mjs';
 
 const { values: options } = parseArgs({
@@ -247,11 +248,7 @@ async function guestInChromium() {
       await page?.close();
       page = await browser.newPage();
       await page.goto(address);
-      const prompt = await page.waitForFunction(
-        () => /# $/.test(globalThis.auklet?.current?.transcript ?? '') && performance.now(),
-        undefined,
-        { polling: 5 },
-      );
+      const prompt = await page.waitForFunction(`${AT_PROMPT} && performance.now()`, undefined, { polling: 5 });
       // The first fills the browser's caches.
       if (round > 0) boots.push(await prompt.jsonValue());
     }

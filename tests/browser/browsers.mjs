@@ -35,6 +35,12 @@ export function servePage(test, options = []) {
   });
 }
 
+/**
+ * An expression for a page: whether its machine's console ends in a prompt. The shell writes it again when it is told of the
+ * terminal's size.
+ */
+export const AT_PROMPT = String.raw`/# (\x1b\[J)?$/.test(globalThis.auklet?.current?.transcript ?? '')`;
+
 export async function launchChromium(test) {
   const { chromium } = require('playwright-core');
   const browser = await chromium.launch({ executablePath: '/usr/bin/chromium', args: CHROMIUM_OPTIONS });

@@ -8,7 +8,7 @@ import { test } from 'node:test';
 import { begin, commands, perform } from '../boot/commands.mjs';
 import { build } from '../boot/machines.mjs';
 import { PROMPT } from '../boot/session.mjs';
-import { launchChromium, pageSession, servePage } from './browsers.mjs';
+import { AT_PROMPT, launchChromium, pageSession, servePage } from './browsers.mjs';
 
 const pictures = join(build, 'tests/pictures');
 mkdirSync(pictures, { recursive: true });
@@ -89,7 +89,7 @@ test('a panic is shown, and the machine restarts', async (suite) => {
     /Kernel panic - not syncing: sysrq triggered crash/,
   );
   await page.getByRole('button', { name: 'Restart' }).click();
-  await page.waitForFunction(() => /# $/.test(auklet.current?.transcript ?? ''));
+  await page.waitForFunction(AT_PROMPT);
   assert.equal(await page.locator('#overlay').isHidden(), true);
 });
 
@@ -100,14 +100,12 @@ test('reboot restarts the machine in the same page', async (suite) => {
   const session = await pageSession(page);
   await session.waitFor(PROMPT);
   await session.write('reboot\r');
-  await page.waitForFunction(
-    () => auklet.current !== undefined && auklet.current !== firstMachine && /# $/.test(auklet.current.transcript),
-  );
+  await page.waitForFunction(`globalThis.auklet?.current !== firstMachine && ${AT_PROMPT}`);
 });
 
 test('a host without headers: the service worker adds them', async (suite) => {
   const { page } = await open(suite, { address: await servePage(suite, ['--no-isolation']) });
-  await page.waitForFunction(() => globalThis.auklet?.current !== undefined && /# $/.test(auklet.current.transcript));
+  await page.waitForFunction(AT_PROMPT);
   assert.equal(await page.evaluate(() => crossOriginIsolated), true);
 });
 
@@ -132,7 +130,7 @@ test('a terminal that cannot be downloaded is shown, and comes with the restart'
   assert.match(await page.locator('#overlay-text').innerText(), /the terminal could not be downloaded/);
   await page.unrouteAll();
   await page.getByRole('button', { name: 'Restart' }).click();
-  await page.waitForFunction(() => globalThis.auklet?.terminal && /# $/.test(auklet.current?.transcript ?? ''));
+  await page.waitForFunction(`globalThis.auklet?.terminal && ${AT_PROMPT}`);
 });
 
 test('a page that cannot be isolated says so', async (suite) => {

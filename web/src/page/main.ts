@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: MIT
 // The page: a terminal and the machine behind it.
 
-import { Machine, MachineError, type BootOptions } from '../index.ts';
+import { Machine, MachineError, type BootOptions, type Progress } from '../index.ts';
 import type { Console } from './console.ts';
 import { becomeIsolated } from './isolation.ts';
 import { KeyBar } from './key-bar.ts';
@@ -20,10 +20,21 @@ function optionsFromAddress(): BootOptions {
   return options;
 }
 
+/** Milliseconds. */
+const PATIENCE = 400;
+
 class Page {
   private console: Console | undefined;
-  /** What the machine has said before there is a console. */
-  private readonly early: Uint8Array[] = [];
+  /** What the machine has said and no console has shown. */
+  private output: Uint8Array[] = [];
+  /** A load that ends within PATIENCE is shown when it has: each frame before that would take time from it. */
+  private quiet = true;
+  private patience: ReturnType<typeof setTimeout> | undefined;
+  private latest: Progress | undefined;
+  private opening = false;
+  private resolveOpened!: () => void;
+  /** Resolves when there is a terminal, or can be none. */
+  readonly opened = new Promise<void>((resolve) => (this.resolveOpened = resolve));
   private readonly overlay = new Overlay(() => void this.restart());
   private readonly keys = new KeyBar(document.getElementById('keys')!, (input) => this.machine?.write(input));
   private machine: Machine | undefined;
@@ -48,8 +59,17 @@ class Page {
     return this.console?.terminal;
   }
 
-  /** The terminal is most of the page's script, so it comes while the machine already starts. */
-  async openConsole(): Promise<void> {
+  /**
+   * The terminal is most of the page's script, and to open it keeps this thread from handing the kernel on: so it comes when the
+   * machine has all its parts, or takes long to get them. (Still later, the shell would be told of its size when it runs.)
+   */
+  private openConsole(): void {
+    if (this.opening) return;
+    this.opening = true;
+    void this.createConsole().then(this.resolveOpened);
+  }
+
+  private async createConsole(): Promise<void> {
     let Console;
     try {
       ({ Console } = await import('./console.ts'));
@@ -62,7 +82,7 @@ class Page {
     this.console = new Console(document.getElementById('terminal')!);
     this.console.onInput((input) => this.machine?.write(typeof input === 'string' ? this.keys.filter(input) : input));
     this.console.onResize((columns, rows) => this.machine?.resize(columns, rows));
-    for (const bytes of this.early.splice(0)) this.console.write(bytes);
+    this.show();
     const { cols, rows } = this.console.terminal;
     this.machine?.resize(cols, rows);
     // A failure has its button focused.
@@ -71,22 +91,31 @@ class Page {
 
   start(): void {
     this.failure = undefined;
+    this.output = [];
+    this.latest = undefined;
+    this.quiet = true;
+    this.patience = setTimeout(() => this.speak(), PATIENCE);
+    this.overlay.hide();
     const terminal = this.terminal;
     try {
       const machine = new Machine({
         ...optionsFromAddress(),
         ...(terminal === undefined ? {} : { columns: terminal.cols, rows: terminal.rows }),
         onProgress: (progress) => {
-          if (this.failure === undefined) this.overlay.progress(progress);
+          this.latest = progress;
+          if (progress.stage === 'booting') this.openConsole();
+          if (progress.stage === 'running') this.speak();
+          else this.show();
         },
       });
       this.machine = machine;
       machine.on('output', (bytes) => {
-        if (this.console === undefined) this.early.push(bytes);
-        else this.console.write(bytes);
+        this.output.push(bytes);
+        this.show();
       });
       machine.on('error', (error) => this.fail(error));
       machine.on('halted', (reason) => {
+        this.speak();
         this.overlay.halted(reason);
         if (reason === 'restart') void this.restart();
       });
@@ -110,8 +139,24 @@ class Page {
     this.start();
   }
 
+  /** Ends the quiet. */
+  private speak(): void {
+    clearTimeout(this.patience);
+    this.quiet = false;
+    this.show();
+    this.openConsole();
+  }
+
+  private show(): void {
+    if (this.quiet) return;
+    if (this.latest !== undefined && this.failure === undefined) this.overlay.progress(this.latest);
+    this.latest = undefined;
+    if (this.console !== undefined) for (const bytes of this.output.splice(0)) this.console.write(bytes);
+  }
+
   private fail(error: MachineError): void {
     this.failure = error;
+    this.speak();
     this.overlay.failed(error);
   }
 
@@ -143,6 +188,6 @@ class Page {
 if (!(await becomeIsolated())) {
   const page = new Page();
   page.start();
-  await page.openConsole();
+  await page.opened;
   Object.assign(globalThis, { auklet: page });
 }
