@@ -65,49 +65,15 @@
     (memory.copy $u $k (local.get $to) (local.get $from) (local.get $n))
     (i32.const 0))
 
-  ;; Clears what is not zero of the pages from $page to $end, both multiples of 4096. What nobody has written to takes no
-  ;; memory of the computer, and keeps to it: most of a new process's U is such.
-  (func $clear_pages (param $page i32) (param $end i32)
-    (local $at i32) (local $next i32)
-    (loop $pages
-      (if (i32.eq (local.get $page) (local.get $end))
-        (then (return)))
-      (local.set $at (local.get $page))
-      (local.set $next (i32.add (local.get $page) (i32.const 4096)))
-      (loop $parts
-        (if (v128.any_true
-              (v128.or
-                (v128.or (v128.load $u (local.get $at)) (v128.load $u offset=16 (local.get $at)))
-                (v128.or (v128.load $u offset=32 (local.get $at)) (v128.load $u offset=48 (local.get $at)))))
-          (then (memory.fill $u (local.get $page) (i32.const 0) (i32.const 4096)))
-          (else
-            (local.set $at (i32.add (local.get $at) (i32.const 64)))
-            (br_if $parts (i32.ne (local.get $at) (local.get $next))))))
-      (local.set $page (local.get $next))
-      (br $pages)))
-
-  (func $clear (param $to i32) (param $n i32)
-    (local $page i32) (local $last i32) (local $end i32)
-    (if (i32.lt_u (local.get $n) (i32.const 16384))
-      (then
-        (memory.fill $u (local.get $to) (i32.const 0) (local.get $n))
-        (return)))
-    (local.set $end (i32.add (local.get $to) (local.get $n)))
-    (local.set $page (i32.and (i32.add (local.get $to) (i32.const 4095)) (i32.const -4096)))
-    (local.set $last (i32.and (local.get $end) (i32.const -4096)))
-    (memory.fill $u (local.get $to) (i32.const 0) (i32.sub (local.get $page) (local.get $to)))
-    (call $clear_pages (local.get $page) (local.get $last))
-    (memory.fill $u (local.get $last) (i32.const 0) (i32.sub (local.get $end) (local.get $last))))
-
   (func (export "clear") (param $to i32) (param $n i32) (result i32)
     (local $inside i32)
     (if (i32.eqz (call $inside (local.get $to) (local.get $n)))
       (then
         (local.set $inside (call $reach (local.get $to) (local.get $n)))
         (if (local.get $inside)
-          (then (call $clear (local.get $to) (local.get $inside))))
+          (then (memory.fill $u (local.get $to) (i32.const 0) (local.get $inside))))
         (return (i32.sub (local.get $n) (local.get $inside)))))
-    (call $clear (local.get $to) (local.get $n))
+    (memory.fill $u (local.get $to) (i32.const 0) (local.get $n))
     (i32.const 0))
 
   (func (export "string_copy") (param $to i32) (param $from i32) (param $n i32) (result i32)
