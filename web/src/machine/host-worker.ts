@@ -54,7 +54,7 @@ const OUTPUT_SIZE = 65536;
 
 const KEPT_LOG_LINES = 200;
 
-/** Where kernel threads need no workers: init, the programs that it starts, and some to spare. */
+/** Where kernel threads need no workers: init, a program that it starts, and one to spare. */
 const INITIAL_WORKERS = 3;
 
 const HALT_REASONS: readonly HaltReason[] = ['poweroff', 'restart', 'panic'];

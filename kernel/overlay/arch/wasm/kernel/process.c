@@ -95,6 +95,10 @@ void __noreturn stop_cpu_forever(void)
 #define SHORTEST_POLL_NS	(6 * 1000)
 #define LONGEST_POLL_NS		(60 * 1000)
 #define LONGEST_STOP_NS		(500 * 1000)	/* sysctl_sched_migration_cost: for less, an idle CPU does not look for tasks */
+/* Between being woken and waking another task. */
+#define LONGEST_TURN_NS		(100 * 1000)
+/* Waits between two tries to come to the CPU of the waker: an idle CPU takes one of two tasks away now and then. */
+#define TURNS_APART		50
 /* Polls in a row that may fail without a pause: the other side may not poll yet, and takes its time to be woken. */
 #define FREE_FAILURES		5
 
@@ -126,7 +130,8 @@ static void end_stop(struct stop *stop)
 
 	if (!stop->begin)
 		return;
-	length = host_now() - stop->begin;
+	stop->end = host_now();
+	length = stop->end - stop->begin;
 	stop->begin = 0;
 	stop->was_short = length <= LONGEST_STOP_NS;
 	if (!stop->was_short || length < SHORTEST_POLL_NS)
@@ -147,6 +152,7 @@ static bool poll_word(struct stop *stop, const u32 *word, const u32 *pending)
 		for (i = 0; i < POLLS_PER_CLOCK; i++) {
 			if (word_load(word)) {
 				stop->failed = 0;
+				stop->end = host_now();
 				return true;
 			}
 			if (pending && word_load(pending) & IRQ_TAKEN)
@@ -168,7 +174,10 @@ bool arch_polls_before_idle(void)
 	if (get_wasm_home_cpu())
 		return false;
 	begin_stop(stop);
-	return stop->poll || stop->was_short;
+	/* Who joins does not wait: its waker waits until it is off its CPU. */
+	stop->joining = stop->joins;
+	stop->joins = false;
+	return !stop->joining && (stop->poll || stop->was_short);
 }
 
 /*
@@ -203,11 +212,35 @@ static void end_wait(struct auklet_cpu *cpu)
 		futex_wake_word(&cpu->state, 1);
 }
 
-/* Another CPU has added a task to the run queue of @number, whose current task may be in arch_poll_before_idle(). */
-void arch_end_poll(unsigned int number)
+/*
+ * @sleeper is woken from its wait. If the waker has itself just been woken, the two take turns, for which they need no second
+ * CPU: on one, a wake-up is none of the host's. A task that waits cannot be taken there, so it does not wait the next time.
+ */
+static void consider_joining(struct stop *sleeper)
 {
+	if (sleeper->apart) {
+		sleeper->apart--;
+	} else if (in_task() && host_now() - current->thread.stop.end < LONGEST_TURN_NS) {
+		sleeper->joins = true;
+		sleeper->apart = TURNS_APART;
+	}
+}
+
+/* Another CPU has added @p to the run queue of its CPU, whose current task it still is: it may be in arch_poll_before_idle(). */
+void arch_end_poll(struct task_struct *p)
+{
+	struct auklet_cpu *cpu = &auklet_machine.cpu[task_cpu(p)];
+
 	smp_mb();
-	end_wait(&auklet_machine.cpu[number]);
+	if (word_load(&cpu->state) == AUKLET_CPU_WAITS)
+		consider_joining(&p->thread.stop);
+	end_wait(cpu);
+}
+
+/* Whether @p sleeps so that it may come to the CPU of the task that wakes it. */
+bool arch_joins(const struct task_struct *p)
+{
+	return in_task() && READ_ONCE(p->thread.stop.joining);
 }
 
 /* Waits until this worker's task has a CPU. */

@@ -47,10 +47,14 @@ struct thread_struct {
 
 	struct stop {
 		u64 begin;	/* host_now(), or 0 */
+		u64 end;	/* of the last one */
 		u32 poll;	/* nanoseconds to poll for its end, or 0 */
 		u8 failed;	/* 2^n - 1 for n polls in a row that failed */
 		u8 skip;	/* chances that are let go by for that, still */
 		bool was_short;	/* the last one */
+		bool joins;	/* the next one is no wait */
+		bool joining;	/* this one is none */
+		u8 apart;	/* waits before it may join again */
 	} stop;			/* process.c: the task does not execute */
 
 	enum wasm_start start;
@@ -80,7 +84,8 @@ unsigned long __get_wchan(struct task_struct *p);
 /* process.c: whether current, whose CPU is about to be idle, is to wait for its wake-up; that wait; its end. */
 bool arch_polls_before_idle(void);
 void arch_poll_before_idle(const unsigned int *nr_running);
-void arch_end_poll(unsigned int cpu);
+void arch_end_poll(struct task_struct *p);
+bool arch_joins(const struct task_struct *p);
 
 /* Takes pending interrupts if they are enabled, and now and then yields the host's core. */
 void cpu_relax(void);
