@@ -226,7 +226,10 @@ static void consider_joining(struct stop *sleeper)
 	}
 }
 
-/* Another CPU has added @p to the run queue of its CPU, whose current task it still is: it may be in arch_poll_before_idle(). */
+/*
+ * Another CPU has added @p to the run queue of its CPU, as its current task: it may be in arch_poll_before_idle(). Or it
+ * executes by now, and may have moved: then another task's wait is ended early, which may happen at any time.
+ */
 void arch_end_poll(struct task_struct *p)
 {
 	struct auklet_cpu *cpu = &auklet_machine.cpu[task_cpu(p)];
