@@ -29,9 +29,11 @@
  * scheduled again, its CPU's own worker completes the switch on its behalf.
  */
 #include <linux/cpu.h>
+#include <linux/delay.h>
 #include <linux/elf.h>
 #include <linux/elfcore.h>
 #include <linux/kernel.h>
+#include <linux/kthread.h>
 #include <linux/mm.h>
 #include <linux/ptrace.h>
 #include <linux/reboot.h>
@@ -50,6 +52,7 @@
 #include <asm/host_calls.h>
 #include <asm/machine.h>
 #include <asm/switch_to.h>
+#include <asm/wchan.h>
 
 unsigned long init_stack[THREAD_SIZE / sizeof(unsigned long)] __aligned(THREAD_SIZE);
 
@@ -246,13 +249,48 @@ bool arch_joins(const struct task_struct *p)
 	return in_task() && READ_ONCE(p->thread.stop.joining);
 }
 
+/*
+ * Where another task sleeps. Only its own worker can ask the engine for its stack, so that one is woken for it and sleeps on:
+ * AUKLET_WAKE_TRACE has no effect on a worker that is not asked (any more), and may be lost where the task is woken.
+ */
+#define TRACE_SIZE	2048
+/* trace_request is the address of the worker that is asked, or one of these. */
+#define TRACE_NONE	0U
+#define TRACE_BEGUN	1U
+#define TRACE_DONE	2U
+
+static DEFINE_MUTEX(trace_lock);	/* of who asks */
+static u32 trace_request;
+static char trace_text[TRACE_SIZE];
+
+static void write_trace(char *text)
+{
+	text[host_backtrace(text, TRACE_SIZE - 1)] = '\0';
+}
+
+/* Without a CPU. */
+static void answer_trace_request(const struct auklet_worker *worker)
+{
+	if (!word_replace(&trace_request, (u32)worker, TRACE_BEGUN))
+		return;
+	write_trace(trace_text);
+	word_store(&trace_request, TRACE_DONE);
+}
+
 /* Waits until this worker's task has a CPU. */
 static void wait_for_cpu(struct auklet_worker *worker)
 {
 	u32 wake;
 
-	while (!(wake = word_exchange(&worker->wake, 0)))
-		futex_wait_word(&worker->wake, 0, -1);
+	for (;;) {
+		wake = word_exchange(&worker->wake, 0);
+		if (unlikely(wake == AUKLET_WAKE_TRACE))
+			answer_trace_request(worker);
+		else if (wake)
+			break;
+		else
+			futex_wait_word(&worker->wake, 0, -1);
+	}
 	if (wake == AUKLET_WAKE_CANCEL) {
 		worker->leave = AUKLET_LEAVE_TASK_GONE;
 		__builtin_trap();
@@ -279,12 +317,9 @@ static void hand_over(unsigned int number, struct task_struct *next)
 }
 
 /*
- * "sleep_traces" on the command line: keep where every task went to sleep, for show_stack().
- * Only a task's own worker can ask the engine for its stack, and it cannot while it sleeps.
+ * "sleep_traces" on the command line: keep where every task went to sleep, for show_stack(), which cannot wait, and the host.
  */
-#define SLEEP_TRACE_SIZE	2048
-
-static char (*sleep_traces)[SLEEP_TRACE_SIZE];
+static char (*sleep_traces)[TRACE_SIZE];
 static bool keep_sleep_traces __initdata;
 
 static int __init want_sleep_traces(char *unused)
@@ -298,7 +333,7 @@ static int __init allocate_sleep_traces(void)
 {
 	if (keep_sleep_traces)
 		sleep_traces = vzalloc(sizeof(*sleep_traces) * AUKLET_MAX_WORKERS);
-	auklet_machine.sleep_trace_size = SLEEP_TRACE_SIZE;
+	auklet_machine.sleep_trace_size = TRACE_SIZE;
 	auklet_machine.sleep_traces = (u32)sleep_traces;
 	return 0;
 }
@@ -314,7 +349,7 @@ static void note_sleep(const struct auklet_worker *worker)
 	char *text = sleep_trace(worker);
 
 	if (text)
-		text[host_backtrace(text, SLEEP_TRACE_SIZE - 1)] = '\0';
+		write_trace(text);
 }
 
 struct task_struct *__switch_to(struct task_struct *prev, struct task_struct *next)
@@ -776,9 +811,78 @@ void arch_release_task_struct(struct task_struct *task)
 	forget_taken_signal(task);
 }
 
+/* Of a thread of the kernel; its stack is suspended, and cannot be asked for. */
 unsigned long __get_wchan(struct task_struct *p)
 {
-	return 0;
+	return p->flags & PF_KTHREAD ? (unsigned long)kthread_func(p) ?: (unsigned long)p->thread.fn : 0;
+}
+
+/* Whether @task sleeps on its worker, for the @stops-th time. */
+static bool sleeps(const struct task_struct *task, unsigned long stops)
+{
+	u32 state = READ_ONCE(task->__state);
+
+	return state && !(state & TASK_DEAD) && !READ_ONCE(task->on_rq) && !task->thread.in_user &&
+		READ_ONCE(task->nvcsw) + READ_ONCE(task->nivcsw) == stops;
+}
+
+/* Waiting as such, which is not what a task waits for: as __sched elsewhere. */
+static bool is_wait_primitive(const char *line)
+{
+	static const char * const prefixes[] = {
+		"__schedule", "schedule", "io_schedule", "do_nanosleep", "__mutex_", "mutex_", "ww_mutex_", "rt_mutex_", "__rt_mutex_",
+		"rwsem_", "down", "__down", "__wait_for_common", "wait_for_common", "wait_for_completion", "bit_wait", "__wait_on_bit",
+	};
+	unsigned int i;
+
+	for (i = 0; i < ARRAY_SIZE(prefixes); i++)
+		if (!strncmp(line, prefixes[i], strlen(prefixes[i])))
+			return true;
+	return false;
+}
+
+/* The engine's lines are "FUNCTION+OFFSET" or "FUNCTION@PLACE", the innermost first. */
+static bool name_of_wait(char *text, char *name, size_t size)
+{
+	bool in_scheduler = false;
+	char *line;
+
+	while ((line = strsep(&text, "\n"))) {
+		line = skip_spaces(line);
+		if (is_wait_primitive(line)) {
+			in_scheduler = true;
+		} else if (in_scheduler) {
+			line[strcspn(line, "+@ ")] = '\0';
+			return *line && strscpy(name, line, size) > 0;
+		}
+	}
+	return false;
+}
+
+bool arch_wait_channel(struct task_struct *task, char *name, size_t size)
+{
+	struct auklet_worker *worker = READ_ONCE(task->thread.worker);
+	unsigned long stops = task->nvcsw + task->nivcsw;
+	bool found = false;
+
+	if (!worker || task == current || !sleeps(task, stops) || mutex_lock_killable(&trace_lock))
+		return false;
+	word_store(&trace_request, (u32)worker);
+	if (word_replace(&worker->wake, 0, AUKLET_WAKE_TRACE)) {
+		futex_wake_word(&worker->wake, 1);
+		/* It answers, unless it has a CPU by now. */
+		while (word_load(&trace_request) == (u32)worker && sleeps(task, stops) && !fatal_signal_pending(current))
+			usleep_range(50, 200);
+	}
+	if (!word_replace(&trace_request, (u32)worker, TRACE_NONE)) {
+		/* Begun, so it comes to its end: a worker is not stopped in the kernel. */
+		while (word_load(&trace_request) != TRACE_DONE)
+			usleep_range(50, 200);
+		found = sleeps(task, stops) && READ_ONCE(task->thread.worker) == worker &&
+			name_of_wait(trace_text, name, size);
+	}
+	mutex_unlock(&trace_lock);
+	return found;
 }
 
 void show_regs(struct pt_regs *regs)

@@ -96,7 +96,7 @@ struct auklet_worker {
 	__u32 argument;		/* the parameter of that export */
 	__u32 fork_buffer;	/* asyncify data of a fork, in U */
 	__u32 globals[AUKLET_GLOBALS];
-	__u32 wake;		/* atomic, futex of the worker while its task is off the CPU: CPU number + 1, AUKLET_WAKE_CANCEL */
+	__u32 wake;		/* atomic, futex of the worker while its task is off the CPU: CPU number + 1, AUKLET_WAKE_* */
 	__u32 cpu;		/* atomic: the CPU that runs its task in user mode */
 	__u32 wants_kernel;	/* atomic: its program makes a system call while the CPU was taken away */
 	__u32 entry_wake;	/* atomic, futex: bumped when that call may be tried again */
@@ -104,6 +104,8 @@ struct auklet_worker {
 
 /* auklet_worker.wake: the task was never started, go back to the pool. */
 #define AUKLET_WAKE_CANCEL	0xffffffffU
+/* Look whether the kernel asks for its stack, and wait on. */
+#define AUKLET_WAKE_TRACE	0xfffffffeU
 
 #define AUKLET_MEMORY_ABSENT	0	/* the host has not made it */
 #define AUKLET_MEMORY_FREE	1	/* may be taken by the kernel */
