@@ -11,7 +11,7 @@ prefix=$1 headers=$2
 [ -e "$headers/include/linux/version.h" ] || fail "no kernel headers in $headers"
 
 mkdir -p "$prefix/bin" "$prefix/share" "$prefix/sysroot/include"
-cp "$here/target-flags" "$here/safepoints.py" "$prefix/share/"
+cp "$here/target-flags" "$here"/*.py "$prefix/share/"
 cp "$here/wasm32-linux-musl-clang" "$here/wasm32-linux-musl-clang++" "$prefix/bin/"
 ln -sf wasm32-linux-musl-clang "$prefix/bin/wasm32-linux-musl-cc"
 ln -sf wasm32-linux-musl-clang "$prefix/bin/wasm32-linux-musl-gcc"

@@ -39,6 +39,10 @@ static uintptr_t stack_bottom(uintptr_t sp)
 	return 0;
 }
 
+/* Replaced if there can be threads. */
+static void dummy(void) { }
+weak_alias(dummy, __guard_stack);
+
 /*
  * While the program is unwound nothing runs on its stack, so all that is left of
  * it can hold the frames. On a stack without room (a small thread stack, an
@@ -69,6 +73,7 @@ long __wasm_fork(void)
 		if (r == SIGNAL_PENDING) r = __wasm_run_signals(0, 0);
 		/* A handler ran before the child was made. The kernel cannot restart the call, because the frames are gone. */
 	} while (r == -EINTR);
+	if (!r) __guard_stack();
 	if (mapped) __syscall(SYS_munmap, mapped, MAPPED_BUFFER);
 	return r;
 }
