@@ -109,6 +109,7 @@ function parseLateness(text) {
 async function measureGuest(run) {
   return {
     ...parseMicro(await run('micro-guest', [])),
+    ...parseMicro(await run('micro-guest', ['console', '/dev/console'])),
     ...parseLateness(await run('lateness-guest', LATENESS)),
     ...parseCompute(await run('compute-guest', COUNTS)),
     withFork: parseCompute(await run('compute-fork-guest', COUNTS)),
@@ -263,6 +264,7 @@ async function guestInChromium() {
             exec: true,
             files: [{ path: '/root/program', mode: 0o755, content: bytes }],
           });
+          machine.on('output', (output) => auklet.terminal.write(output));
           const { status, stdout, stderr } = await machine.exec(['/root/program', ...command]);
           await machine.dispose();
           if (status !== 0) throw new Error(`status ${status}: ${new TextDecoder().decode(stderr)}`);
@@ -563,6 +565,10 @@ const general = () => [
   measured('fork, wait', 'fork', 'µs', 1000),
   measured('fork, wait, with 1 MiB in use', 'fork1', 'µs', 1000),
   measured('fork, wait, with 16 MiB in use', 'fork16', 'µs', 1000),
+  measured('64 lines of 64 bytes to the console', 'console', 'µs', 1000),
+  measured('fork, wait, while a process floods the console', 'flood-fork', 'µs', 1000),
+  measured('  with 1 MiB in use', 'flood-fork1', 'µs', 1000),
+  measured('  with 16 MiB in use', 'flood-fork16', 'µs', 1000),
   measured('fork, exec, wait', 'exec', 'µs', 1000),
   measured('posix_spawn, wait', 'spawn', 'µs', 1000),
   measured('10 ms timer beside spinners, median late', 'lateness, median', 'ms', 1e6),

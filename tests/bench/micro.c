@@ -1,10 +1,12 @@
 // SPDX-License-Identifier: MIT
-// Costs of the kernel: prints "name nanoseconds" (the median of nine rounds) for each. "micro exit" is what fork+exec runs.
+// Costs of the kernel: prints "name nanoseconds" (the median of nine rounds) for each. "micro console FILE" measures lines written
+// to a terminal, and fork while a process does that as fast as it can. "micro exit" is what fork+exec runs.
 
 #define _GNU_SOURCE
 #include <errno.h>
 #include <fcntl.h>
 #include <sched.h>
+#include <signal.h>
 #include <spawn.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -224,11 +226,50 @@ static void measure_fork_of(const char *name, size_t size)
 	free(memory);
 }
 
+static char lines[4096];
+static int terminal = -1;
+
+static void do_lines(int count)
+{
+	while (count--)
+		check(write(terminal, lines, sizeof(lines)) == sizeof(lines), "the terminal");
+}
+
+static void measure_console(const char *path)
+{
+	int ends[2];
+	pid_t child;
+
+	for (size_t i = 0; i < sizeof(lines); i++)
+		lines[i] = i % 64 == 63 ? '\n' : 'a' + i % 26;
+	terminal = open(path, O_WRONLY | O_NOCTTY);
+	check(terminal >= 0, path);
+	measure("console", do_lines, 50);
+	check(pipe(ends) == 0, "pipe");
+	child = fork();
+	check(child >= 0, "fork");
+	if (child == 0) {
+		do_lines(100);
+		check(write(ends[1], "", 1) == 1, "write");
+		for (;;)
+			do_lines(100);
+	}
+	check(read(ends[0], lines, 1) == 1, "the process that writes");
+	measure("flood-fork", do_fork, 50);
+	measure_fork_of("flood-fork1", 1 << 20);
+	measure_fork_of("flood-fork16", 16 << 20);
+	check(kill(child, SIGKILL) == 0 && waitpid(child, NULL, 0) == child, "the process that writes");
+}
+
 int main(int argc, char **argv)
 {
 	self = argv[0];
 	if (argc > 1 && strcmp(argv[1], "exit") == 0)
 		return 0;
+	if (argc > 2 && strcmp(argv[1], "console") == 0) {
+		measure_console(argv[2]);
+		return 0;
+	}
 	null_file = open("/dev/null", O_WRONLY);
 	check(null_file >= 0, "/dev/null");
 	data_file = open("/tmp/micro.data", O_RDWR | O_CREAT | O_TRUNC, 0600);

@@ -75,6 +75,8 @@ export const commands = [
   { run: 'cat /tmp/poem; rm /tmp/poem', output: 'roses are red\nviolets are blue\n' },
   { run: 'seq 100 | grep 7 | sort -rn | head -n 5 | tr "\\n" " "; echo', output: '97 87 79 78 77 \n' },
   { run: 'seq 20000 | cat | cat | cat | wc -l', output: '20000\n' },
+  // More than the console's queue and its driver hold.
+  { run: 'seq 50000', output: Array.from({ length: 50000 }, (_, index) => `${index + 1}\n`).join('') },
   { run: 'x=$(exit 3); echo $?', output: '3\n' },
   {
     name: 'here-document',
