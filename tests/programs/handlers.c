@@ -48,7 +48,12 @@ static void count(int signal) { caught++; }
 /* What sem_wait waits for is no other process's to give. */
 static sem_t semaphore;
 static volatile sig_atomic_t posts;
-static void count_and_post(int signal) { if (++caught == 3 && posts) sem_post(&semaphore); }
+static int handled[2];
+static void count_and_post(int signal)
+{
+	if (++caught == 3 && posts) sem_post(&semaphore);
+	(void)!write(handled[1], "x", 1);
+}
 
 static void raise_again(int signal)
 {
@@ -123,7 +128,10 @@ static void flags_and_masks(void)
 	puts("flags, masks");
 }
 
-/* Sends the signal each time that the process is asleep again, and then ends what it sleeps in. */
+/*
+ * Sends the signal each time that the process is asleep again, and then ends what it sleeps in. A process that is
+ * woken by a signal may look asleep until it finds the signal (waitpid), so its handler says that it has come that far.
+ */
 static pid_t victim;
 static int ends[2], sockets[2];
 static int queue;
@@ -198,7 +206,7 @@ static void restart(void)
 	for (unsigned i = 0; i < sizeof calls / sizeof *calls; i++) for (int restarts = 0; restarts < 2; restarts++) {
 		int signals = restarts && calls[i].restarts ? 3 : 1, ready[2], over[2];
 		char c;
-		CHECK(pipe(ready) == 0 && pipe(over) == 0);
+		CHECK(pipe(ready) == 0 && pipe(over) == 0 && pipe(handled) == 0);
 		install(SIGUSR1, count_and_post, restarts ? SA_RESTART : 0, NULL);
 		caught = 0;
 		posts = calls[i].call == long_semaphore;
@@ -214,6 +222,7 @@ static void restart(void)
 			for (int n = 0; n < signals; n++) {
 				wait_until_asleep(victim);
 				kill(victim, SIGUSR1);
+				(void)!read(handled[0], &c, 1);
 			}
 			if (signals == 1) _exit(read(over[0], &c, 1));
 			if (calls[i].call != long_semaphore) wait_until_asleep(victim);
@@ -232,7 +241,7 @@ static void restart(void)
 			failures++;
 		}
 		while (waitpid(child, NULL, 0) < 0 && errno == EINTR) { }
-		close(ready[0]), close(ready[1]), close(over[0]);
+		close(ready[0]), close(ready[1]), close(over[0]), close(handled[0]), close(handled[1]);
 		while (poll(&(struct pollfd){ ends[0], POLLIN }, 1, 0) > 0) read(ends[0], &c, 1);
 		while (poll(&(struct pollfd){ sockets[0], POLLIN }, 1, 0) > 0) read(sockets[0], &c, 1);
 	}
