@@ -142,6 +142,16 @@ TEST_CASE("output arrives, also of long chains") {
     CHECK(f.output.used_index() == 2);
 }
 
+TEST_CASE("output before a reset arrives, also if the device only looks after it") {
+    Plain f;
+    REQUIRE(f.driver.start(feature_size) == 15);
+    f.driver.put(FakeDriver::buffers, "System halted");
+    f.output.offer_buffer(0, FakeDriver::buffers, 13, 0);
+    f.driver.page.or32(offsetof(abi::VirtioPage, kick), 1U << 1);
+    f.driver.set_status(0);
+    CHECK(f.events.output[0] == "System halted");
+}
+
 TEST_CASE("input waits for the first output, because Linux drops what comes before it listens") {
     Plain f;
     REQUIRE(f.driver.start(feature_size) == 15);

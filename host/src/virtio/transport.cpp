@@ -40,11 +40,12 @@ Transport::Transport(GuestMemory& memory, GuestRegion page, std::uint32_t line, 
 
 void Transport::service() {
     auto kick = page_.exchange32(offsetof(abi::VirtioPage, kick), 0);
-    if ((kick & AUKLET_VIRTIO_KICK_STATUS) != 0)
-        write_status();
+    // The queues first: what the driver offered before it resets the device, as at a shutdown, is still to be done.
     for (std::uint32_t index = 0; index < AUKLET_MAX_QUEUES; ++index)
         if ((kick & (1U << index)) != 0)
             process(index);
+    if ((kick & AUKLET_VIRTIO_KICK_STATUS) != 0)
+        write_status();
     deliver_interrupts();
 }
 
