@@ -48,6 +48,9 @@
 #ifndef TIMEOUTS
 #define TIMEOUTS	0	/* its sleep may end by itself */
 #endif
+#ifndef ASKS
+#define ASKS	0	/* how often a worker is asked where its task sleeps */
+#endif
 #ifndef TICKS
 #define TICKS	1	/* interrupts without a cause, which may preempt */
 #endif
@@ -83,6 +86,9 @@
 #define WORKER_ABANDONED	4
 #define WORKER_TERMINATING	5
 #define WORKER_CLAIMED		6
+
+/* auklet_worker.wake, if it is no CPU + 1 */
+#define WAKE_TRACE	254
 
 #define IDLE_TASK	TASKS
 #define NO_TASK		(TASKS + 1)
@@ -527,7 +533,7 @@ inline memory_put(id) {
 inline wait_for_cpu() {
 	do
 	:: atomic {
-			wake[w] != 0 ->
+			wake[w] != 0 && wake[w] != WAKE_TRACE ->
 			cpu = wake[w] - 1;
 			wake[w] = 0;
 			acquire(cpu, WORKER(w));
@@ -536,6 +542,10 @@ inline wait_for_cpu() {
 			finish_task_switch(cpu, WORKER(w))
 		}
 		break
+#if ASKS
+	/* One exchange, or the number of a CPU could be lost. */
+	:: atomic { wake[w] == WAKE_TRACE -> wake[w] = 0 }
+#endif
 	:: atomic { wake[w] == 0 -> asleep[w] = ON_WAKE }
 		asleep[w] != ON_WAKE
 	od
@@ -1071,6 +1081,34 @@ proctype device() {
 	od
 }
 
+#if ASKS
+/* arch_wait_channel(): what it knows of the worker may be stale, so it may be any one at any time. */
+proctype asker() {
+	byte w, asks = ASKS;
+
+	do
+	:: asks > 0 ->
+		asks--;
+		w = 0;
+		do
+		:: w < WORKERS - 1 -> w++
+		:: break
+		od;
+#ifdef BREAK_TRACE_STORE
+		wake[w] = WAKE_TRACE;
+		notify_worker(w, ON_WAKE)
+#else
+		if
+		:: atomic { wake[w] == 0 -> wake[w] = WAKE_TRACE }
+			atomic { notify_worker(w, ON_WAKE) }
+		:: wake[w] != 0
+		fi
+#endif
+	:: else -> break
+	od
+}
+#endif
+
 #if KILL
 /* Another CPU, which is not in the model, sends a fatal signal to task 0. */
 proctype killer() {
@@ -1180,6 +1218,9 @@ init {
 			run worker(i);
 		}
 		run device();
+#if ASKS
+		run asker();
+#endif
 #if KILL
 		run killer();
 #if REAPER

@@ -862,15 +862,22 @@ static bool name_of_wait(char *text, char *name, size_t size)
 bool arch_wait_channel(struct task_struct *task, char *name, size_t size)
 {
 	struct auklet_worker *worker = READ_ONCE(task->thread.worker);
-	unsigned long stops = task->nvcsw + task->nivcsw;
+	unsigned long stops;
 	bool found = false;
 
-	if (!worker || task == current || !sleeps(task, stops) || mutex_lock_killable(&trace_lock))
+	if (!worker || task == current)
+		return false;
+	/* In arch_poll_before_idle(), which is short: its stop is counted when that is over. */
+	while (READ_ONCE(task->__state) && !READ_ONCE(task->on_rq) && READ_ONCE(task->on_cpu) &&
+	       !fatal_signal_pending(current))
+		usleep_range(50, 200);
+	stops = READ_ONCE(task->nvcsw) + READ_ONCE(task->nivcsw);
+	if (!sleeps(task, stops) || mutex_lock_killable(&trace_lock))
 		return false;
 	word_store(&trace_request, (u32)worker);
 	if (word_replace(&worker->wake, 0, AUKLET_WAKE_TRACE)) {
 		futex_wake_word(&worker->wake, 1);
-		/* It answers, unless it has a CPU by now. */
+		/* It answers, unless it has a CPU by now. Without one it can wake nobody, so its answer is looked for. */
 		while (word_load(&trace_request) == (u32)worker && sleeps(task, stops) && !fatal_signal_pending(current))
 			usleep_range(50, 200);
 	}

@@ -7,8 +7,8 @@
 struct task_struct;
 
 /*
- * The function in which @task sleeps, which is no thread of the kernel, as a string of at most @size bytes at @name. False: it
- * does not sleep, or was woken meanwhile. May sleep itself.
+ * The function in which @task sleeps, as a string of at most @size bytes at @name. False: it has no worker of its own, as
+ * threads of the kernel, does not sleep, or was woken meanwhile. May sleep itself.
  */
 bool arch_wait_channel(struct task_struct *task, char *name, size_t size);
 
