@@ -7,6 +7,8 @@
 
 #include <algorithm>
 #include <array>
+#include <iterator>
+#include <span>
 
 namespace auklet {
 
@@ -162,8 +164,11 @@ void Machine::copy_memory() {
     const auto copy = region.read_structure<abi::Copy>(offsetof(abi::Machine, copy));
     std::uint32_t copied = 0;
     // The guest's numbers may lead anywhere.
-    if (copy.memory < memories_.count() && memory_.region(copy.buffer, copy.length))
-        copied = platform_.copy_memory(copy.memory, copy.address, copy.buffer, copy.length, copy.write != 0);
+    if (memory_.region(copy.buffer, copy.length))
+        for (const auto& place : std::span(copy.place).first(std::min<std::size_t>(copy.places, std::size(copy.place))))
+            copied = place.memory < memories_.count()
+                         ? platform_.copy_memory(place.memory, place.address, copy.buffer, copy.length, copy.write != 0)
+                         : 0;
     region.store32(offsetof(abi::Machine, copy.copied), copied);
     region.store32(offsetof(abi::Machine, copy.done), sequence);
     state_->pools_changed();

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: MIT
 // A file that takes all the memory it can get: an error for its writer, and everything else lives.
 #include <fcntl.h>
+#include <sys/statvfs.h>
 #include <sys/wait.h>
 #include <unistd.h>
 #include "check.h"
@@ -26,8 +27,13 @@ int main(void)
 		ssize_t n;
 
 		CHECK(fd >= 0);
+		struct statvfs info;
+		CHECK(statvfs("/tmp", &info) == 0 && info.f_bsize == 4096);
+		unsigned long before = info.f_bavail;
+		CHECK(before > 1000 && before <= info.f_blocks);
 		do n = write(fd, block, sizeof block); while (n > 0);
 		CHECK(n == -1 && errno == ENOSPC);
+		CHECK(statvfs("/tmp", &info) == 0 && info.f_bavail < before / 20);
 		CHECK_ERROR(open("/tmp/other", O_WRONLY | O_CREAT, 0600), ENOSPC);
 		CHECK(can_fork());
 		/* What is there can still be written. */

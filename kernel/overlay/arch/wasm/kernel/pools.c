@@ -255,24 +255,37 @@ void memory_put_without_cpu(u32 id)
 }
 
 /*
- * Copies between K and a user memory that this worker has not been told of; returns how many bytes. Not
+ * Copies between K and user memories that this worker has not been told of; returns how many bytes, at the last. Not
  * interruptible: the host, which only has to look, always answers.
  */
-u32 copy_by_host(u32 memory, unsigned long address, void *buffer, u32 length, bool write)
+static u32 ask_for_copy(const struct auklet_place *places, unsigned int count, const void *buffer, u32 length, bool write)
 {
 	struct auklet_copy *copy = &auklet_machine.copy;
 	u32 copied, sequence;
 
 	mutex_lock(&copy_mutex);
-	copy->memory = memory;
-	copy->address = address;
 	copy->buffer = (u32)buffer;
 	copy->length = length;
 	copy->write = write;
+	copy->places = count;
+	memcpy(copy->place, places, count * sizeof(*places));
 	sequence = word_add(&copy->sequence, 1) + 1;
 	ring_doorbell(AUKLET_DOORBELL_COPY);
 	wait_event(pool_queue, word_load(&copy->done) == sequence);
 	copied = min(copy->copied, length);
 	mutex_unlock(&copy_mutex);
 	return copied;
+}
+
+u32 copy_by_host(u32 memory, unsigned long address, void *buffer, u32 length, bool write)
+{
+	struct auklet_place place = { .memory = memory, .address = address };
+
+	return ask_for_copy(&place, 1, buffer, length, write);
+}
+
+/* Writes the same to at most AUKLET_COPY_PLACES places. */
+void update_by_host(const struct auklet_place *places, unsigned int count, const void *buffer, u32 length)
+{
+	ask_for_copy(places, count, buffer, length, true);
 }

@@ -26,6 +26,7 @@ SPLIT_SYSCALL(fadvise64_64)	{ return ksys_fadvise64_64(a, join(b, c), join(d, e)
 #include <asm/syscall_table_32.h>
 asmlinkage long __wasm_sys_wasm_signal_frame(WASM_SYSCALL_ARGS);
 asmlinkage long __wasm_sys_wasm_safepoint(WASM_SYSCALL_ARGS);
+asmlinkage long __wasm_sys_wasm_atomic(WASM_SYSCALL_ARGS);
 #undef __SYSCALL
 
 asmlinkage long __wasm_sys_ni_syscall(WASM_SYSCALL_ARGS)
@@ -40,6 +41,7 @@ const sys_call_ptr_t sys_call_table[NR_syscalls] = {
 #include <asm/syscall_table_32.h>
 	[__NR_wasm_signal_frame] = __wasm_sys_wasm_signal_frame,
 	[__NR_wasm_safepoint] = __wasm_sys_wasm_safepoint,
+	[__NR_wasm_atomic] = __wasm_sys_wasm_atomic,
 	[__NR_truncate64] = split_truncate64,
 	[__NR_ftruncate64] = split_ftruncate64,
 	[__NR_fallocate] = split_fallocate,

@@ -5,13 +5,14 @@
  * U has no pages and no protection: an area is a promise about contents. The
  * areas are vm_area_structs in the mm's maple tree, as everywhere, so /proc shows them; what
  * they describe is memory of U itself, which grows at its end only. Mappings are
- * therefore placed at the lowest gap that fits. File mappings are read in; shared writable ones
- * are written back by msync, munmap and exit.
+ * therefore placed at the lowest gap that fits. File mappings are read in; shared ones of files in memory follow
+ * these (shared.c), those of other files are written back by msync, munmap, exec and exit.
  *
  * This takes the place of the parts of mm/nommu.c that give programs kernel memory.
  */
 #include <linux/file.h>
 #include <linux/fs.h>
+#include <linux/major.h>
 #include <linux/maple_tree.h>
 #include <linux/mm.h>
 #include <linux/mman.h>
@@ -19,18 +20,18 @@
 #include <linux/sched/mm.h>
 #include <linux/mmu_context.h>
 #include <linux/security.h>
+#include <linux/shmem_fs.h>
 #include <linux/syscalls.h>
 #include <linux/uaccess.h>
 #include <linux/xxhash.h>
 #include <asm/globals.h>
 #include <asm/host_calls.h>
 #include <asm/machine.h>
+#include "internal.h"
 
 /* mm/util.c; declared in mm/internal.h only. */
 unsigned long vm_mmap_pgoff(struct file *file, unsigned long address, unsigned long length,
 			    unsigned long prot, unsigned long flags, unsigned long pgoff);
-
-#define WASM_PAGE_SHIFT	16
 
 /* Makes U reach to @end; new bytes are zero. Called with the mm's own U bound. */
 static int grow_memory(struct mm_struct *mm, unsigned long end)
@@ -64,6 +65,8 @@ static void count_area(struct mm_struct *mm, struct vm_area_struct *vma, long pa
 {
 	mm->total_vm += pages;
 	mm->hiwater_vm = max(mm->hiwater_vm, mm->total_vm);
+	/* All of it is there, whether it was used or not. */
+	mm->hiwater_rss = mm->hiwater_vm;
 	if (vma->vm_flags & VM_EXEC)
 		mm->exec_vm += pages;
 	else
@@ -217,15 +220,31 @@ static int write_back(struct vm_area_struct *vma, unsigned long start, unsigned 
 {
 	if ((vma->vm_flags & (VM_SHARED | VM_MAYWRITE)) != (VM_SHARED | VM_MAYWRITE))
 		return 0;
+	if (area_is_live(vma))
+		return publish_area(vma, start, end);
 	return for_each_page(vma, start, end, write_page_back);
 }
 
 static void free_area(struct vm_area_struct *vma)
 {
+	if (area_is_live(vma))
+		unlink_area(vma);
+	if (vma->vm_ops && vma->vm_ops->close)
+		vma->vm_ops->close(vma);
 	if (vma->vm_file)
 		fput(vma->vm_file);
 	put_sums(area_sums(vma));
 	vm_area_free(vma);
+}
+
+/* What a copy of @vma's vm_area_struct has a share of. It is not live yet. */
+static void share_area(struct vm_area_struct *copy)
+{
+	RB_CLEAR_NODE(&copy->shared.rb);
+	if (copy->vm_file)
+		get_file(copy->vm_file);
+	if (copy->vm_ops && copy->vm_ops->open)
+		copy->vm_ops->open(copy);
 }
 
 /* Splits the area at @at, so that one ends and another begins there. */
@@ -236,10 +255,9 @@ static int split_area(struct mm_struct *mm, struct vm_area_struct *vma, unsigned
 
 	if (!upper)
 		return -ENOMEM;
+	share_area(upper);
 	upper->vm_start = at;
 	upper->vm_pgoff += (at - vma->vm_start) >> PAGE_SHIFT;
-	if (upper->vm_file)
-		get_file(upper->vm_file);
 	if (area_sums(upper))
 		refcount_inc(&area_sums(upper)->users);
 	error = store_area(mm, at, vma->vm_end, upper);
@@ -247,7 +265,10 @@ static int split_area(struct mm_struct *mm, struct vm_area_struct *vma, unsigned
 		free_area(upper);
 		return error;
 	}
-	vma->vm_end = at;
+	if (area_is_live(vma))
+		split_live_area(vma, upper, at);
+	else
+		vma->vm_end = at;
 	mm->map_count++;
 	return 0;
 }
@@ -330,6 +351,7 @@ static struct vm_area_struct *add_area(struct mm_struct *mm, unsigned long start
 
 	if (!vma)
 		return ERR_PTR(-ENOMEM);
+	RB_CLEAR_NODE(&vma->shared.rb);
 	vma->vm_start = start;
 	vma->vm_end = end;
 	vma->vm_pgoff = pgoff;
@@ -395,7 +417,8 @@ static int check_file_mapping(struct file *file, unsigned long prot, unsigned lo
 		return -EACCES;
 	if (path_noexec(&file->f_path) && (prot & PROT_EXEC))
 		return -EPERM;
-	if (!file->f_op->mmap || !(file->f_mode & FMODE_CAN_READ))
+	/* The files of System V's shared memory cannot be read. */
+	if (!file->f_op->mmap || !(file->f_mode & FMODE_CAN_READ || file_is_live(file)))
 		return -ENODEV;
 	/* A device's own memory cannot appear in U. What can be copied, as /dev/zero, is read like a file. */
 	if (!S_ISREG(mode) && !S_ISBLK(mode) &&
@@ -407,35 +430,45 @@ static int check_file_mapping(struct file *file, unsigned long prot, unsigned lo
 	return 0;
 }
 
-unsigned long do_mmap(struct file *file, unsigned long address, unsigned long length,
-		      unsigned long prot, unsigned long flags, vm_flags_t vm_flags,
-		      unsigned long pgoff, unsigned long *populate, struct list_head *uf)
+static bool is_zero_device(const struct file *file)
+{
+	const struct inode *inode = file_inode(file);
+
+	return S_ISCHR(inode->i_mode) && imajor(inode) == MEM_MAJOR && iminor(inode) == 5;
+}
+
+/* A shared mapping at @start, where nothing is mapped, that follows @file. */
+static int map_live_file(struct mm_struct *mm, unsigned long start, unsigned long length, vm_flags_t vm_flags,
+			 struct file *file, unsigned long pgoff)
+{
+	struct vm_area_struct *vma = add_area(mm, start, start + length, vm_flags, file, pgoff);
+	int error;
+
+	if (IS_ERR(vma))
+		return PTR_ERR(vma);
+	error = call_mmap(file, vma);
+	if (!error)
+		error = link_area(vma);
+	if (error)
+		do_munmap(mm, start, length, NULL);
+	return error;
+}
+
+static unsigned long map_file(struct file *file, unsigned long address, unsigned long length,
+			      unsigned long prot, unsigned long flags, vm_flags_t vm_flags,
+			      unsigned long pgoff, struct list_head *uf)
 {
 	struct mm_struct *mm = current->mm;
 	bool shared = (flags & MAP_TYPE) != MAP_PRIVATE;
 	struct vm_area_struct *vma;
 	int error;
 
-	*populate = 0;
-	if (!length)
-		return -EINVAL;
-	length = PAGE_ALIGN(length);
-	if (!length || length > TASK_SIZE)
-		return -ENOMEM;
-	if (pgoff + (length >> PAGE_SHIFT) < pgoff)
-		return -EOVERFLOW;
-	if ((flags & MAP_TYPE) != MAP_PRIVATE && (flags & MAP_TYPE) != MAP_SHARED &&
-	    (flags & MAP_TYPE) != MAP_SHARED_VALIDATE)
-		return -EINVAL;
 	if (mm->map_count > sysctl_max_map_count)
 		return -ENOMEM;
 	if (file) {
 		error = check_file_mapping(file, prot, flags);
 		if (error)
 			return error;
-	} else if (shared) {
-		/* Processes share no memory: docs/architecture.md, "Isolation". */
-		return -ENODEV;
 	}
 	error = security_mmap_addr(address);
 	if (error)
@@ -469,7 +502,7 @@ unsigned long do_mmap(struct file *file, unsigned long address, unsigned long le
 			return error;
 	}
 
-	if (file) {
+	if (file && !file_is_live(file)) {
 		error = write_back_file(mm, file, pgoff, length >> PAGE_SHIFT);
 		if (error)
 			return error;
@@ -481,6 +514,10 @@ unsigned long do_mmap(struct file *file, unsigned long address, unsigned long le
 		vm_flags |= VM_SHARED | VM_MAYSHARE;
 		if (!(file->f_mode & FMODE_WRITE))
 			vm_flags &= ~(VM_MAYWRITE | VM_SHARED);
+	}
+	if (shared && file_is_live(file)) {
+		error = map_live_file(mm, address, length, vm_flags, file, pgoff);
+		return error ? error : address;
 	}
 	vma = add_area(mm, address, address + length, vm_flags, file, pgoff);
 	if (IS_ERR(vma))
@@ -498,6 +535,34 @@ unsigned long do_mmap(struct file *file, unsigned long address, unsigned long le
 		}
 	}
 	return address;
+}
+
+unsigned long do_mmap(struct file *file, unsigned long address, unsigned long length,
+		      unsigned long prot, unsigned long flags, vm_flags_t vm_flags,
+		      unsigned long pgoff, unsigned long *populate, struct list_head *uf)
+{
+	bool shared = (flags & MAP_TYPE) != MAP_PRIVATE;
+	unsigned long result;
+
+	*populate = 0;
+	if (!length)
+		return -EINVAL;
+	length = PAGE_ALIGN(length);
+	if (!length || length > TASK_SIZE)
+		return -ENOMEM;
+	if (pgoff + (length >> PAGE_SHIFT) < pgoff)
+		return -EOVERFLOW;
+	if (shared && (flags & MAP_TYPE) != MAP_SHARED && (flags & MAP_TYPE) != MAP_SHARED_VALIDATE)
+		return -EINVAL;
+	if (!shared || (file && !is_zero_device(file)))
+		return map_file(file, address, length, prot, flags, vm_flags, pgoff, uf);
+	/* Anonymous memory is a file that only its mappings know. */
+	file = shmem_kernel_file_setup("dev/zero", length, 0);
+	if (IS_ERR(file))
+		return PTR_ERR(file);
+	result = map_file(file, address, length, prot, flags, vm_flags, 0, uf);
+	fput(file);
+	return result;
 }
 
 unsigned long ksys_mmap_pgoff(unsigned long address, unsigned long length, unsigned long prot,
@@ -567,7 +632,7 @@ static unsigned long do_mremap(struct mm_struct *mm, unsigned long address, unsi
 			       unsigned long new_length, unsigned long flags, unsigned long new_address)
 {
 	struct vm_area_struct *vma;
-	unsigned long target;
+	unsigned long target, pgoff;
 	int error;
 
 	if (flags & ~(MREMAP_FIXED | MREMAP_MAYMOVE) || offset_in_page(address) ||
@@ -606,7 +671,7 @@ static unsigned long do_mremap(struct mm_struct *mm, unsigned long address, unsi
 		if (!(flags & MREMAP_MAYMOVE))
 			return -ENOMEM;
 	}
-	if (vma->vm_flags & VM_SHARED)
+	if (vma->vm_flags & VM_MAYSHARE && !area_is_live(vma))
 		return -ENODEV;
 	if (flags & MREMAP_FIXED) {
 		if (new_address + new_length < new_address || new_address + new_length > TASK_SIZE ||
@@ -627,15 +692,21 @@ static unsigned long do_mremap(struct mm_struct *mm, unsigned long address, unsi
 	error = grow_memory(mm, target + new_length);
 	if (error)
 		return error;
-	vma = add_area(mm, target, target + new_length, vma->vm_flags, vma->vm_file,
-		       vma->vm_pgoff + ((address - vma->vm_start) >> PAGE_SHIFT));
-	if (IS_ERR(vma))
-		return PTR_ERR(vma);
-	if (user_access.move(target, address, min(old_length, new_length)))
-		return -EFAULT;
-	if (new_length > old_length &&
-	    clear_user((void __user *)(target + old_length), new_length - old_length))
-		return -EFAULT;
+	pgoff = vma->vm_pgoff + ((address - vma->vm_start) >> PAGE_SHIFT);
+	if (area_is_live(vma)) {
+		error = map_live_file(mm, target, new_length, vma->vm_flags, vma->vm_file, pgoff);
+		if (error)
+			return error;
+	} else {
+		vma = add_area(mm, target, target + new_length, vma->vm_flags, vma->vm_file, pgoff);
+		if (IS_ERR(vma))
+			return PTR_ERR(vma);
+		if (user_access.move(target, address, min(old_length, new_length)))
+			return -EFAULT;
+		if (new_length > old_length &&
+		    clear_user((void __user *)(target + old_length), new_length - old_length))
+			return -EFAULT;
+	}
 	error = do_munmap(mm, address, old_length, NULL);
 	return error ? error : target;
 }
@@ -681,6 +752,8 @@ SYSCALL_DEFINE3(mprotect, unsigned long, start, size_t, length, unsigned long, p
 		error = isolate_range(mm, start, end);
 	for (at = start; !error && at < end; at = vma->vm_end) {
 		vma = vma_lookup(mm, at);
+		if (area_is_live(vma) && !(prot & PROT_WRITE))
+			error = write_back(vma, vma->vm_start, vma->vm_end);
 		vm_flags_reset(vma, (vma->vm_flags & ~(VM_READ | VM_WRITE | VM_EXEC)) |
 				    calc_vm_prot_bits(prot, 0));
 	}
@@ -789,7 +862,8 @@ void exit_mmap(struct mm_struct *mm)
 
 	mmap_write_lock(mm);
 	mt_for_each(&mm->mm_mt, vma, index, ULONG_MAX) {
-		if (bound)
+		/* A live area of a process that only this reference was left of can be read all the same. */
+		if (bound || area_is_live(vma))
 			write_back(vma, vma->vm_start, vma->vm_end);
 		free_area(vma);
 		cond_resched();
@@ -823,12 +897,21 @@ int dup_areas(struct mm_struct *mm, struct mm_struct *old)
 	int error = 0;
 
 	mmap_write_lock(old);
+	/* The child's live areas are filled from their files. */
+	mt_for_each(&old->mm_mt, vma, index, ULONG_MAX) {
+		if (area_is_live(vma))
+			error = error ?: write_back(vma, vma->vm_start, vma->vm_end);
+	}
+	if (error)
+		goto unlock_old;
+	index = 0;
 	/* Nobody knows it yet, but what changes areas says that it holds this lock. */
 	mmap_write_lock_nested(mm, SINGLE_DEPTH_NESTING);
 	mm->context.image_end = old->context.image_end;
 	mm->context.mmap_base = old->context.mmap_base;
 	mm->map_count = old->map_count;
 	mm->total_vm = old->total_vm;
+	mm->hiwater_vm = mm->hiwater_rss = mm->total_vm;
 	mm->exec_vm = old->exec_vm;
 	mm->data_vm = old->data_vm;
 	mt_for_each(&old->mm_mt, vma, index, ULONG_MAX) {
@@ -838,8 +921,7 @@ int dup_areas(struct mm_struct *mm, struct mm_struct *old)
 			break;
 		}
 		copy->vm_mm = mm;
-		if (copy->vm_file)
-			get_file(copy->vm_file);
+		share_area(copy);
 		copy->vm_private_data = NULL;
 		if (area_sums(vma)) {
 			copy->vm_private_data = copy_sums(vma);
@@ -856,6 +938,7 @@ int dup_areas(struct mm_struct *mm, struct mm_struct *old)
 		}
 	}
 	mmap_write_unlock(mm);
+unlock_old:
 	mmap_write_unlock(old);
 	return error;
 }
@@ -928,7 +1011,12 @@ int fork_copy_memory(int source)
 		return error;
 	find_dead_stack(&copy, mm->context.image_end, &dead, &dead_end);
 	mt_for_each(&mm->mm_mt, vma, index, ULONG_MAX) {
-		if (dead < dead_end && vma->vm_start <= dead && dead_end <= vma->vm_end) {
+		if (vma->vm_flags & VM_MAYSHARE && file_is_live(vma->vm_file)) {
+			error = fork_skip(&copy, vma->vm_start);
+			if (!error)
+				error = link_area(vma);
+			copy.done = vma->vm_end;
+		} else if (dead < dead_end && vma->vm_start <= dead && dead_end <= vma->vm_end) {
 			error = fork_range(&copy, vma->vm_start, dead);
 			if (!error)
 				error = fork_range(&copy, dead_end, vma->vm_end);
@@ -970,11 +1058,5 @@ int map_image(struct mm_struct *mm, unsigned long image_end, unsigned long argum
 	/* Room for the break. A gap costs its size in U, so it is small; malloc maps. */
 	mm->context.mmap_base = block_end + SZ_1M;
 	mm->stack_vm = 0;
-	return 0;
-}
-
-/* No mapping shares pages with the page cache, so truncation has nothing to undo. */
-int nommu_shrink_inode_mappings(struct inode *inode, size_t size, size_t newsize)
-{
 	return 0;
 }

@@ -99,15 +99,23 @@ int wait_for_own_memory(struct mm_struct *mm)
 }
 
 /*
- * What the program has written to shared mappings of files is in U only. At exit, exit_mmap() is early enough; at exec,
- * another U is bound by then. For who shares another process's U that process will do it.
+ * What the program has written to shared mappings of files is in U only. At exit, exit_mmap() is early enough, but for those mappings that
+ * others follow, where this is a thread or a child of vfork; at exec,
+ * another U is bound by then, or this one is the new program's. For who shares another process's U that process will do it.
  */
 void deactivate_mm(struct task_struct *task, struct mm_struct *mm)
 {
 	/* A kernel thread that executes a program has none. */
-	if (mm && task == current && !(task->flags & PF_EXITING) && !task->vfork_done &&
-	    mm->context.memory != WASM_NO_MEMORY)
-		write_back_areas(mm);
+	if (!mm || task != current || mm->context.memory == WASM_NO_MEMORY)
+		return;
+	if (task->flags & PF_EXITING || task->vfork_done) {
+		if (mm->context.shared_areas)
+			publish_areas(mm);
+		return;
+	}
+	write_back_areas(mm);
+	if (!other_process_uses(mm))
+		unlink_areas(mm);
 }
 
 void switch_mm(struct mm_struct *prev, struct mm_struct *next, struct task_struct *task)

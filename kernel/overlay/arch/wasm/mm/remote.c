@@ -18,7 +18,7 @@
 #include <asm/host_calls.h>
 #include <asm/machine.h>
 
-#define WASM_PAGE_SHIFT	16
+#include "internal.h"
 
 /* With the U that the copy is about bound; returns how many bytes were copied. */
 static unsigned long copy_bound(unsigned long address, void *buffer, unsigned long length, bool write)
@@ -34,22 +34,91 @@ static unsigned long copy_bound(unsigned long address, void *buffer, unsigned lo
 	return length - left;
 }
 
-static int remote_copy(struct mm_struct *mm, unsigned long address, void *buffer, int length, bool write)
+/* This worker's own U, or ~0. */
+static u32 own_memory(void)
 {
 	struct auklet_worker *worker = (void *)get_wasm_worker();
-	u32 own = worker ? worker->memory : ~0U;
+
+	return worker ? worker->memory : ~0U;
+}
+
+/* Binds the U of @mm; false if this worker does not know it. unbind() must follow, and nothing may sleep until then. */
+static bool bind(const struct mm_struct *mm)
+{
+	return mm->context.memory == own_memory() ||
+	       (get_wasm_worker() && !host_bind_memory(mm->context.memory));
+}
+
+static void unbind(const struct mm_struct *mm)
+{
+	if (mm->context.memory != own_memory())
+		host_bind_memory((int)own_memory());
+}
+
+/* How many of @length bytes were copied between @address of @mm and @buffer. May sleep. */
+int remote_copy(struct mm_struct *mm, unsigned long address, void *buffer, int length, bool write)
+{
 	unsigned long copied;
 
 	/* The first page of a U is nobody's: __access_ok(). */
 	if (mm->context.memory == WASM_NO_MEMORY || length <= 0 || address < PAGE_SIZE)
 		return 0;
-	if (mm->context.memory == own)
-		return copy_bound(address, buffer, length, write);
-	if (!worker || host_bind_memory(mm->context.memory))
+	if (!bind(mm))
 		return copy_by_host(mm->context.memory, address, buffer, length, write);
 	copied = copy_bound(address, buffer, length, write);
-	host_bind_memory((int)own);
+	unbind(mm);
 	return copied;
+}
+
+/* The next bytes to write, from @from on: where they begin, and with *@end where they end; the length if there are none. */
+static unsigned int next_change(const struct update *update, unsigned int from, unsigned int *end)
+{
+	const u8 *now = update->now, *before = update->before;
+
+	while (before && from < update->length && now[from] == before[from])
+		from++;
+	for (*end = before ? from : update->length; *end < update->length && now[*end] != before[*end]; ++*end)
+		;
+	return from;
+}
+
+/*
+ * To how many memories a worker writes an update itself. It has to make functions for each memory that it binds for the first time, and keeps
+ * them; hundreds of processes that share a page would make them for each other.
+ */
+#define BOUND_UPDATES	8
+
+/* Writes @update to @address of @mm, at the latest with remote_update_rest(). May sleep. */
+void remote_update(struct update *update, struct mm_struct *mm, unsigned long address)
+{
+	unsigned int from, end;
+
+	if (update->bound++ >= BOUND_UPDATES || !bind(mm)) {
+		update->place[update->places].memory = mm->context.memory;
+		update->place[update->places++].address = address;
+		if (update->places == AUKLET_COPY_PLACES)
+			remote_update_rest(update);
+		return;
+	}
+	for (from = next_change(update, 0, &end); from < update->length; from = next_change(update, end, &end))
+		copy_bound(address + from, (void *)(update->now + from), end - from, true);
+	unbind(mm);
+}
+
+/* A request to the host takes longer than many copies by it. */
+void remote_update_rest(struct update *update)
+{
+	unsigned int from, end, moved = 0, i;
+
+	if (!update->places)
+		return;
+	for (from = next_change(update, 0, &end); from < update->length; from = next_change(update, end, &end)) {
+		for (i = 0; i < update->places; i++)
+			update->place[i].address += from - moved;
+		moved = from;
+		update_by_host(update->place, update->places, update->now + from, end - from);
+	}
+	update->places = 0;
 }
 
 int access_remote_vm(struct mm_struct *mm, unsigned long address, void *buffer, int length,

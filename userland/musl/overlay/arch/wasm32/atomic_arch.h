@@ -1,5 +1,28 @@
 /* SPDX-License-Identifier: MIT */
-/* Atomic operations: the compiler's builtins are single wasm instructions. */
+/*
+ * Atomic operations: the compiler's builtins are single wasm instructions. What is shared with other processes is a copy in each, so there the
+ * kernel makes them (docs/abi.md, "Shared memory").
+ */
+#include <features.h>
+#include <stdint.h>
+
+#define WASM_ATOMIC_SWAP	0
+#define WASM_ATOMIC_ADD		1
+#define WASM_ATOMIC_AND		2
+#define WASM_ATOMIC_OR		3
+#define WASM_ATOMIC_COMPARE	4
+
+extern hidden struct __shared_range {
+	uintptr_t first, end;
+} __shared_range;
+
+hidden int __shared_atomic(int operation, volatile int *p, int operand, int expected);
+
+static inline int __is_shared(volatile void *p)
+{
+	return __builtin_expect((uintptr_t)p >= __shared_range.first, 0) && (uintptr_t)p < __shared_range.end;
+}
+
 #define a_barrier a_barrier
 static inline void a_barrier(void)
 {
@@ -9,6 +32,7 @@ static inline void a_barrier(void)
 #define a_cas a_cas
 static inline int a_cas(volatile int *p, int t, int s)
 {
+	if (__is_shared(p)) return __shared_atomic(WASM_ATOMIC_COMPARE, p, s, t);
 	__atomic_compare_exchange_n(p, &t, s, 0, __ATOMIC_SEQ_CST, __ATOMIC_SEQ_CST);
 	return t;
 }
@@ -16,31 +40,36 @@ static inline int a_cas(volatile int *p, int t, int s)
 #define a_swap a_swap
 static inline int a_swap(volatile int *p, int v)
 {
+	if (__is_shared(p)) return __shared_atomic(WASM_ATOMIC_SWAP, p, v, 0);
 	return __atomic_exchange_n(p, v, __ATOMIC_SEQ_CST);
 }
 
 #define a_fetch_add a_fetch_add
 static inline int a_fetch_add(volatile int *p, int v)
 {
+	if (__is_shared(p)) return __shared_atomic(WASM_ATOMIC_ADD, p, v, 0);
 	return __atomic_fetch_add(p, v, __ATOMIC_SEQ_CST);
 }
 
 #define a_fetch_and a_fetch_and
 static inline int a_fetch_and(volatile int *p, int v)
 {
+	if (__is_shared(p)) return __shared_atomic(WASM_ATOMIC_AND, p, v, 0);
 	return __atomic_fetch_and(p, v, __ATOMIC_SEQ_CST);
 }
 
 #define a_fetch_or a_fetch_or
 static inline int a_fetch_or(volatile int *p, int v)
 {
+	if (__is_shared(p)) return __shared_atomic(WASM_ATOMIC_OR, p, v, 0);
 	return __atomic_fetch_or(p, v, __ATOMIC_SEQ_CST);
 }
 
 #define a_store a_store
 static inline void a_store(volatile int *p, int v)
 {
-	__atomic_store_n(p, v, __ATOMIC_SEQ_CST);
+	if (__is_shared(p)) __shared_atomic(WASM_ATOMIC_SWAP, p, v, 0);
+	else __atomic_store_n(p, v, __ATOMIC_SEQ_CST);
 }
 
 #define a_clz_32 a_clz_32

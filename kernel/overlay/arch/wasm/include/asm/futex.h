@@ -22,4 +22,7 @@ static inline int futex_atomic_cmpxchg_inatomic(u32 *uval, u32 __user *uaddr, u3
 	return user_access.compare_exchange((unsigned long)uaddr, oldval, newval, uval) ? -EFAULT : 0;
 }
 
+/* For all programs that share the word (mm/shared.c). May sleep. */
+int compare_exchange_in_area(u32 *curval, u32 __user *uaddr, u32 uval, u32 newval);
+
 #endif /* _ASM_WASM_FUTEX_H */

@@ -55,6 +55,7 @@ void memory_put(u32 id);
 void memory_put_without_cpu(u32 id);
 void pools_interrupt(void);
 u32 copy_by_host(u32 memory, unsigned long address, void *buffer, u32 length, bool write);
+void update_by_host(const struct auklet_place *places, unsigned int count, const void *buffer, u32 length);
 
 /* What the host calls: docs/abi.md, section 1. */
 void boot_cpu(void *dtb) WASM_EXPORT(boot_cpu);
@@ -100,6 +101,8 @@ int fork_copy_memory(int source);
 int dup_areas(struct mm_struct *mm, struct mm_struct *old);
 int wait_for_own_memory(struct mm_struct *mm);
 void write_back_areas(struct mm_struct *mm);
+void publish_areas(struct mm_struct *mm);
+void unlink_areas(struct mm_struct *mm);
 int map_image(struct mm_struct *mm, unsigned long image_end, unsigned long arguments);
 
 /* safepoint.c */

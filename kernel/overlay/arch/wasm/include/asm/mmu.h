@@ -9,6 +9,7 @@ typedef struct {
 	int memory;		/* number of the U, or WASM_NO_MEMORY */
 	unsigned long image_end;	/* the module's static memory is [0, image_end) */
 	unsigned long mmap_base;	/* mappings are placed from here upwards */
+	unsigned int shared_areas;	/* how many live areas the program may store to (mm/shared.c) */
 } mm_context_t;
 
 #endif /* _ASM_WASM_MMU_H */

@@ -14,7 +14,7 @@
 
 #include <linux/types.h>
 
-#define AUKLET_ABI_VERSION	3
+#define AUKLET_ABI_VERSION	4
 #define AUKLET_MAX_CPUS		8
 #define AUKLET_MAX_WORKERS	1024
 #define AUKLET_MAX_MEMORIES	1024
@@ -137,17 +137,25 @@ struct auklet_task_layout {
 	__u32 system_call;	/* offset in that stack: the call's number, AUKLET_NO_SYSTEM_CALL */
 };
 
+/* A place in a user memory. */
+struct auklet_place {
+	__u32 memory;		/* number of the U */
+	__u32 address;		/* in it */
+};
+
+#define AUKLET_COPY_PLACES	32
+
 /*
- * A copy between K and a user memory that the worker which needs it does not know (known_memories): only the host
+ * A copy between K and user memories that the worker which needs it does not know (known_memories): only the host
  * knows all. The kernel fills it in, bumps sequence and rings; the host copies, writes copied, then done.
  */
 struct auklet_copy {
-	__u32 memory;		/* number of the U */
-	__u32 address;		/* in it */
 	__u32 buffer;		/* in K */
 	__u32 length;
-	__u32 write;		/* 1: to U, 0: from it */
-	__u32 copied;		/* host: bytes, less than length if U ends before */
+	__u32 write;		/* 1: to each place, 0: from the first */
+	__u32 places;		/* how many, 1 to AUKLET_COPY_PLACES */
+	struct auklet_place place[AUKLET_COPY_PLACES];
+	__u32 copied;		/* host: bytes at the last place, less than length if U ends before */
 	__u32 sequence;		/* atomic */
 	__u32 done;		/* atomic: the sequence that the host has done */
 };

@@ -8,5 +8,13 @@
 /* In the range that asm-generic leaves to architectures (244 to 259). */
 #define __NR_wasm_signal_frame	244
 #define __NR_wasm_safepoint	245
+#define __NR_wasm_atomic	246
+
+/* The first argument of wasm_atomic(). */
+#define WASM_ATOMIC_SWAP	0
+#define WASM_ATOMIC_ADD		1
+#define WASM_ATOMIC_AND		2
+#define WASM_ATOMIC_OR		3
+#define WASM_ATOMIC_COMPARE	4	/* swap, if the word is as the last argument points to */
 
 #endif /* _UAPI_ASM_WASM_UNISTD_H */

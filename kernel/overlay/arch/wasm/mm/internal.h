@@ -1,0 +1,40 @@
+/* SPDX-License-Identifier: GPL-2.0-only */
+#ifndef _WASM_MM_INTERNAL_H
+#define _WASM_MM_INTERNAL_H
+
+#include <linux/mm.h>
+#include <linux/rbtree.h>
+#include <asm/host.h>
+
+#define WASM_PAGE_SHIFT	16
+
+/* remote.c */
+int remote_copy(struct mm_struct *mm, unsigned long address, void *buffer, int length, bool write);
+
+/* The bytes of @now that differ from @before, or all @length if that is NULL: what is between them may be newer elsewhere. */
+struct update {
+	const u8 *now, *before;
+	unsigned int length;
+	unsigned int bound;	/* how many memories this worker has written it to itself */
+	/* Where it has yet to go to, by the host. */
+	struct auklet_place place[AUKLET_COPY_PLACES];
+	unsigned int places;
+};
+
+void remote_update(struct update *update, struct mm_struct *mm, unsigned long address);
+void remote_update_rest(struct update *update);
+
+/* shared.c; the mm's mmap_lock is held for writing, but for publish_area(), for which it may be held for reading */
+bool file_is_live(const struct file *file);
+int link_area(struct vm_area_struct *vma);
+void unlink_area(struct vm_area_struct *vma);
+void split_live_area(struct vm_area_struct *lower, struct vm_area_struct *upper, unsigned long at);
+int publish_area(struct vm_area_struct *vma, unsigned long start, unsigned long end);
+
+/* Whether @vma is a shared mapping that follows its file (shared.c). */
+static inline bool area_is_live(const struct vm_area_struct *vma)
+{
+	return !RB_EMPTY_NODE(&vma->shared.rb);
+}
+
+#endif /* _WASM_MM_INTERNAL_H */
