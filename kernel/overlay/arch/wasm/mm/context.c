@@ -99,9 +99,9 @@ int wait_for_own_memory(struct mm_struct *mm)
 }
 
 /*
- * What the program has written to shared mappings of files is in U only. At exit, exit_mmap() is early enough, but for those mappings that
- * others follow, where this is a thread or a child of vfork; at exec,
- * another U is bound by then, or this one is the new program's. For who shares another process's U that process will do it.
+ * What the program has written to shared mappings of files is in U only. At exit, exit_mmap() is early enough, but a thread or a child
+ * of vfork leaves the mm to others, and who learns of its end may look at what it stored. At exec another U is bound by then, or this one is
+ * the new program's. For who shares another process's U that process will do it.
  */
 void deactivate_mm(struct task_struct *task, struct mm_struct *mm)
 {
