@@ -2,8 +2,10 @@
 // What the kernel keeps of mappings: /proc/self/maps after each change, files written back, and what isolation rules out.
 #define _GNU_SOURCE
 #include <fcntl.h>
+#include <linux/loop.h>
 #include <malloc.h>
 #include <stdint.h>
+#include <sys/ioctl.h>
 #include <sys/mman.h>
 #include <sys/resource.h>
 #include <sys/stat.h>
@@ -130,6 +132,49 @@ static int file_has(int fd, off_t at, const char *text)
 	return pread(fd, there, strlen(text), at) == (ssize_t)strlen(text) && strcmp(there, text) == 0;
 }
 
+/* The exit status of a child that calls the function. */
+static int in_child(void (*function)(unsigned char *, int), unsigned char *shared, int fd)
+{
+	int result;
+	fflush(stdout);
+	pid_t child = fork();
+	if (child == 0) {
+		failures = 0;
+		function(shared, fd);
+		fflush(stdout);
+		_exit(failures != 0);
+	}
+	CHECK(waitpid(child, &result, 0) == child);
+	return result;
+}
+
+static void write_others(unsigned char *shared, int fd)
+{
+	(void)shared;
+	CHECK(pwrite(fd, "other", 5, PAGE) == 5 && pwrite(fd, "other", 5, 4 * PAGE) == 5);
+}
+
+static void store(unsigned char *shared, int fd)
+{
+	(void)fd;
+	memcpy(shared, "child", 5);
+}
+
+static void store_and_execute(unsigned char *shared, int fd)
+{
+	(void)fd;
+	memcpy(shared, "executed", 8);
+	execlp("true", "true", NULL);
+	_exit(1);
+}
+
+static void store_and_die(unsigned char *shared, int fd)
+{
+	(void)fd;
+	memcpy(shared, "killed..", 8);
+	raise(SIGKILL);
+}
+
 static void files(void)
 {
 	unsigned char page[PAGE];
@@ -160,11 +205,7 @@ static void files(void)
 	CHECK(fstat(fd, &status) == 0 && status.st_size == 7 * PAGE + 50);	/* no longer than before */
 
 	/* Only what this process has changed is written: what another has written meanwhile stays. */
-	fflush(stdout);
-	pid_t child = fork();
-	if (child == 0) _exit(pwrite(fd, "other", 5, PAGE) == 5 && pwrite(fd, "other", 5, 4 * PAGE) == 5 ? 0 : 1);
-	int result;
-	CHECK(waitpid(child, &result, 0) == child && result == 0);
+	CHECK(in_child(write_others, shared, fd) == 0);
 	memcpy(shared, "zero", 4);
 	CHECK(munmap(shared + 4 * PAGE, 4 * PAGE) == 0 && msync(shared, 3 * PAGE, MS_SYNC) == 0);
 	CHECK(file_has(fd, 0, "zero") && file_has(fd, PAGE, "other") && file_has(fd, 4 * PAGE, "other"));
@@ -183,26 +224,10 @@ static void files(void)
 	CHECK(munmap(window, 3 * PAGE) == 0 && msync(shared, 3 * PAGE, MS_SYNC) == 0 && file_has(fd, PAGE, "first"));
 
 	/* A child's mapping is its parent's. */
-	child = fork();
-	if (child == 0) {
-		memcpy(shared, "child", 5);
-		_exit(0);
-	}
-	CHECK(waitpid(child, &result, 0) == child && result == 0 && file_has(fd, 0, "child") && memcmp(shared, "child", 5) == 0);
+	CHECK(in_child(store, shared, fd) == 0 && file_has(fd, 0, "child") && memcmp(shared, "child", 5) == 0);
 	/* exec ends a mapping as exit does, and so does a signal. */
-	child = fork();
-	if (child == 0) {
-		memcpy(shared, "executed", 8);
-		execlp("true", "true", NULL);
-		_exit(1);
-	}
-	CHECK(waitpid(child, &result, 0) == child && result == 0 && file_has(fd, 0, "executed"));
-	child = fork();
-	if (child == 0) {
-		memcpy(shared, "killed..", 8);
-		raise(SIGKILL);
-	}
-	CHECK(waitpid(child, &result, 0) == child && WIFSIGNALED(result) && file_has(fd, 0, "killed.."));
+	CHECK(in_child(store_and_execute, shared, fd) == 0 && file_has(fd, 0, "executed"));
+	CHECK(WTERMSIG(in_child(store_and_die, shared, fd)) == SIGKILL && file_has(fd, 0, "killed.."));
 
 	/* Private changes stay private, and a given-back page is the file's again. */
 	memcpy(private, "private", 7);
@@ -231,12 +256,62 @@ static void files(void)
 	puts("files");
 }
 
+/* A shared mapping of a file that is not memory does not follow it: pages that the program has changed are written back. */
+static void device(void)
+{
+	char path[40];
+	int control = open("/dev/loop-control", O_RDWR), disk = open("/tmp/mappings.disk", O_RDWR | O_CREAT | O_TRUNC, 0600);
+	int number = ioctl(control, LOOP_CTL_GET_FREE);
+	sprintf(path, "/dev/loop%d", number);
+	int fd = open(path, O_RDWR);
+	CHECK(control >= 0 && number >= 0 && ftruncate(disk, 8 * PAGE) == 0 && fd >= 0 && ioctl(fd, LOOP_SET_FD, disk) == 0);
+	unlink("/tmp/mappings.disk");
+
+	unsigned char *shared = mmap(NULL, 8 * PAGE, READ_WRITE, MAP_SHARED, fd, 0);
+	CHECK(shared != MAP_FAILED && all(shared, 8 * PAGE, 0));
+	memcpy(shared + 3 * PAGE, "three", 5);
+	CHECK(!file_has(fd, 3 * PAGE, "three") && munmap(shared + 3 * PAGE, PAGE) == 0 && file_has(fd, 3 * PAGE, "three"));
+	memcpy(shared + 5 * PAGE, "five", 4);
+	CHECK(msync(shared + 5 * PAGE, PAGE, MS_SYNC) == 0 && file_has(fd, 5 * PAGE, "five"));
+
+	/* Only what this process has changed is written: what another has written meanwhile stays. */
+	CHECK(in_child(write_others, shared, fd) == 0);
+	memcpy(shared, "zero", 4);
+	CHECK(munmap(shared + 4 * PAGE, 4 * PAGE) == 0 && msync(shared, 3 * PAGE, MS_SYNC) == 0);
+	CHECK(file_has(fd, 0, "zero") && file_has(fd, PAGE, "other") && file_has(fd, 4 * PAGE, "other"));
+	/* And it is seen when the process asks for it. */
+	CHECK(all(shared + PAGE, PAGE, 0));
+	CHECK(msync(shared, 3 * PAGE, MS_SYNC | MS_INVALIDATE) == 0 && memcmp(shared + PAGE, "other", 5) == 0);
+
+	/* A new mapping shows what another one has that lies over it in part, and has no need of the rest. */
+	memcpy(shared + PAGE, "first", 5);
+	memcpy(shared + 2 * PAGE, "second", 6);
+	unsigned char *window = mmap(NULL, 3 * PAGE, PROT_READ, MAP_SHARED, fd, 2 * PAGE);
+	CHECK(window != MAP_FAILED && memcmp(window, "second", 6) == 0 && file_has(fd, PAGE, "other"));
+	CHECK(munmap(window, 3 * PAGE) == 0);
+
+	/* A child's mapping is its own, until it is written: by exit, exec or a signal. */
+	CHECK(in_child(store, shared, fd) == 0 && file_has(fd, 0, "child") && memcmp(shared, "zero", 4) == 0);
+	CHECK(in_child(store_and_execute, shared, fd) == 0 && file_has(fd, 0, "executed"));
+	CHECK(WTERMSIG(in_child(store_and_die, shared, fd)) == SIGKILL && file_has(fd, 0, "killed.."));
+	CHECK(munmap(shared, 3 * PAGE) == 0 && file_has(fd, 0, "killed..") && file_has(fd, PAGE, "first"));
+
+	CHECK(ioctl(fd, LOOP_CLR_FD) == 0);
+	close(fd), close(disk), close(control);
+	puts("device");
+}
+
 /* What has no contents of its own. */
 static void ruled_out(void)
 {
 	int fd = open("/dev/zero", O_RDWR), ends[2];
 	unsigned char *zero = mmap(NULL, PAGE, READ_WRITE, MAP_PRIVATE, fd, 0);
 	CHECK(zero != MAP_FAILED && all(zero, PAGE, 0) && munmap(zero, PAGE) == 0);
+	zero = mmap(NULL, PAGE, READ_WRITE, MAP_SHARED, fd, 0);
+	CHECK(zero != MAP_FAILED && all(zero, PAGE, 0) && munmap(zero, PAGE) == 0);
+	close(fd);
+	fd = open("/dev/zero", O_RDONLY);
+	CHECK_ERROR(mmap(NULL, PAGE, READ_WRITE, MAP_SHARED, fd, 0), EACCES);
 	close(fd);
 	CHECK(pipe(ends) == 0);
 	CHECK_ERROR(mmap(NULL, PAGE, PROT_READ, MAP_PRIVATE, ends[0], 0), ENODEV);
@@ -291,6 +366,7 @@ int main(int argc, char **argv)
 	}
 	anonymous();
 	files();
+	device();
 	ruled_out();
 	give_back(64 << 20, 20);
 	puts("given back");

@@ -255,6 +255,38 @@ static void test_primitives(void)
 	CHECK(primitives->turn == CHILDREN * 20);
 }
 
+/* More programs than memories that every worker knows. */
+enum { HERD = 24 };
+static struct herd {
+	pthread_barrier_t barrier;
+	unsigned char byte[HERD];
+} *herd;
+
+static void join_herd(void *argument)
+{
+	int me = (intptr_t)argument, wrong = 0;
+	for (int round = 1; round <= 3; round++) {
+		herd->byte[me] = me + round;
+		pthread_barrier_wait(&herd->barrier);
+		for (int i = 0; i < HERD; i++) wrong += herd->byte[i] != i + round;
+		pthread_barrier_wait(&herd->barrier);
+	}
+	CHECK(wrong == 0);
+}
+
+static void test_herd(void)
+{
+	pthread_barrierattr_t kind;
+	pid_t child[HERD];
+	herd = anonymous(sizeof *herd);
+	CHECK(pthread_barrierattr_init(&kind) == 0 && pthread_barrierattr_setpshared(&kind, PTHREAD_PROCESS_SHARED) == 0);
+	CHECK(pthread_barrier_init(&herd->barrier, &kind, HERD) == 0);
+	for (intptr_t i = 0; i < HERD; i++) child[i] = run(join_herd, (void *)i);
+	for (int i = 0; i < HERD; i++) reap(child[i]);
+	for (int i = 0; i < HERD; i++) CHECK(herd->byte[i] == i + 3);
+	CHECK(munmap(herd, sizeof *herd) == 0);
+}
+
 /* Whoever waits for a mutex learns that its owner died. */
 static void lock_and_die(void *mutex)
 {
@@ -332,6 +364,32 @@ static void test_futex(void)
 	while ((woken = futex(word, FUTEX_WAKE, 1)) == 0) usleep(500);
 	CHECK(woken == 1);
 	reap(child);
+}
+
+/* A file without a name, which a child has by its number. */
+static void fill(void *argument)
+{
+	char *memory = mmap(NULL, PAGE, READ_WRITE, MAP_SHARED, (intptr_t)argument, 0);
+	CHECK(memory != MAP_FAILED && strcmp(memory, "from the parent") == 0);
+	strcpy(memory + 100, "from the child");
+}
+
+static void test_memfd(void)
+{
+	char link[40], name[40] = "", text[20] = "";
+	int fd = memfd_create("shared", MFD_CLOEXEC);
+	CHECK(fd >= 0 && ftruncate(fd, PAGE) == 0);
+	sprintf(link, "/proc/self/fd/%d", fd);
+	CHECK(readlink(link, name, sizeof name - 1) > 0 && strcmp(name, "/memfd:shared (deleted)") == 0);
+	char *memory = mmap(NULL, PAGE, READ_WRITE, MAP_SHARED, fd, 0);
+	CHECK(memory != MAP_FAILED);
+	strcpy(memory, "from the parent");
+	reap(run(fill, (void *)(intptr_t)fd));
+	CHECK(strcmp(memory + 100, "from the child") == 0);
+	CHECK(pread(fd, text, sizeof text, 100) == sizeof text && strcmp(text, "from the child") == 0);
+	/* Seals are of Linux's tmpfs, which needs an MMU. */
+	CHECK_ERROR(fcntl(fd, F_ADD_SEALS, F_SEAL_GROW), EINVAL);
+	CHECK(munmap(memory, PAGE) == 0 && close(fd) == 0);
 }
 
 /* System V's */
@@ -418,9 +476,11 @@ int main(int argc, char **argv)
 	test_spinner();
 	test_file();
 	test_primitives();
+	test_herd();
 	test_robust();
 	test_named_semaphore();
 	test_futex();
+	test_memfd();
 	test_system_v();
 	test_exec();
 	puts(failures ? "shared failed" : "shared done");

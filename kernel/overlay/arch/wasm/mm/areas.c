@@ -168,7 +168,8 @@ static int sum_area(struct vm_area_struct *vma)
 
 static int write_page_back(struct file *file, unsigned long address, loff_t position, void *page, u64 *sum)
 {
-	loff_t left = i_size_read(file_inode(file)) - position;
+	/* Of a block device, not of its name. */
+	loff_t left = i_size_read(file->f_mapping->host) - position;
 	unsigned long done = 0, length;
 	ssize_t written;
 	u64 now;
@@ -237,7 +238,7 @@ static void free_area(struct vm_area_struct *vma)
 	vm_area_free(vma);
 }
 
-/* What a copy of @vma's vm_area_struct has a share of. It is not live yet. */
+/* What the @copy of a vm_area_struct has a share of. It is not live yet. */
 static void share_area(struct vm_area_struct *copy)
 {
 	RB_CLEAR_NODE(&copy->shared.rb);
@@ -395,7 +396,7 @@ static int write_back_file(struct mm_struct *mm, struct file *file, unsigned lon
 	int error;
 
 	for_each_vma(areas, vma) {
-		if (!vma->vm_file || file_inode(vma->vm_file) != file_inode(file))
+		if (!vma->vm_file || vma->vm_file->f_mapping != file->f_mapping)
 			continue;
 		first = max(pgoff, vma->vm_pgoff);
 		end = min(pgoff + pages, vma->vm_pgoff + vma_pages(vma));
@@ -407,6 +408,13 @@ static int write_back_file(struct mm_struct *mm, struct file *file, unsigned lon
 			return error;
 	}
 	return 0;
+}
+
+static bool is_zero_device(const struct file *file)
+{
+	const struct inode *inode = file_inode(file);
+
+	return S_ISCHR(inode->i_mode) && imajor(inode) == MEM_MAJOR && iminor(inode) == 5;
 }
 
 static int check_file_mapping(struct file *file, unsigned long prot, unsigned long flags)
@@ -421,20 +429,13 @@ static int check_file_mapping(struct file *file, unsigned long prot, unsigned lo
 	if (!file->f_op->mmap || !(file->f_mode & FMODE_CAN_READ || file_is_live(file)))
 		return -ENODEV;
 	/* A device's own memory cannot appear in U. What can be copied, as /dev/zero, is read like a file. */
-	if (!S_ISREG(mode) && !S_ISBLK(mode) &&
+	if (!S_ISREG(mode) && !S_ISBLK(mode) && !is_zero_device(file) &&
 	    ((flags & MAP_TYPE) != MAP_PRIVATE || !file->f_op->mmap_capabilities ||
 	     !(file->f_op->mmap_capabilities(file) & NOMMU_MAP_COPY)))
 		return -ENODEV;
 	if ((flags & MAP_TYPE) != MAP_PRIVATE && (prot & PROT_WRITE) && !(file->f_mode & FMODE_WRITE))
 		return -EACCES;
 	return 0;
-}
-
-static bool is_zero_device(const struct file *file)
-{
-	const struct inode *inode = file_inode(file);
-
-	return S_ISCHR(inode->i_mode) && imajor(inode) == MEM_MAJOR && iminor(inode) == 5;
 }
 
 /* A shared mapping at @start, where nothing is mapped, that follows @file. */
@@ -465,11 +466,6 @@ static unsigned long map_file(struct file *file, unsigned long address, unsigned
 
 	if (mm->map_count > sysctl_max_map_count)
 		return -ENOMEM;
-	if (file) {
-		error = check_file_mapping(file, prot, flags);
-		if (error)
-			return error;
-	}
 	error = security_mmap_addr(address);
 	if (error)
 		return error;
@@ -543,6 +539,7 @@ unsigned long do_mmap(struct file *file, unsigned long address, unsigned long le
 {
 	bool shared = (flags & MAP_TYPE) != MAP_PRIVATE;
 	unsigned long result;
+	int error;
 
 	*populate = 0;
 	if (!length)
@@ -554,6 +551,11 @@ unsigned long do_mmap(struct file *file, unsigned long address, unsigned long le
 		return -EOVERFLOW;
 	if (shared && (flags & MAP_TYPE) != MAP_SHARED && (flags & MAP_TYPE) != MAP_SHARED_VALIDATE)
 		return -EINVAL;
+	if (file) {
+		error = check_file_mapping(file, prot, flags);
+		if (error)
+			return error;
+	}
 	if (!shared || (file && !is_zero_device(file)))
 		return map_file(file, address, length, prot, flags, vm_flags, pgoff, uf);
 	/* Anonymous memory is a file that only its mappings know. */

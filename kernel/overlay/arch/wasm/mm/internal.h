@@ -24,7 +24,10 @@ struct update {
 void remote_update(struct update *update, struct mm_struct *mm, unsigned long address);
 void remote_update_rest(struct update *update);
 
-/* shared.c; the mm's mmap_lock is held for writing, but for publish_area(), for which it may be held for reading */
+/*
+ * shared.c. The mm's mmap_lock is held for writing, for publish_area() perhaps for reading; a forked child that fills its U has its mm for itself,
+ * and holds none.
+ */
 bool file_is_live(const struct file *file);
 int link_area(struct vm_area_struct *vma);
 void unlink_area(struct vm_area_struct *vma);

@@ -78,17 +78,14 @@ static unsigned int bytes_of_page(const struct inode *inode, pgoff_t index)
 static const u8 *get_cached(struct address_space *mapping, pgoff_t index, struct folio **folio)
 {
 	*folio = filemap_get_folio(mapping, index);
-	if (IS_ERR(*folio)) {
-		*folio = NULL;
-		return empty_zero_page;
-	}
-	/* Somebody reads a hole, without the i_rwsem, and has just made a page of it. */
-	if (!folio_test_uptodate(*folio)) {
+	if (!IS_ERR(*folio)) {
+		if (folio_test_uptodate(*folio))
+			return (u8 *)folio_address(*folio) + offset_in_folio(*folio, (loff_t)index << PAGE_SHIFT);
+		/* Somebody reads a hole, without the i_rwsem, and has just made a page of it. */
 		folio_put(*folio);
-		*folio = NULL;
-		return empty_zero_page;
 	}
-	return (u8 *)folio_address(*folio) + offset_in_folio(*folio, (loff_t)index << PAGE_SHIFT);
+	*folio = NULL;
+	return empty_zero_page;
 }
 
 static void put_cached(struct folio *folio)
@@ -226,18 +223,18 @@ static bool is_alone(const struct vm_area_struct *vma)
  */
 static int publish_unseen(struct address_space *mapping, pgoff_t first, pgoff_t last)
 {
-	struct page_pair *pair = alloc_pair();
 	struct vm_area_struct *vma;
+	struct page_pair *pair;
 	int error = 0;
 
-	if (!pair)
-		return -ENOMEM;
 	i_mmap_lock_read(mapping);
 	vma = vma_interval_tree_iter_first(&mapping->i_mmap, 0, ULONG_MAX);
-	if (vma && is_alone(vma) && may_store(vma))
-		error = publish(vma, max(first, vma->vm_pgoff), min(last, last_index(vma)), pair);
+	if (vma && is_alone(vma) && may_store(vma)) {
+		pair = alloc_pair();
+		error = pair ? publish(vma, max(first, vma->vm_pgoff), min(last, last_index(vma)), pair) : -ENOMEM;
+		free_pair(pair);
+	}
 	i_mmap_unlock_read(mapping);
-	free_pair(pair);
 	return error;
 }
 

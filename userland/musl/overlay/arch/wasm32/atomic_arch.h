@@ -4,6 +4,7 @@
  * kernel makes them (docs/abi.md, "Shared memory").
  */
 #include <features.h>
+#include <stddef.h>
 #include <stdint.h>
 
 #define WASM_ATOMIC_SWAP	0
@@ -16,6 +17,7 @@ extern hidden struct __shared_range {
 	uintptr_t first, end;
 } __shared_range;
 
+hidden void __note_shared(void *start, size_t size);
 hidden int __shared_atomic(int operation, volatile int *p, int operand, int expected);
 
 static inline int __is_shared(volatile void *p)

@@ -1,7 +1,5 @@
 // SPDX-License-Identifier: MIT
 // Atomic operations on memory that is shared with other processes, which is a copy here: the kernel makes them for all.
-#include <errno.h>
-#include <sys/shm.h>
 #include "atomic.h"
 #include "syscall.h"
 
