@@ -285,10 +285,9 @@ std::string Machine::diagnostics() const {
     auto slots = std::min<std::uint32_t>(region.load32(offsetof(abi::Machine, workers)), AUKLET_MAX_WORKERS);
     for (std::uint32_t slot = 0; slot < slots; ++slot) {
         auto worker = region.read_structure<abi::Worker>(MachineState::worker(slot, 0));
-        text +=
-            text_of("worker ", slot, ": ", state_name(worker_states, worker.state), ", task ", worker.task, ", module ",
-                    worker.module, ", memory ", worker.memory, ", leave ", worker.leave, ", knows ",
-                    worker.known_memories, worker.state == AUKLET_WORKER_RUNNING ? task_of(slot, worker) : "", "\n");
+        text += text_of("worker ", slot, ": ", state_name(worker_states, worker.state), ", task ", worker.task,
+                        ", module ", worker.module, ", memory ", worker.memory, ", leave ", worker.leave,
+                        worker.state == AUKLET_WORKER_RUNNING ? task_of(slot, worker) : "", "\n");
     }
     static constexpr std::string_view memory_states[] = {"absent", "free", "used"};
     for (std::uint32_t id = 0; id < memories_.count(); ++id) {

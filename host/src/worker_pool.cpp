@@ -129,7 +129,6 @@ void WorkerPool::gone(std::uint32_t slot) {
     if (life == Life::terminating)
         memories_.release(region.exchange32(memory_word, abi::no_memory));
     region.store32(MachineState::worker(slot, offsetof(abi::Worker, task)), 0);
-    region.store32(MachineState::worker(slot, offsetof(abi::Worker, known_memories)), 0);
     region.store32(MachineState::worker(slot, offsetof(abi::Worker, state)), AUKLET_WORKER_EMPTY);
     if (refill() || life == Life::terminating)
         state_->pools_changed();

@@ -84,6 +84,8 @@ class GuestWorker {
   private readonly modules = new Map<number, WebAssembly.Module>();
   /** Programs that this worker must start before it has been told of their modules. */
   private readonly awaitedModules = new Map<number, (module: WebAssembly.Module) => void>();
+  /** Memories that its next task needs, and this worker has asked for. */
+  private readonly awaitedMemories = new Map<number, () => void>();
   private readonly userAccess = new Map<number, UserAccess>();
   private readonly timeOrigin = performance.timeOrigin;
 
@@ -121,7 +123,8 @@ class GuestWorker {
           return;
         case 'memory':
           this.memories[message.id] = message.memory;
-          if (this.slot !== 0) this.publishKnownMemories();
+          this.awaitedMemories.get(message.id)?.();
+          this.awaitedMemories.delete(message.id);
           return;
         case 'module':
           this.modules.set(message.id, message.module);
@@ -195,6 +198,7 @@ class GuestWorker {
       },
       module_compile: (address: number, length: number) => this.compile(bytes, address >>> 0, length >>> 0),
       bind_memory: (id: number) => this.bindMemory(id),
+      knows_memory: (id: number) => (this.memories[id] === undefined ? 0 : 1),
       memory_copy: (to: number, from: number, start: number, length: number) =>
         this.copyMemory(to, from, start >>> 0, length >>> 0),
       program_tls: () => this.program?.__tls_base.value ?? 0,
@@ -281,10 +285,14 @@ class GuestWorker {
 
   // ---- tasks -----------------------------------------------------------------------------------------------------------
 
-  private publishKnownMemories(): void {
-    let known = 0;
-    while (this.memories[known] !== undefined) ++known;
-    Atomics.store(this.words, this.slot + (WORKER.known_memories >>> 2), known);
+  /** Asks for the memories that the slot's task needs and this worker does not know: later it cannot be told of any. */
+  private async learnMemories(): Promise<void> {
+    for (const id of [this.field(WORKER.memory), this.field(WORKER.other_memory)]) {
+      if (id === NO_MEMORY || this.memories[id] !== undefined) continue;
+      const told = new Promise<void>((resolve) => this.awaitedMemories.set(id, resolve));
+      this.port.post({ type: 'memory', id });
+      await told;
+    }
   }
 
   /** Tells tasks that wait for a worker, and the host, that there is one more. */
@@ -304,7 +312,6 @@ class GuestWorker {
     const state = this.slot + (WORKER.state >>> 2);
     let first = true;
     for (;;) {
-      this.publishKnownMemories();
       Atomics.store(this.words, state, WORKER_IDLE);
       if (first) {
         this.announce();
@@ -317,6 +324,7 @@ class GuestWorker {
         const wait = Atomics.waitAsync(this.words, state, now);
         if (wait.async) await wait.value;
       }
+      await this.learnMemories();
       await this.runTask();
       this.program = undefined;
       this.bindMemory(NO_MEMORY);

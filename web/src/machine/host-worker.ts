@@ -59,6 +59,13 @@ const INITIAL_WORKERS = 3;
 
 const HALT_REASONS: readonly HaltReason[] = ['poweroff', 'restart', 'panic'];
 
+/**
+ * Of so many user memories every worker is told at once: most machines have no more. For one of the others a worker asks
+ * when its next task needs it. Each is work for a worker and its garbage collector, and V8 tells all workers that know a
+ * memory when it grows.
+ */
+const COMMON_MEMORIES = 16;
+
 interface Guest {
   handle: WorkerHandle<ToGuest, FromGuest>;
   role: 'cpu' | 'task';
@@ -332,7 +339,7 @@ class HostWorker implements HostPlatform {
       [guest.role === 'cpu' ? 'cpu' : 'slot']: guest.number,
       kernel: this.kernel,
       memory: this.kernelMemory,
-      memories: this.memories,
+      memories: this.memories.slice(0, COMMON_MEMORIES),
       modules: [...this.modules],
       memoryPages: this.module.processPages,
     };
@@ -356,6 +363,12 @@ class HostWorker implements HostPlatform {
         // The first program that the kernel starts is init.
         if (this.stage === 'booting') this.setStage('running');
         return;
+      case 'memory': {
+        const memory = this.memories[message.id];
+        if (memory === undefined) this.fail(new Error(`the kernel names memory ${message.id}, which does not exist`));
+        else guest.handle.post({ type: 'memory', id: message.id, memory });
+        return;
+      }
       case 'console':
         this.output.add(0, message.bytes);
         this.output.flushSoon();
@@ -404,10 +417,10 @@ class HostWorker implements HostPlatform {
     this.ending.add(tracked);
   }
 
+  /** To all that run programs. */
   private broadcast(message: ToGuest, except?: Guest): void {
     // A worker without the start message gets everything with it.
     if (this.kernel === undefined) return;
-    for (const guest of this.cpus) if (guest !== except) guest.handle.post(message);
     for (const guest of this.tasks.values()) if (guest !== except) guest.handle.post(message);
   }
 
@@ -434,7 +447,7 @@ class HostWorker implements HostPlatform {
       return false;
     }
     this.memories[id] = memory;
-    this.broadcast({ type: 'memory', id, memory });
+    if (id < COMMON_MEMORIES) this.broadcast({ type: 'memory', id, memory });
     return true;
   }
 

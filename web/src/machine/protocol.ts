@@ -116,7 +116,7 @@ export interface GuestStart {
   kernel: WebAssembly.Module;
   /** K */
   memory: WebAssembly.Memory;
-  /** User memories made so far; the index is the id. */
+  /** The first user memories; the index is the id. */
   memories: WebAssembly.Memory[];
   /** Program modules compiled so far. */
   modules: [number, WebAssembly.Module][];
@@ -133,6 +133,7 @@ export type ToGuest =
   | GuestStart
   /** To CPU 0, after its 'ready': limits are set, call boot_cpu(dtb). */
   | { type: 'boot'; dtb: number }
+  /** One of the first that was made since, or the answer to the worker's 'memory'. */
   | { type: 'memory'; id: number; memory: WebAssembly.Memory }
   | { type: 'module'; id: number; module: WebAssembly.Module };
 
@@ -146,6 +147,8 @@ export type FromGuest =
   | { type: 'ready'; machine?: number; heapBase?: number }
   /** module_compile made a module: for all other workers, and for those started later. */
   | { type: 'module'; id: number; module: WebAssembly.Module }
+  /** The worker needs this user memory for its next task; answered with 'memory'. */
+  | { type: 'memory'; id: number }
   /** Early console and panic text. */
   | { type: 'console'; bytes: Uint8Array }
   /** As in docs/abi.md: 0 power off, 1 restart, 2 panic. */

@@ -11,6 +11,7 @@
 #include <linux/smp.h>
 #include <linux/wait.h>
 #include <asm/globals.h>
+#include <asm/host_calls.h>
 #include <asm/machine.h>
 
 /* Parked workers and free memories to keep ready. */
@@ -39,7 +40,7 @@ static void request(u32 *goal, u32 reserve)
 	ring_doorbell(AUKLET_DOORBELL_POOLS);
 }
 
-struct auklet_worker *worker_take_now(unsigned int known_memories)
+struct auklet_worker *worker_take_now(void)
 {
 	u32 count = word_load(&auklet_machine.workers);
 	struct auklet_worker *taken = NULL;
@@ -51,8 +52,7 @@ struct auklet_worker *worker_take_now(unsigned int known_memories)
 
 		if (READ_ONCE(worker->state) != AUKLET_WORKER_IDLE)
 			continue;
-		if (!taken && word_load(&worker->known_memories) >= known_memories &&
-		    word_replace(&worker->state, AUKLET_WORKER_IDLE, AUKLET_WORKER_CLAIMED))
+		if (!taken && word_replace(&worker->state, AUKLET_WORKER_IDLE, AUKLET_WORKER_CLAIMED))
 			taken = worker;
 		else if (++parked >= WORKER_RESERVE)
 			break;
@@ -62,6 +62,8 @@ struct auklet_worker *worker_take_now(unsigned int known_memories)
 	if (taken) {
 		word_store(&taken->wake, 0);
 		taken->wants_kernel = 0;
+		taken->memory = ~0U;
+		taken->other_memory = ~0U;
 	}
 	return taken;
 }
@@ -89,10 +91,10 @@ static bool worker_may_come(void)
 	return exist < word_load(&auklet_machine.worker_limit);
 }
 
-/* A parked worker that knows memories 0 to @known_memories - 1, or NULL if none can be had. May sleep. */
-struct auklet_worker *worker_take(unsigned int known_memories)
+/* A parked worker, or NULL if none can be had. May sleep. */
+struct auklet_worker *worker_take(void)
 {
-	struct auklet_worker *worker = worker_take_now(known_memories);
+	struct auklet_worker *worker = worker_take_now();
 	unsigned long end = jiffies + POOL_TIMEOUT;
 	u32 seen;
 
@@ -102,21 +104,24 @@ struct auklet_worker *worker_take(unsigned int known_memories)
 		/* The first threads of the boot: there is nobody to switch to. (The boot's task is not PF_IDLE yet.) */
 		for (;;) {
 			seen = word_load(&auklet_machine.pool_wait);
-			worker = worker_take_now(known_memories);
+			worker = worker_take_now();
 			if (worker)
 				return worker;
 			futex_wait_word(&auklet_machine.pool_wait, seen, NSEC_PER_SEC / HZ);
 		}
 	}
 	wait_event_timeout(pool_queue,
-			   (worker = worker_take_now(known_memories)) || !worker_may_come(),
+			   (worker = worker_take_now()) || !worker_may_come(),
 			   POOL_TIMEOUT);
 	if (!worker && time_after(jiffies, end))
 		pr_warn_ratelimited("no worker for a new task\n");
 	return worker;
 }
 
-/* Wakes a taken worker, so that it is ready when the scheduler first picks @task. */
+/*
+ * Wakes a taken worker, so that it is ready when the scheduler first picks @task. Before it runs that, it asks the host for those of the
+ * memories that its slot names which it does not know.
+ */
 void worker_start(struct auklet_worker *worker, struct task_struct *task)
 {
 	worker->task = (u32)task;
@@ -146,7 +151,8 @@ static bool memory_fits_better(int id, int than, u32 pages)
 	return size >= pages ? other < pages || size < other : size > other;
 }
 
-static int memory_take_now(unsigned int limit, u32 pages)
+/* With @known, one that the current worker can be bound to. */
+static int memory_take_now(u32 pages, bool known)
 {
 	u32 count = word_load(&auklet_machine.memories);
 	unsigned int free;
@@ -160,7 +166,7 @@ static int memory_take_now(unsigned int limit, u32 pages)
 			if (READ_ONCE(auklet_machine.memory[id].state) != AUKLET_MEMORY_FREE)
 				continue;
 			free++;
-			if (id < limit && memory_fits_better(id, best, pages))
+			if (memory_fits_better(id, best, pages) && (!known || host_knows_memory(id)))
 				best = id;
 		}
 	} while (best >= 0 && !word_replace(&auklet_machine.memory[best].state,
@@ -174,38 +180,41 @@ static int memory_take_now(unsigned int limit, u32 pages)
 	return best;
 }
 
-/* Whether the host could still make a memory that a worker which knows @limit of them can be bound to. */
-static bool memory_may_come(unsigned int limit)
+static bool memory_may_come(void)
 {
-	u32 exist = word_load(&auklet_machine.memories);
-
-	return exist < word_load(&auklet_machine.memory_limit) && exist < limit;
+	return word_load(&auklet_machine.memories) < word_load(&auklet_machine.memory_limit);
 }
 
 /*
- * Number below @limit of a memory for a new process that needs @pages, as far as is known, or -EAGAIN. Its contents
+ * Number of a memory for a new process that needs @pages, as far as is known, or -EAGAIN. Its contents
  * are those of its last user. May sleep.
  */
-int memory_take(unsigned int limit, u32 pages)
+int memory_take(u32 pages)
 {
-	int id = memory_take_now(limit, pages);
+	int id = memory_take_now(pages, false);
 
 	if (likely(id >= 0))
 		return id;
 	wait_event_timeout(pool_queue,
-			   (id = memory_take_now(limit, pages)) >= 0 || !memory_may_come(limit),
+			   (id = memory_take_now(pages, false)) >= 0 || !memory_may_come(),
 			   POOL_TIMEOUT);
 	return id;
 }
 
-/* For a process that could keep the large memory @id: the number of a small one, or -EAGAIN if @id is small or nothing better is free. */
-int memory_take_small(unsigned int limit, u32 id)
+/* For exec, which happens in a worker that cannot ask for one now. */
+int memory_take_known(void)
+{
+	return memory_take_now(0, true);
+}
+
+/* For exec of a process that could keep the large memory @id: the number of a small one, or -EAGAIN if @id is small or nothing better is free. */
+int memory_take_small(u32 id)
 {
 	int small;
 
 	if (auklet_machine.memory[id].pages <= SMALL_MEMORY)
 		return -EAGAIN;
-	small = memory_take_now(limit, 0);
+	small = memory_take_known();
 	if (small >= 0 && auklet_machine.memory[small].pages > SMALL_MEMORY) {
 		memory_put(small);
 		small = -EAGAIN;

@@ -427,13 +427,13 @@ static bool user_must_die(void)
 static bool move_to_fresh_worker(unsigned int cpu)
 {
 	struct auklet_worker *old = current->thread.worker;
-	/* If it can, its exit writes shared mappings back, so one that knows U is better. */
-	struct auklet_worker *fresh = worker_take_now(old->memory + 1) ?: worker_take_now(0);
+	struct auklet_worker *fresh = worker_take_now();
 
 	if (!fresh)
 		return false;
 	memory_get(old->memory);
-	fresh->memory = ~0U;
+	/* Its exit writes shared mappings back. */
+	fresh->memory = old->memory;
 	current->thread.worker = fresh;
 	current->thread.adopted = true;
 	worker_start(fresh, current);
@@ -697,7 +697,6 @@ int copy_thread(struct task_struct *p, const struct kernel_clone_args *args)
 	struct thread_struct *thread = &p->thread;
 	struct pt_regs *regs = task_pt_regs(p);
 	struct auklet_worker *worker;
-	unsigned int known = 0;
 	bool will_exec;
 	int error;
 
@@ -727,7 +726,7 @@ int copy_thread(struct task_struct *p, const struct kernel_clone_args *args)
 			return -EINVAL;
 		thread->fork_source = current->mm->context.memory;
 		thread->fork_done = current->thread.fork_done;
-		p->mm->context.memory = memory_take(~0U, auklet_machine.memory[thread->fork_source].pages);
+		p->mm->context.memory = memory_take(auklet_machine.memory[thread->fork_source].pages);
 		if (p->mm->context.memory < 0) {
 			p->mm->context.memory = WASM_NO_MEMORY;
 			return -EAGAIN;
@@ -735,34 +734,31 @@ int copy_thread(struct task_struct *p, const struct kernel_clone_args *args)
 		error = dup_areas(p->mm, current->mm);
 		if (error)
 			return error;
-		known = max(thread->fork_source, p->mm->context.memory) + 1;
 		copy_safepoint(thread->fork_source, p->mm->context.memory);
 	} else {
 		if (!args->stack)
 			return -EINVAL;
-		known = p->mm->context.memory + 1;
 	}
 
 	/*
-	 * A worker is told of new memories only while it is parked. What is made to execute a program gets its U
-	 * now, and a worker that knows it: later there may be none that the worker could be bound to. init has
+	 * A worker can ask for memories only before it runs a task. What is made to execute a program gets its U
+	 * now: later there may be none that the worker could be bound to. init has
 	 * one of those that were there before its worker.
 	 */
 	will_exec = args->fn ? !args->kthread && current->pid : args->flags & CLONE_VFORK;
 	if (will_exec && thread->fork_source == WASM_NO_MEMORY) {
-		thread->exec_memory = memory_take(~0U, 0);
+		thread->exec_memory = memory_take(0);
 		if (thread->exec_memory < 0) {
 			thread->exec_memory = WASM_NO_MEMORY;
 			return -EAGAIN;
 		}
-		known = max_t(unsigned int, known, thread->exec_memory + 1);
 	}
-	worker = worker_take(known);
+	worker = worker_take();
 	if (!worker) {
 		put_exec_memory(p);
 		return -EAGAIN;
 	}
-	worker->memory = ~0U;
+	worker->other_memory = thread->fork_source != WASM_NO_MEMORY ? thread->fork_source : thread->exec_memory;
 	if (!args->fn) {
 		worker->memory = p->mm->context.memory;
 		worker->module = parent->module;

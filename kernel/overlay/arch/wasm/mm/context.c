@@ -34,13 +34,12 @@ static bool other_process_uses(struct mm_struct *mm)
  */
 int init_new_context(struct task_struct *task, struct mm_struct *mm)
 {
-	struct auklet_worker *worker = (void *)get_wasm_worker();
 	bool own;
 	int id;
 
 	memset(&mm->context, 0, sizeof(mm->context));
 	mm->context.memory = WASM_NO_MEMORY;
-	if (task != current || !worker)
+	if (task != current || !get_wasm_worker())
 		return 0;
 	if (current->thread.exec_memory != WASM_NO_MEMORY) {
 		mm->context.memory = current->thread.exec_memory;
@@ -49,14 +48,13 @@ int init_new_context(struct task_struct *task, struct mm_struct *mm)
 	}
 	own = current->mm && current->mm->context.memory != WASM_NO_MEMORY &&
 	      !other_process_uses(current->mm);
-	/* This worker can only be bound to a memory that it has been told of. */
 	if (own && get_nr_threads(current) == 1) {
-		id = memory_take_small(word_load(&worker->known_memories), current->mm->context.memory);
+		id = memory_take_small(current->mm->context.memory);
 		if (id >= 0)
 			mm->context.memory = id;
 		return 0;
 	}
-	id = memory_take(word_load(&worker->known_memories), 0);
+	id = memory_take_known();
 	if (id < 0)
 		return own ? 0 : id;
 	mm->context.memory = id;
@@ -86,7 +84,7 @@ void activate_mm(struct mm_struct *old, struct mm_struct *new)
 		forget_safepoint(new->context.memory);
 	}
 	worker->memory = new->context.memory;
-	/* Its number is below known_memories, so this cannot fail. */
+	/* The worker knows it, so this cannot fail. */
 	WARN_ON(host_bind_memory(new->context.memory));
 }
 

@@ -4,8 +4,7 @@
  *
  * Nothing is asked of the other process, which may run, sleep, or be stopped: this worker binds its
  * user-access functions to that U for the time of the copy. It can if it has been told of
- * that memory (known_memories). Memories that were made since this task left its base are known to the
- * host, which copies then. The mm is held meanwhile, and with it the memory.
+ * that memory. The host knows all, and copies otherwise. The mm is held meanwhile, and with it the memory.
  */
 #include <linux/mm.h>
 #include <linux/ptrace.h>
@@ -17,7 +16,6 @@
 #include <asm/globals.h>
 #include <asm/host_calls.h>
 #include <asm/machine.h>
-
 #include "internal.h"
 
 /* With the U that the copy is about bound; returns how many bytes were copied. */

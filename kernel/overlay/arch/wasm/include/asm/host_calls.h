@@ -30,6 +30,9 @@ int host_module_compile(const void *image, u32 length) HOST_CALL(module_compile)
 /* Binds the user-access functions of this worker to memory @id, -1 to none. */
 int host_bind_memory(int id) HOST_CALL(bind_memory);
 
+/* Whether this worker has been told of memory @id, so that it can be bound: 1 or 0. */
+int host_knows_memory(int id) HOST_CALL(knows_memory);
+
 /* Copies a range of one user memory to the same addresses of another. */
 int host_memory_copy(u32 to, u32 from, u32 start, u32 length) HOST_CALL(memory_copy);
 

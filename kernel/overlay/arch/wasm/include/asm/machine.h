@@ -43,12 +43,13 @@ static inline void ring_doorbell(u32 bits)
 }
 
 /* pools.c: workers and memories. */
-struct auklet_worker *worker_take(unsigned int known_memories);
-struct auklet_worker *worker_take_now(unsigned int known_memories);
+struct auklet_worker *worker_take(void);
+struct auklet_worker *worker_take_now(void);
 void worker_start(struct auklet_worker *worker, struct task_struct *task);
 void worker_cancel(struct auklet_worker *worker);
-int memory_take(unsigned int limit, u32 pages);
-int memory_take_small(unsigned int limit, u32 id);
+int memory_take(u32 pages);
+int memory_take_known(void);
+int memory_take_small(u32 id);
 void memory_get(u32 id);
 int memory_wait_until_own(u32 id);
 void memory_put(u32 id);

@@ -14,7 +14,7 @@
 
 #include <linux/types.h>
 
-#define AUKLET_ABI_VERSION	4
+#define AUKLET_ABI_VERSION	5
 #define AUKLET_MAX_CPUS		8
 #define AUKLET_MAX_WORKERS	1024
 #define AUKLET_MAX_MEMORIES	1024
@@ -87,7 +87,7 @@ struct auklet_cpu {
 struct auklet_worker {
 	__u32 state;		/* atomic, futex of the parked worker */
 	__u32 task;		/* task_struct */
-	__u32 known_memories;	/* the worker knows memories 0 .. n-1; worker writes */
+	__u32 other_memory;	/* id of a U that its task needs besides: to copy from, or for exec; ~0 = none */
 	__u32 leave;		/* AUKLET_LEAVE_*; written by the kernel in this worker */
 	__u32 start;		/* AUKLET_START_* */
 	__u32 module;		/* program module id */
@@ -146,7 +146,7 @@ struct auklet_place {
 #define AUKLET_COPY_PLACES	32
 
 /*
- * A copy between K and user memories that the worker which needs it does not know (known_memories): only the host
+ * A copy between K and user memories that the worker which needs it does not know: only the host
  * knows all. The kernel fills it in, bumps sequence and rings; the host copies, writes copied, then done.
  */
 struct auklet_copy {
