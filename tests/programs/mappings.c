@@ -175,6 +175,15 @@ static void store_and_die(unsigned char *shared, int fd)
 	raise(SIGKILL);
 }
 
+/* Dies in its own code. */
+static void store_and_spin(unsigned char *shared, int fd)
+{
+	(void)fd;
+	CHECK(setrlimit(RLIMIT_CPU, &(struct rlimit){1, 2}) == 0);
+	memcpy(shared, "spinning", 8);
+	for (;;);
+}
+
 static void files(void)
 {
 	unsigned char page[PAGE];
@@ -294,7 +303,8 @@ static void device(void)
 	CHECK(in_child(store, shared, fd) == 0 && file_has(fd, 0, "child") && memcmp(shared, "zero", 4) == 0);
 	CHECK(in_child(store_and_execute, shared, fd) == 0 && file_has(fd, 0, "executed"));
 	CHECK(WTERMSIG(in_child(store_and_die, shared, fd)) == SIGKILL && file_has(fd, 0, "killed.."));
-	CHECK(munmap(shared, 3 * PAGE) == 0 && file_has(fd, 0, "killed..") && file_has(fd, PAGE, "first"));
+	CHECK(WTERMSIG(in_child(store_and_spin, shared, fd)) == SIGXCPU && file_has(fd, 0, "spinning"));
+	CHECK(munmap(shared, 3 * PAGE) == 0 && file_has(fd, 0, "spinning") && file_has(fd, PAGE, "first"));
 
 	CHECK(ioctl(fd, LOOP_CLR_FD) == 0);
 	close(fd), close(disk), close(control);

@@ -100,7 +100,7 @@ void __noreturn stop_cpu_forever(void)
 #define LONGEST_STOP_NS		(500 * 1000)	/* sysctl_sched_migration_cost: for less, an idle CPU does not look for tasks */
 /* Between being woken and waking another task. */
 #define LONGEST_TURN_NS		(100 * 1000)
-/* Waits between two tries to come to the CPU of the waker: an idle CPU takes one of two tasks away now and then. */
+/* Waits between two tries to come to the CPU of the waker. */
 #define TURNS_APART		50
 /* Polls in a row that may fail without a pause: the other side may not poll yet, and takes its time to be woken. */
 #define FREE_FAILURES		5
@@ -243,10 +243,24 @@ void arch_end_poll(struct task_struct *p)
 	end_wait(cpu);
 }
 
-/* Whether @p sleeps so that it may come to the CPU of the task that wakes it. */
+/* Whether @p sleeps so that it may come to the CPU of the current task, which wakes it. It will. */
 bool arch_joins(const struct task_struct *p)
 {
-	return in_task() && READ_ONCE(p->thread.stop.joining);
+	if (!in_task() || !READ_ONCE(p->thread.stop.joining))
+		return false;
+	current->thread.stop.joining = true;
+	return true;
+}
+
+/*
+ * Whether @p shares a CPU with the task that it takes turns with. An idle CPU would take one of the two away at the next tick, and they
+ * would first have to find together again. Who has not slept for a while executes for itself.
+ */
+bool arch_takes_turns(const struct task_struct *p)
+{
+	const struct stop *stop = &p->thread.stop;
+
+	return READ_ONCE(stop->joining) && host_now() - READ_ONCE(stop->end) < LONGEST_STOP_NS;
 }
 
 /*

@@ -53,7 +53,7 @@ struct thread_struct {
 		u8 skip;	/* chances that are let go by for that, still */
 		bool was_short;	/* the last one */
 		bool joins;	/* the next one is no wait */
-		bool joining;	/* this one is none */
+		bool joining;	/* this one is none, nor are those that follow on the CPU of the waker */
 		u8 apart;	/* waits before it may join again */
 	} stop;			/* process.c: the task does not execute */
 
@@ -86,6 +86,7 @@ bool arch_polls_before_idle(void);
 void arch_poll_before_idle(const unsigned int *nr_running);
 void arch_end_poll(struct task_struct *p);
 bool arch_joins(const struct task_struct *p);
+bool arch_takes_turns(const struct task_struct *p);
 
 /* Takes pending interrupts if they are enabled, and now and then yields the host's core. */
 void cpu_relax(void);
