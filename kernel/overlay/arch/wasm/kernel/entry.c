@@ -341,14 +341,18 @@ long syscall(u32 nr, u32 a, u32 b, u32 c, u32 d, u32 e, u32 f)
 }
 
 /*
- * The fork of a program that was unwound into @buffer. copy_thread() finds the request in the
- * thread; the child's worker copies U, and the parent may not touch it before.
+ * The clone or clone3 of a program that was unwound into @buffer, where asyncify's two words come before the call.
+ * copy_thread() finds the request in the thread; the child's worker copies U, and the parent may not touch it before.
  */
 static noinline long run_fork(u32 buffer, u32 stack_pointer, u32 tls_base)
 {
 	DECLARE_COMPLETION_ONSTACK(copied);
 	struct thread_struct *thread = &current->thread;
 	struct pt_regs *regs = current_pt_regs();
+	struct {
+		u32 number;
+		u32 arguments[5];
+	} call;
 
 	thread->fork_request = true;
 	thread->fork_done = &copied;
@@ -356,8 +360,17 @@ static noinline long run_fork(u32 buffer, u32 stack_pointer, u32 tls_base)
 	thread->stack_pointer = stack_pointer;
 	thread->tls_base = tls_base;
 	memset(regs, 0, sizeof(*regs));
-	regs->syscall_nr = __NR_clone;
-	regs->args[0] = SIGCHLD;
+	regs->syscall_nr = WASM_NO_SYSCALL;
+	/* Without access_ok(), which faults the first page: the buffer is often at the main stack's end. */
+	if (!__copy_from_user(&call, (void __user *)(buffer + 2 * sizeof(u32)), sizeof(call)) &&
+	    (call.number == __NR_clone || call.number == __NR_clone3)) {
+		regs->syscall_nr = call.number;
+		for (unsigned int i = 0; i < ARRAY_SIZE(call.arguments); i++)
+			regs->args[i] = call.arguments[i];
+		/* vfork is fork: the parent waits, but has its own memory. */
+		if (call.number == __NR_clone && (call.arguments[0] & CLONE_VFORK))
+			regs->args[0] &= ~CLONE_VM;
+	}
 	return run_system_call(regs);
 }
 

@@ -645,6 +645,8 @@ static void die_of_signal(void)
 static void __noreturn task_entry(struct auklet_worker *worker, struct task_struct *task)
 {
 	struct thread_struct *thread = &task->thread;
+	/* For after schedule_tail(), which would store it where the task has no U yet. */
+	int __user *child_tid = task->set_child_tid;
 	int (*fn)(void *);
 
 	word_store(&worker->state, AUKLET_WORKER_RUNNING);
@@ -655,6 +657,7 @@ static void __noreturn task_entry(struct auklet_worker *worker, struct task_stru
 			host_bind_memory(task->mm->context.memory);
 		die_of_signal();
 	} else {
+		task->set_child_tid = NULL;
 		schedule_tail(thread->switched_from);
 		fn = thread->fn;
 		if (fn) {
@@ -670,6 +673,8 @@ static void __noreturn task_entry(struct auklet_worker *worker, struct task_stru
 		} else if (host_bind_memory(task->mm->context.memory)) {
 			force_fatal_sig(SIGKILL);
 		}
+		if (child_tid)
+			put_user(task_pid_vnr(task), child_tid);
 	}
 	local_irq_enable();
 	start_user();
@@ -735,8 +740,8 @@ int copy_thread(struct task_struct *p, const struct kernel_clone_args *args)
 			return 0;
 		}
 	} else if (!(args->flags & CLONE_VM)) {
-		/* The program must have been unwound for this: linux.fork. */
-		if (!current->thread.fork_request)
+		/* The program must have been unwound for this, by linux.fork, and the frames stay where they are. */
+		if (!current->thread.fork_request || args->stack)
 			return -EINVAL;
 		thread->fork_source = current->mm->context.memory;
 		thread->fork_done = current->thread.fork_done;
@@ -750,7 +755,7 @@ int copy_thread(struct task_struct *p, const struct kernel_clone_args *args)
 			return error;
 		copy_safepoint(thread->fork_source, p->mm->context.memory);
 	} else {
-		if (!args->stack)
+		if (current->thread.fork_request || !args->stack)
 			return -EINVAL;
 	}
 
@@ -782,7 +787,8 @@ int copy_thread(struct task_struct *p, const struct kernel_clone_args *args)
 			worker->argument = parent->argument;
 			worker->fork_buffer = current->thread.fork_buffer;
 			worker->globals[AUKLET_GLOBAL_STACK_POINTER] = current->thread.stack_pointer;
-			worker->globals[AUKLET_GLOBAL_TLS_BASE] = current->thread.tls_base;
+			worker->globals[AUKLET_GLOBAL_TLS_BASE] =
+				args->flags & CLONE_SETTLS ? args->tls : current->thread.tls_base;
 		} else {
 			worker->start = AUKLET_START_CLONE;
 			worker->entry = AUKLET_START_CLONE;

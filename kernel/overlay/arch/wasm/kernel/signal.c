@@ -123,7 +123,8 @@ static int fill_frame(struct rt_sigframe __user *frame, struct ksignal *taken,
 	else
 		decide_restart(&context, taken);
 	/* The unwound frames of a fork are gone: the C library calls it again. */
-	if (context.restart == CONTEXT_RESTARTS && signal->syscall_nr == __NR_clone && current->thread.fork_request) {
+	if (context.restart == CONTEXT_RESTARTS && current->thread.fork_request &&
+	    (signal->syscall_nr == __NR_clone || signal->syscall_nr == __NR_clone3)) {
 		current->thread.fork_request = false;
 		context.restart = CONTEXT_RETURNS;
 		context.result = -EINTR;

@@ -988,7 +988,8 @@ static void find_dead_stack(struct fork_copy *copy, unsigned long image_end,
 	*dead = *dead_end = 0;
 	if (buffer >= stack_pointer || stack_pointer > image_end ||
 	    host_memory_copy(copy->to, copy->from, buffer, sizeof(u32)) ||
-	    get_user(frames_end, (u32 __user *)buffer) ||
+	    /* not get_user(), which faults the first page */
+	    __get_user(frames_end, (u32 __user *)buffer) ||
 	    frames_end < buffer || frames_end > stack_pointer)
 		return;
 	*dead = frames_end;

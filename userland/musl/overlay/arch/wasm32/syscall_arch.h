@@ -3,8 +3,9 @@
 __attribute__((__visibility__("hidden")))
 long __wasm_syscall(long, long, long, long, long, long, long);
 
-/* The only way to fork: see src/process/wasm32/fork_unwind.c. */
-__attribute__((__visibility__("hidden"))) long __wasm_fork(void);
+/* The only way to fork: SYS_clone or SYS_clone3 and its arguments. See src/process/wasm32/fork_unwind.c. */
+__attribute__((__visibility__("hidden")))
+long __wasm_fork(long, long, long, long, long, long);
 
 #define __SYSCALL_LL_E(x) \
 ((union { long long ll; long l[2]; }){ .ll = x }).l[0], \

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: MIT
-// fork: the program unwinds into a buffer, and both processes rewind from it.
+// fork, and clone and clone3 that return twice: the program unwinds into a buffer, and both processes rewind from it.
+#include <stdarg.h>
 #include <stdint.h>
 #include <sys/mman.h>
 #include "pthread_impl.h"
@@ -8,9 +9,10 @@
 
 #define SIGNAL_PENDING (-4094)
 
-/* Asyncify's data structure. It stores upwards from start and traps beyond end. */
+/* Asyncify's data structure, which stores upwards from start and traps beyond end, and the system call to make. */
 struct unwind_buffer {
 	uint32_t start, end;
+	uint32_t number, arguments[5];
 };
 
 /* About 28 bytes are needed for a frame, so this is enough for several hundred. */
@@ -49,7 +51,7 @@ weak_alias(dummy, __guard_stack);
  * alternate signal stack) they go to a mapping; the child gets a copy of it at the
  * same address, so both sides drop it.
  */
-long __wasm_fork(void)
+long __wasm_fork(long number, long a, long b, long c, long d, long e)
 {
 	uintptr_t sp, bottom;
 	__asm__ volatile ("global.get __stack_pointer\n\tlocal.set %0" : "=r"(sp));
@@ -69,6 +71,12 @@ long __wasm_fork(void)
 	do {
 		buffer->start = (uintptr_t)(buffer + 1);
 		buffer->end = end;
+		buffer->number = number;
+		buffer->arguments[0] = a;
+		buffer->arguments[1] = b;
+		buffer->arguments[2] = c;
+		buffer->arguments[3] = d;
+		buffer->arguments[4] = e;
 		r = __linux_fork(buffer);
 		if (r == SIGNAL_PENDING) r = __wasm_run_signals(0, 0);
 		/* A handler ran before the child was made. The kernel cannot restart the call, because the frames are gone. */
@@ -76,4 +84,23 @@ long __wasm_fork(void)
 	if (!r) __guard_stack();
 	if (mapped) __syscall(SYS_munmap, mapped, MAPPED_BUFFER);
 	return r;
+}
+
+/*
+ * What <unistd.h> makes of syscall() where the number is known to be one that returns twice: so a program that
+ * calls it for anything else need not be able to unwind.
+ */
+long __syscall_fork(long number, ...)
+{
+	va_list ap;
+	long a, b, c, d, e;
+
+	va_start(ap, number);
+	a = va_arg(ap, long);
+	b = va_arg(ap, long);
+	c = va_arg(ap, long);
+	d = va_arg(ap, long);
+	e = va_arg(ap, long);
+	va_end(ap);
+	return __syscall_ret(__wasm_fork(number, a, b, c, d, e));
 }
