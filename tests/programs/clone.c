@@ -2,8 +2,10 @@
 // clone and clone3 without CLONE_VM: as raw calls that return twice, and by the function of the C library.
 #define _GNU_SOURCE
 #include <linux/sched.h>
+#include <pthread.h>
 #include <sched.h>
 #include <signal.h>
+#include <stdatomic.h>
 #include <stdint.h>
 #include <sys/mman.h>
 #include <sys/syscall.h>
@@ -158,6 +160,8 @@ static void test_clone_function(void)
 }
 
 static volatile int handled;
+static pthread_t main_thread;
+static atomic_int wanted, sent;
 
 static void handler(int signal)
 {
@@ -165,26 +169,39 @@ static void handler(int signal)
 	handled++;
 }
 
-/* Signals that arrive while a child is made: the call is made again. */
+static void *sender(void *rounds)
+{
+	for (int round = 1; round <= *(int *)rounds; round++) {
+		while (wanted != round) sched_yield();
+		pthread_kill(main_thread, SIGUSR1);
+		sent = round;
+	}
+	return 0;
+}
+
+/*
+ * A signal that arrives while this code makes no call is pending when the next one begins. There is no child of before it:
+ * the handler runs, and the call is made again, whether or not the handler wants that of calls.
+ */
 static void test_signals(void)
 {
-	struct sigaction action = { .sa_handler = handler };
-	sigaction(SIGALRM, &action, 0);
-	sigset_t alarm, before;
-	sigemptyset(&alarm);
-	sigaddset(&alarm, SIGALRM);
-	struct clone_args arguments = { .exit_signal = SIGCHLD };
-	for (int i = 0; i < 20; i++) {
-		sigprocmask(SIG_BLOCK, &alarm, &before);
-		raise(SIGALRM);
-		/* The mask comes back in the call before, and so does the handler: the next may find it pending again. */
-		sigprocmask(SIG_SETMASK, &before, 0);
-		kill(getpid(), SIGALRM);
-		pid_t child = clone3(&arguments);
-		if (child == 0) _exit(i);
-		CHECK(ended_with(child) == i);
+	int rounds = 40;
+	pthread_t thread;
+	main_thread = pthread_self();
+	pthread_create(&thread, 0, sender, &rounds);
+	for (int round = 1; round <= rounds; round++) {
+		struct clone_args arguments = { .exit_signal = SIGCHLD };
+		struct sigaction action = { .sa_handler = handler, .sa_flags = round & 1 ? SA_RESTART : 0 };
+		sigaction(SIGUSR1, &action, 0);
+		wanted = round;
+		while (sent != round) {}
+		int before = handled;
+		pid_t child = round % 4 < 2 ? clone3(&arguments) : round % 8 < 4 ? fork() : syscall(SYS_clone, SIGCHLD, 0, 0, 0, 0);
+		if (child == 0) _exit(handled == round ? round : 0);
+		CHECK(before == round - 1 && handled == round);
+		CHECK(ended_with(child) == round);
 	}
-	CHECK(handled == 40);
+	pthread_join(thread, 0);
 }
 
 int main(void)

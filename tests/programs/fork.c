@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: MIT
 // fork returns twice, wherever it is called: deep, behind function pointers, in a callback.
 #include <pthread.h>
+#include <stdint.h>
 #include <sys/wait.h>
 #include <unistd.h>
 #include "check.h"
@@ -56,6 +57,24 @@ static int compare(const void *a, const void *b)
 	return (x > y) - (x < y);
 }
 
+/* What a function leaves on the main stack is dead, and not copied: most of that stack is as good as never used. */
+static volatile uintptr_t left_behind;
+static __attribute__((noinline)) void use_stack(void)
+{
+	volatile unsigned block[65536];
+	for (int i = 0; i < 65536; i++) block[i] = 0xdead;
+	left_behind = (uintptr_t)&block[32768];
+}
+static void test_dead_stack(void)
+{
+	use_stack();
+	volatile unsigned *dead = (volatile unsigned *)left_behind;
+	pid_t child = fork();
+	if (child == 0) _exit(*dead == 0 ? 1 : 2);
+	CHECK(*dead == 0xdead);
+	CHECK(ended_with(child) == 1);
+}
+
 static int prepared, parent_called, child_called;
 static void prepare(void) { prepared++; }
 static void in_parent(void) { parent_called++; }
@@ -90,6 +109,9 @@ int main(void)
 	if (forked_in_qsort == 2) _exit(sorted ? 99 : 1);
 	CHECK(sorted && forked_in_qsort == 1);
 	puts("qsort");
+
+	test_dead_stack();
+	puts("dead stack");
 
 	pthread_atfork(prepare, in_parent, in_child);
 	child = fork();
