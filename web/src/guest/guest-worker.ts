@@ -10,6 +10,7 @@ import {
   LEAVE_START,
   LEAVE_TASK_GONE,
   LINE_POOLS,
+  MODULE_PIECE,
   MACHINE,
   START_CLONE,
   START_EXEC,
@@ -26,6 +27,7 @@ import { classifyTrap, Trap } from './traps.ts';
 import { bufferOf, USER_ACCESS_FUNCTIONS, type UserAccess, UserAccessMaker } from './user-access.ts';
 
 const ENOEXEC = 8;
+const ENOMEM = 12;
 const EAGAIN = 11;
 const NO_MEMORY = -1;
 
@@ -196,7 +198,7 @@ class GuestWorker {
         const lines = Array.from(text).flatMap((byte) => (byte === 0x0a ? [0x0d, 0x0a] : [byte]));
         this.port.post({ type: 'console', bytes: new Uint8Array(lines) });
       },
-      module_compile: (address: number, length: number) => this.compile(bytes, address >>> 0, length >>> 0),
+      module_compile: (pieces: number, length: number) => this.compile(bytes, pieces >>> 0, length >>> 0),
       bind_memory: (id: number) => this.bindMemory(id),
       knows_memory: (id: number) => (this.memories[id] === undefined ? 0 : 1),
       memory_copy: (to: number, from: number, start: number, length: number) =>
@@ -216,13 +218,19 @@ class GuestWorker {
     };
   }
 
-  private compile(bytes: Uint8Array, address: number, length: number): number {
+  /** `pieces` is the address of a vector of addresses, one for each MODULE_PIECE bytes of the image. */
+  private compile(bytes: Uint8Array, pieces: number, length: number): number {
     let module: WebAssembly.Module;
     try {
-      // slice, because engines refuse to compile shared memory.
-      module = new WebAssembly.Module(bytes.slice(address, address + length) as Uint8Array<ArrayBuffer>);
-    } catch {
-      return -ENOEXEC;
+      const image = new Uint8Array(length);
+      for (let done = 0, piece = pieces >>> 2; done < length; done += MODULE_PIECE, ++piece) {
+        const address = (this.words[piece] as number) >>> 0;
+        image.set(bytes.subarray(address, address + Math.min(MODULE_PIECE, length - done)), done);
+      }
+      module = new WebAssembly.Module(image);
+    } catch (error) {
+      // A CompileError says that it is no module; a RangeError, that this much memory cannot be had.
+      return error instanceof RangeError ? -ENOMEM : -ENOEXEC;
     }
     const id = Atomics.add(this.words, (this.machine + MACHINE.modules) >>> 2, 1);
     this.modules.set(id, module);

@@ -8,7 +8,6 @@
 #include <linux/elf.h>
 #include <linux/fs.h>
 #include <linux/init.h>
-#include <linux/kernel_read_file.h>
 #include <linux/list.h>
 #include <linux/mm.h>
 #include <linux/mutex.h>
@@ -19,7 +18,6 @@
 #include <linux/sched/task_stack.h>
 #include <linux/slab.h>
 #include <linux/uaccess.h>
-#include <linux/vmalloc.h>
 #include <asm/globals.h>
 #include <asm/host_calls.h>
 #include <asm/machine.h>
@@ -58,20 +56,70 @@ struct program {
 static LIST_HEAD(programs);
 static DEFINE_MUTEX(programs_lock);
 
+/* The bytes of a file in K, page by page: many at once are hard to find, and larger than 4 MiB there are none. */
+struct image {
+	size_t size;
+	unsigned int count;
+	u8 **pages;	/* @count that are allocated */
+};
+
+static void free_image(struct image *image)
+{
+	while (image->count)
+		free_page((unsigned long)image->pages[--image->count]);
+	kvfree(image->pages);
+}
+
+/* free_image() is for the caller, also after an error. */
+static int read_image(struct image *image, struct file *file)
+{
+	/* A program that is too large is its caller's error, and nobody else's end. */
+	const gfp_t gfp = GFP_KERNEL | __GFP_RETRY_MAYFAIL | __GFP_NOWARN;
+	loff_t size = i_size_read(file_inode(file)), position = 0;
+
+	BUILD_BUG_ON(PAGE_SIZE != AUKLET_MODULE_PIECE);
+	if (size <= 0 || size > LARGEST_MODULE)
+		return -ENOEXEC;
+	image->size = size;
+	image->pages = kvmalloc_array(DIV_ROUND_UP(image->size, PAGE_SIZE), sizeof(*image->pages), gfp);
+	if (!image->pages)
+		return -ENOMEM;
+	while (position < size) {
+		size_t part = min_t(loff_t, size - position, PAGE_SIZE), done = 0;
+		u8 *page = (u8 *)__get_free_page(gfp);
+
+		if (!page)
+			return -ENOMEM;
+		image->pages[image->count++] = page;
+		while (done < part) {
+			ssize_t n = kernel_read(file, page + done, part - done, &position);
+
+			if (n <= 0)
+				return n ?: -EIO;
+			done += n;
+		}
+	}
+	return 0;
+}
+
 /* A bounded reader of a module's bytes; past the end it reads zeros and is bad. */
 struct reader {
-	const u8 *at;
-	const u8 *end;
+	const struct image *image;
+	size_t at;
+	size_t end;
 	bool bad;
 };
 
 static u8 read_byte(struct reader *r)
 {
-	if (r->at >= r->end) {
+	size_t at = r->at;
+
+	if (at >= r->end) {
 		r->bad = true;
 		return 0;
 	}
-	return *r->at++;
+	r->at++;
+	return r->image->pages[at / PAGE_SIZE][at % PAGE_SIZE];
 }
 
 /* LEB128, at most 32 bits. */
@@ -93,7 +141,7 @@ static u32 read_number(struct reader *r)
 
 static struct reader read_bytes(struct reader *r, u32 length)
 {
-	struct reader part = { r->at, r->at, false };
+	struct reader part = { r->image, r->at, r->at, false };
 
 	if (length > r->end - r->at) {
 		r->bad = true;
@@ -113,7 +161,14 @@ static struct reader read_name(struct reader *r)
 
 static bool name_is(const struct reader *name, const char *text)
 {
-	return name->end - name->at == strlen(text) && !memcmp(name->at, text, strlen(text));
+	struct reader r = *name;
+
+	if (r.end - r.at != strlen(text))
+		return false;
+	while (*text)
+		if (read_byte(&r) != (u8)*text++)
+			return false;
+	return true;
 }
 
 /* The imports: the memory, the system call and perhaps fork; nothing else exists. */
@@ -171,9 +226,9 @@ static const char *check_exports(struct reader *section, bool forks)
 }
 
 /* NULL if the image may be a program, else why not. The engine checks the rest. */
-static const char *check_module(const u8 *image, size_t size, struct program *program)
+static const char *check_module(const struct image *image, struct program *program)
 {
-	struct reader module = { image + 8, image + size, false };
+	struct reader module = { image, 8, image->size, false };
 	bool imports = false, exports = false, forks = false;
 	const char *fault = NULL;
 
@@ -211,36 +266,33 @@ static bool is_same_file(const struct program *program, struct inode *inode)
 
 static struct program *compile(struct file *file, struct inode *inode)
 {
+	struct image image = { };
 	struct program *program;
 	const char *fault;
-	void *image = NULL;
-	ssize_t size;
+	int error;
 
-	size = kernel_read_file(file, 0, &image, LARGEST_MODULE, NULL, READING_UNKNOWN);
-	if (size < 0)
-		return ERR_PTR(size == -EFBIG ? -ENOEXEC : size);
 	program = kzalloc(sizeof(*program), GFP_KERNEL);
-	if (!program) {
-		vfree(image);
+	if (!program)
 		return ERR_PTR(-ENOMEM);
-	}
+	error = read_image(&image, file);
+	if (error)
+		goto free;
 	program->device = inode->i_sb->s_dev;
 	program->inode = inode->i_ino;
 	program->generation = inode->i_generation;
-	program->size = size;
+	program->size = image.size;
 	program->changed = inode_get_ctime(inode);
-	fault = check_module(image, size, program);
-	program->module = fault ? -ENOEXEC : host_module_compile(image, size);
-	vfree(image);
-	if (program->module < 0) {
-		int error = program->module;
-
-		if (fault)
-			pr_debug("%pD: %s\n", file, fault);
-		kfree(program);
-		return ERR_PTR(error);
-	}
-	return program;
+	fault = check_module(&image, program);
+	if (fault)
+		pr_debug("%pD: %s\n", file, fault);
+	program->module = fault ? -ENOEXEC : host_module_compile((const u8 *const *)image.pages, image.size);
+	error = min(program->module, 0);
+free:
+	free_image(&image);
+	if (!error)
+		return program;
+	kfree(program);
+	return ERR_PTR(error);
 }
 
 /* The program of an open file, from the cache or compiled now. */

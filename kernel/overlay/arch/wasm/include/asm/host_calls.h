@@ -24,8 +24,8 @@ static inline u64 host_now(void)
 /* Early console and panic text. */
 void host_console_write(const char *text, u32 length) HOST_CALL(console_write);
 
-/* Compiles a program image; its module id or a negative errno. */
-int host_module_compile(const void *image, u32 length) HOST_CALL(module_compile);
+/* Compiles a program image of @length bytes in @pieces of AUKLET_MODULE_PIECE; its module id or a negative errno. */
+int host_module_compile(const u8 *const *pieces, u32 length) HOST_CALL(module_compile);
 
 /* Binds the user-access functions of this worker to memory @id, -1 to none. */
 int host_bind_memory(int id) HOST_CALL(bind_memory);

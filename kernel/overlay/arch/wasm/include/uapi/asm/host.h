@@ -14,12 +14,13 @@
 
 #include <linux/types.h>
 
-#define AUKLET_ABI_VERSION	5
+#define AUKLET_ABI_VERSION	6
 #define AUKLET_MAX_CPUS		8
 #define AUKLET_MAX_WORKERS	1024
 #define AUKLET_MAX_MEMORIES	1024
 #define AUKLET_MAX_DEVICES	24	/* device number = interrupt line = doorbell bit */
 #define AUKLET_MAX_QUEUES	8
+#define AUKLET_MODULE_PIECE	4096	/* bytes of a program image that lie together in K */
 
 /* Bits of auklet_machine.doorbell: 0 to 23 are devices. */
 #define AUKLET_DOORBELL_SAFEPOINTS	(1U << 28)	/* a memory's safepoint_request was raised */
