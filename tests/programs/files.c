@@ -3,6 +3,8 @@
 #define _GNU_SOURCE
 #include <dirent.h>
 #include <fcntl.h>
+#include <linux/falloc.h>
+#include <sys/mman.h>
 #include <sys/stat.h>
 #include <sys/statfs.h>
 #include <sys/uio.h>
@@ -14,6 +16,60 @@ static int visited;
 static int visit(const char *path, const struct stat *st, int type) { visited++; return 0; }
 
 static int by_name(const void *a, const void *b) { return strcmp(*(char **)a, *(char **)b); }
+
+/* Whether @length bytes from @offset on are all @byte, read and mapped. */
+static int all_are(int fd, const char *mapped, off_t offset, int length, char byte)
+{
+	static char bytes[8192];
+	int same = pread(fd, bytes, length, offset) == length;
+	for (int i = 0; i < length; i++) same &= bytes[i] == byte && mapped[offset + i] == byte;
+	return same;
+}
+
+static off_t size_of(int fd)
+{
+	struct stat st;
+	return fstat(fd, &st) == 0 ? st.st_size : -1;
+}
+
+static void test_fallocate(void)
+{
+	int pipe_ends[2], fd = open("allocated", O_RDWR | O_CREAT | O_EXCL, 0600);
+	CHECK(posix_fallocate(fd, 0, 10) == 0 && size_of(fd) == 10);
+	CHECK(pwrite(fd, "aaaaaaaaaa", 10, 0) == 10);
+	CHECK(fallocate(fd, FALLOC_FL_KEEP_SIZE, 0, 1 << 20) == 0 && size_of(fd) == 10);
+	CHECK(posix_fallocate(fd, 5000, 3192) == 0 && size_of(fd) == 8192);
+	char *mapped = mmap(0, 8192, PROT_READ | PROT_WRITE, MAP_SHARED, fd, 0);
+	CHECK(mapped != MAP_FAILED);
+	CHECK(all_are(fd, mapped, 0, 10, 'a') && all_are(fd, mapped, 10, 8182, 0));
+
+	/* a hole reads as zeros, also in a mapping with what its program has just stored */
+	memset(mapped, 'b', 8192);
+	CHECK(fallocate(fd, FALLOC_FL_PUNCH_HOLE | FALLOC_FL_KEEP_SIZE, 100, 5000) == 0 && size_of(fd) == 8192);
+	CHECK(all_are(fd, mapped, 0, 100, 'b') && all_are(fd, mapped, 100, 5000, 0) && all_are(fd, mapped, 5100, 3092, 'b'));
+	memset(mapped + 200, 'c', 4500);
+	CHECK(all_are(fd, mapped, 200, 4500, 'c'));
+	CHECK(munmap(mapped, 8192) == 0);
+
+	CHECK_ERROR(fallocate(fd, FALLOC_FL_PUNCH_HOLE, 0, 1), EOPNOTSUPP);
+	CHECK_ERROR(fallocate(fd, FALLOC_FL_COLLAPSE_RANGE, 0, 4096), EOPNOTSUPP);
+	CHECK_ERROR(fallocate(fd, 0, 0, 0), EINVAL);
+	CHECK_ERROR(fallocate(fd, 0, -1, 1), EINVAL);
+	CHECK_ERROR(fallocate(fd, 0, 0, 1LL << 40), ENOSPC);
+	/* more than there is: nothing of it stays */
+	struct statfs before, after;
+	CHECK(statfs(".", &before) == 0);
+	CHECK_ERROR(fallocate(fd, 0, 0, (off_t)(before.f_bavail + before.f_blocks / 16) * before.f_bsize), ENOSPC);
+	CHECK(size_of(fd) == 8192);
+	CHECK(statfs(".", &after) == 0 && after.f_bavail + 1024 > before.f_bavail);
+	CHECK(close(fd) == 0 && (fd = open("allocated", O_RDONLY)) >= 0);
+	CHECK_ERROR(fallocate(fd, 0, 0, 1), EBADF);
+	CHECK(close(fd) == 0 && unlink("allocated") == 0);
+	CHECK(pipe(pipe_ends) == 0);
+	CHECK_ERROR(fallocate(pipe_ends[1], 0, 0, 1), ESPIPE);
+	close(pipe_ends[0]);
+	close(pipe_ends[1]);
+}
 
 int main(void)
 {
@@ -43,6 +99,7 @@ int main(void)
 	CHECK((fcntl(fd, F_GETFL) & O_ACCMODE) == O_RDWR);
 	CHECK(fsync(fd) == 0 && close(copy) == 0 && close(fd) == 0);
 	CHECK_ERROR(close(fd), EBADF);
+	test_fallocate();
 	CHECK_ERROR(open("data", O_RDWR | O_CREAT | O_EXCL, 0640), EEXIST);
 	CHECK_ERROR(open("missing", O_RDONLY), ENOENT);
 	CHECK_ERROR(open("data/below", O_RDONLY), ENOTDIR);

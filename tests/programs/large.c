@@ -2,7 +2,7 @@
 // A program of more than 4 MiB, which the kernel's memory has no room for in one piece.
 #include <stdio.h>
 
-#define SIZE (9 << 20)
+#define SIZE (5 << 20)
 static unsigned char data[SIZE] = { [0 ... SIZE - 1] = 0x5a };
 
 int main(void)
