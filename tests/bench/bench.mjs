@@ -246,7 +246,11 @@ async function guestInChromium() {
     const boots = [];
     let page;
     for (let round = 0; round < 6; ++round) {
-      await page?.close();
+      if (page !== undefined) {
+        await page.close();
+        // Workers of a page that was closed may run on for 2 s.
+        await new Promise((resolve) => setTimeout(resolve, 3000));
+      }
       page = await browser.newPage();
       await page.goto(address);
       const prompt = await page.waitForFunction(`${AT_PROMPT} && performance.now()`, undefined, { polling: 5 });
