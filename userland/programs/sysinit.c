@@ -57,8 +57,8 @@ static void make_dev(void)
 static unsigned long take_flags(char *options)
 {
 	static const struct { const char *name; unsigned long flag; } known[] = {
-		{ "defaults", 0 }, { "rw", 0 }, { "auto", 0 }, { "ro", MS_RDONLY }, { "nosuid", MS_NOSUID }, { "nodev", MS_NODEV },
-		{ "noexec", MS_NOEXEC }, { "sync", MS_SYNCHRONOUS }, { "dirsync", MS_DIRSYNC }, { "noatime", MS_NOATIME },
+		{ "defaults", 0 }, { "rw", 0 }, { "auto", 0 }, { "suid", 0 }, { "dev", 0 }, { "exec", 0 }, { "async", 0 }, { "nouser", 0 },
+		{ "nofail", 0 }, { "ro", MS_RDONLY }, { "nosuid", MS_NOSUID }, { "nodev", MS_NODEV }, { "noexec", MS_NOEXEC }, { "sync", MS_SYNCHRONOUS }, { "dirsync", MS_DIRSYNC }, { "noatime", MS_NOATIME },
 		{ "nodiratime", MS_NODIRATIME }, { "relatime", MS_RELATIME }, { "strictatime", MS_STRICTATIME }, { "bind", MS_BIND },
 	};
 	unsigned long flags = 0;

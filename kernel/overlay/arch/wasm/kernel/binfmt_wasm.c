@@ -18,6 +18,7 @@
 #include <linux/sched/task_stack.h>
 #include <linux/slab.h>
 #include <linux/uaccess.h>
+#include <linux/uio.h>
 #include <asm/globals.h>
 #include <asm/host_calls.h>
 #include <asm/machine.h>
@@ -76,6 +77,8 @@ static int read_image(struct image *image, struct file *file)
 	/* A program that is too large is its caller's error, and nobody else's end. */
 	const gfp_t gfp = GFP_KERNEL | __GFP_RETRY_MAYFAIL | __GFP_NOWARN;
 	loff_t size = i_size_read(file_inode(file)), position = 0;
+	/* Read at once: each read of a file system elsewhere is a round trip. */
+	struct kvec part[32];
 
 	BUILD_BUG_ON(PAGE_SIZE != AUKLET_MODULE_PIECE);
 	if (size <= 0 || size > LARGEST_MODULE)
@@ -85,18 +88,26 @@ static int read_image(struct image *image, struct file *file)
 	if (!image->pages)
 		return -ENOMEM;
 	while (position < size) {
-		size_t part = min_t(loff_t, size - position, PAGE_SIZE), done = 0;
-		u8 *page = (u8 *)__get_free_page(gfp);
+		unsigned int parts = 0;
+		loff_t end = position;
+		struct iov_iter iter;
 
-		if (!page)
-			return -ENOMEM;
-		image->pages[image->count++] = page;
-		while (done < part) {
-			ssize_t n = kernel_read(file, page + done, part - done, &position);
+		while (end < size && parts < ARRAY_SIZE(part)) {
+			u8 *page = (u8 *)__get_free_page(gfp);
+
+			if (!page)
+				return -ENOMEM;
+			image->pages[image->count++] = page;
+			part[parts].iov_base = page;
+			part[parts].iov_len = min_t(loff_t, size - end, PAGE_SIZE);
+			end += part[parts++].iov_len;
+		}
+		iov_iter_kvec(&iter, ITER_DEST, part, parts, end - position);
+		while (position < end) {
+			ssize_t n = vfs_iter_read(file, &iter, &position, 0);
 
 			if (n <= 0)
 				return n ?: -EIO;
-			done += n;
 		}
 	}
 	return 0;
