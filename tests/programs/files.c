@@ -51,6 +51,16 @@ static void test_fallocate(void)
 	CHECK(all_are(fd, mapped, 200, 4500, 'c'));
 	CHECK(munmap(mapped, 8192) == 0);
 
+	/* the same, and truncation, behind 4 GiB */
+	const off_t far = 0x100000000;
+	CHECK(pwrite(fd, "x", 1, far + 100) == 1);
+	mapped = mmap(0, 4096, PROT_READ | PROT_WRITE, MAP_SHARED, fd, far);
+	CHECK(mapped != MAP_FAILED && mapped[100] == 'x');
+	CHECK(ftruncate(fd, far + 50) == 0 && mapped[100] == 0);
+	CHECK(pwrite(fd, "x", 1, far + 100) == 1 && mapped[100] == 'x');
+	CHECK(fallocate(fd, FALLOC_FL_PUNCH_HOLE | FALLOC_FL_KEEP_SIZE, 8192, far) == 0 && mapped[100] == 0);
+	CHECK(size_of(fd) == far + 101 && munmap(mapped, 4096) == 0 && ftruncate(fd, 8192) == 0);
+
 	CHECK_ERROR(fallocate(fd, FALLOC_FL_PUNCH_HOLE, 0, 1), EOPNOTSUPP);
 	CHECK_ERROR(fallocate(fd, FALLOC_FL_COLLAPSE_RANGE, 0, 4096), EOPNOTSUPP);
 	CHECK_ERROR(fallocate(fd, 0, 0, 0), EINVAL);

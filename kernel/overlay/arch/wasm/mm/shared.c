@@ -268,19 +268,32 @@ void update_file_areas(struct address_space *mapping, loff_t position, size_t co
 	i_mmap_unlock_read(mapping);
 }
 
-/* Truncation, with the i_rwsem locked: what is behind the end is nobody's, and zero if the file grows again. */
+/* Bytes [@start, @end) of the file are cut off or a hole, with the i_rwsem locked: zero, also if the file grows again. */
+void zero_file_areas(struct address_space *mapping, loff_t start, loff_t end)
+{
+	pgoff_t first = start >> PAGE_SHIFT, last = (end - 1) >> PAGE_SHIFT, lowest = ULONG_MAX, highest = 0, index;
+	struct vm_area_struct *vma;
+
+	if (start >= end || !mapping_mapped(mapping))
+		return;
+	i_mmap_lock_read(mapping);
+	/* A file may be much larger than what is mapped of it. */
+	vma_interval_tree_foreach(vma, &mapping->i_mmap, first, last) {
+		lowest = min(lowest, vma->vm_pgoff);
+		highest = max(highest, last_index(vma));
+	}
+	for (index = max(first, lowest); index <= min(last, highest); index++) {
+		unsigned int from = index == first ? offset_in_page(start) : 0;
+		unsigned int to = index == last ? offset_in_page(end - 1) + 1 : PAGE_SIZE;
+
+		update_copies(mapping, index, from, empty_zero_page, NULL, to - from, NULL);
+	}
+	i_mmap_unlock_read(mapping);
+}
+
+/* ramfs has told zero_file_areas(), which knows of files of more than 4 GiB. */
 int nommu_shrink_inode_mappings(struct inode *inode, size_t size, size_t newsize)
 {
-	struct address_space *mapping = inode->i_mapping;
-	pgoff_t index = newsize >> PAGE_SHIFT, last = (size - 1) >> PAGE_SHIFT;
-	unsigned int offset = offset_in_page(newsize);
-
-	if (!mapping_mapped(mapping))
-		return 0;
-	i_mmap_lock_read(mapping);
-	for (; index <= last; index++, offset = 0)
-		update_copies(mapping, index, offset, empty_zero_page, NULL, PAGE_SIZE - offset, NULL);
-	i_mmap_unlock_read(mapping);
 	return 0;
 }
 
