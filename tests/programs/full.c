@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: MIT
 // A file that takes all the memory it can get: an error for its writer, and everything else lives.
+#define _GNU_SOURCE
 #include <fcntl.h>
 #include <sys/statvfs.h>
 #include <sys/wait.h>
@@ -31,6 +32,10 @@ int main(void)
 		CHECK(statvfs("/tmp", &info) == 0 && info.f_bsize == 4096);
 		unsigned long before = info.f_bavail;
 		CHECK(before > 1000 && before <= info.f_blocks);
+		/* To allocate more than there is leaves nothing behind. */
+		CHECK_ERROR(fallocate(fd, 0, 0, (off_t)(before + info.f_blocks / 16) * info.f_bsize), ENOSPC);
+		CHECK(lseek(fd, 0, SEEK_END) == 0);
+		CHECK(statvfs("/tmp", &info) == 0 && info.f_bavail + 1024 > before);
 		do n = write(fd, block, sizeof block); while (n > 0);
 		CHECK(n == -1 && errno == ENOSPC);
 		CHECK(statvfs("/tmp", &info) == 0 && info.f_bavail < before / 20);
