@@ -157,14 +157,15 @@ async function guestInNode() {
   return { boot: median(boots), echo: median(echoes), ...(await measureGuest(run)) };
 }
 
+/** Seconds. Workers of a page that was closed may run on for 2 s, so measurements wait. */
+const pause = (seconds) => new Promise((resolve) => setTimeout(resolve, seconds * 1000));
+
 /** Percent of a core that processes use in ten seconds: pids() lists them. */
 async function idlePercent(pids) {
   const ticks = () =>
     pids()
       .map((pid) => readFileSync(`/proc/${pid}/stat`, 'utf8').replace(/.*\) /, '').split(' '))
       .reduce((sum, fields) => sum + Number(fields[11]) + Number(fields[12]), 0);
-  const pause = (seconds) => new Promise((resolve) => setTimeout(resolve, seconds * 1000));
-  // Workers of pages that were closed may run on for 2 s.
   await pause(6);
   const before = ticks();
   await pause(10);
@@ -248,8 +249,7 @@ async function guestInChromium() {
     for (let round = 0; round < 6; ++round) {
       if (page !== undefined) {
         await page.close();
-        // Workers of a page that was closed may run on for 2 s.
-        await new Promise((resolve) => setTimeout(resolve, 3000));
+        await pause(3);
       }
       page = await browser.newPage();
       await page.goto(address);

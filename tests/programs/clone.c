@@ -180,8 +180,8 @@ static void *sender(void *rounds)
 }
 
 /*
- * A signal that arrives while this code makes no call is pending when the next one begins. There is no child of before it:
- * the handler runs, and the call is made again, whether or not the handler wants that of calls.
+ * A signal that arrives while this code makes no call is pending when the next one begins. No child is made before the
+ * handler has run: the call is made again, whether or not the handler wants that of calls.
  */
 static void test_signals(void)
 {

@@ -10,7 +10,6 @@
 #include <net/if.h>
 #include <netinet/in.h>
 #include <stdio.h>
-#include <stdlib.h>
 #include <string.h>
 #include <sys/ioctl.h>
 #include <sys/mount.h>
@@ -24,8 +23,8 @@ static void complain(const char *what)
 	fprintf(stderr, "sysinit: %s: %s\n", what, strerror(errno));
 }
 
-/* The contents without the newline at the end; "" if the file cannot be read. */
-static const char *read_line(const char *path, char *text, size_t size)
+/* The first line of a file into @text, without its newline; "" if it cannot be read. */
+static void read_line(const char *path, char *text, size_t size)
 {
 	int fd = open(path, O_RDONLY | O_CLOEXEC);
 	ssize_t n = fd < 0 ? -1 : read(fd, text, size - 1);
@@ -33,7 +32,6 @@ static const char *read_line(const char *path, char *text, size_t size)
 	if (fd >= 0) close(fd);
 	text[n > 0 ? n : 0] = '\0';
 	text[strcspn(text, "\n")] = '\0';
-	return text;
 }
 
 /* Mounts devtmpfs, and makes what it leaves to user space: mount points of other file systems, and links. */
@@ -57,8 +55,9 @@ static void make_dev(void)
 static unsigned long take_flags(char *options)
 {
 	static const struct { const char *name; unsigned long flag; } known[] = {
-		{ "defaults", 0 }, { "rw", 0 }, { "auto", 0 }, { "suid", 0 }, { "dev", 0 }, { "exec", 0 }, { "async", 0 }, { "nouser", 0 },
-		{ "nofail", 0 }, { "ro", MS_RDONLY }, { "nosuid", MS_NOSUID }, { "nodev", MS_NODEV }, { "noexec", MS_NOEXEC }, { "sync", MS_SYNCHRONOUS }, { "dirsync", MS_DIRSYNC }, { "noatime", MS_NOATIME },
+		{ "defaults", 0 }, { "rw", 0 }, { "auto", 0 }, { "suid", 0 }, { "dev", 0 }, { "exec", 0 }, { "async", 0 },
+		{ "nouser", 0 }, { "nofail", 0 }, { "ro", MS_RDONLY }, { "nosuid", MS_NOSUID }, { "nodev", MS_NODEV },
+		{ "noexec", MS_NOEXEC }, { "sync", MS_SYNCHRONOUS }, { "dirsync", MS_DIRSYNC }, { "noatime", MS_NOATIME },
 		{ "nodiratime", MS_NODIRATIME }, { "relatime", MS_RELATIME }, { "strictatime", MS_STRICTATIME }, { "bind", MS_BIND },
 	};
 	unsigned long flags = 0;
@@ -90,8 +89,10 @@ static void mount_all(void)
 	}
 	for (struct mntent *entry; (entry = getmntent(table));) {
 		if (hasmntopt(entry, "noauto") || strcmp(entry->mnt_type, "swap") == 0) continue;
+		int may_fail = hasmntopt(entry, "nofail") != NULL;
 		unsigned long flags = take_flags(entry->mnt_opts);
-		if (mount(entry->mnt_fsname, entry->mnt_dir, entry->mnt_type, flags, entry->mnt_opts)) complain(entry->mnt_dir);
+		if (mount(entry->mnt_fsname, entry->mnt_dir, entry->mnt_type, flags, entry->mnt_opts) && !may_fail)
+			complain(entry->mnt_dir);
 	}
 	endmntent(table);
 }

@@ -10,8 +10,8 @@ import {
   LEAVE_START,
   LEAVE_TASK_GONE,
   LINE_POOLS,
-  MODULE_PIECE,
   MACHINE,
+  MODULE_PIECE,
   START_CLONE,
   START_EXEC,
   START_FORK,
@@ -27,8 +27,8 @@ import { classifyTrap, Trap } from './traps.ts';
 import { bufferOf, USER_ACCESS_FUNCTIONS, type UserAccess, UserAccessMaker } from './user-access.ts';
 
 const ENOEXEC = 8;
-const ENOMEM = 12;
 const EAGAIN = 11;
+const ENOMEM = 12;
 const NO_MEMORY = -1;
 
 /** What vmlinux.wasm exports. */
@@ -222,6 +222,7 @@ class GuestWorker {
   private compile(bytes: Uint8Array, pieces: number, length: number): number {
     let module: WebAssembly.Module;
     try {
+      // A copy, because engines refuse to compile shared memory.
       const image = new Uint8Array(length);
       for (let done = 0, piece = pieces >>> 2; done < length; done += MODULE_PIECE, ++piece) {
         const address = (this.words[piece] as number) >>> 0;
