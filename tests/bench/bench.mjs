@@ -160,7 +160,10 @@ async function guestInNode() {
 /** Seconds. Workers of a page that was closed may run on for 2 s, so measurements wait. */
 const pause = (seconds) => new Promise((resolve) => setTimeout(resolve, seconds * 1000));
 
-/** Percent of a core that processes use in ten seconds: pids() lists them. */
+/** Seconds. Browsers keep house every now and then. */
+const IDLE_TIME = 30;
+
+/** Percent of a core that processes use: pids() lists them. */
 async function idlePercent(pids) {
   const ticks = () =>
     pids()
@@ -168,8 +171,8 @@ async function idlePercent(pids) {
       .reduce((sum, fields) => sum + Number(fields[11]) + Number(fields[12]), 0);
   await pause(6);
   const before = ticks();
-  await pause(10);
-  return ((ticks() - before) / 100 / 10) * 100;
+  await pause(IDLE_TIME);
+  return ((ticks() - before) / 100 / IDLE_TIME) * 100;
 }
 
 /** Resident memory of a process. */
@@ -244,18 +247,35 @@ async function guestInChromium() {
     ],
   });
   try {
+    const visit = async (context) => {
+      const page = await context.newPage();
+      await page.goto(address);
+      const prompt = await page.waitForFunction(`${AT_PROMPT} && performance.now()`, undefined, { polling: 5 });
+      return { page, boot: await prompt.jsonValue() };
+    };
+    const leave = async (closed) => {
+      await closed.close();
+      await pause(3);
+    };
+    const firstBoots = [];
+    for (let round = 0; round < 5; ++round) {
+      // Contexts share no caches.
+      const context = await browser.newContext();
+      firstBoots.push((await visit(context)).boot);
+      await leave(context);
+    }
+    const context = await browser.newContext();
+    const empty = await context.newPage();
+    const emptyIdle = await idlePercent(browserProcesses);
+    await empty.close();
     const boots = [];
     let page;
     for (let round = 0; round < 6; ++round) {
-      if (page !== undefined) {
-        await page.close();
-        await pause(3);
-      }
-      page = await browser.newPage();
-      await page.goto(address);
-      const prompt = await page.waitForFunction(`${AT_PROMPT} && performance.now()`, undefined, { polling: 5 });
-      // The first fills the browser's caches.
-      if (round > 0) boots.push(await prompt.jsonValue());
+      if (page !== undefined) await leave(page);
+      const visited = await visit(context);
+      page = visited.page;
+      // The first fills the context's caches.
+      if (round > 0) boots.push(visited.boot);
     }
     const idle = await idlePercent(browserProcesses);
     const run = (name, words) =>
@@ -282,7 +302,9 @@ async function guestInChromium() {
     return {
       guest: {
         boot: median(boots),
+        firstBoot: median(firstBoots),
         idle,
+        emptyIdle,
         ...(await measureGuest(run)),
       },
       plain: parseCompute(plain.join('\n')),
@@ -557,6 +579,7 @@ const measured = (text, name, unit, scale = 1) => {
 const general = () => [
   'Linux, 2 CPUs',
   measured('boot to prompt', 'boot', 'ms'),
+  measured('  a first visit, with empty caches', 'firstBoot', 'ms'),
   measured('getppid', 'getppid', 'ns'),
   measured('write of 1 byte to /dev/null', 'write', 'ns'),
   measured('pread of 64 bytes', 'read64', 'ns'),
@@ -579,6 +602,7 @@ const general = () => [
   measured('10 ms timer beside spinners, 99 % late', 'lateness, 99 %', 'ms', 1e6),
   measured('echo of a key', 'echo', 'ms'),
   measured('CPU while idle (of the whole process; all of the browser)', 'idle', '%'),
+  measured('  of a browser with an empty page', 'emptyIdle', '%'),
   measured('resident memory at the prompt', 'resident', 'MiB'),
   'CPU-bound C',
   ...COMPUTE.flatMap(([name]) =>

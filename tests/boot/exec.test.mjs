@@ -2,12 +2,13 @@
 // ./auklet exec: output byte for byte and apart, input, status, signals, files, time-out, errors in one line.
 
 import assert from 'node:assert/strict';
-import { randomBytes } from 'node:crypto';
-import { chmodSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { spawn } from 'node:child_process';
+import { pbkdf2Sync, randomBytes } from 'node:crypto';
+import { chmodSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { test } from 'node:test';
-import { exec, runCli } from './machines.mjs';
+import { cli, exec, runCli } from './machines.mjs';
 
 async function check(command, expected, options) {
   const { status, stdout, stderr } = await exec(command, options);
@@ -34,6 +35,23 @@ test('3 MB in and out, byte for byte', async () => {
   const { status, stdoutBytes } = await exec(['cat'], { input: bytes });
   assert.equal(status, 0);
   assert(bytes.equals(stdoutBytes));
+});
+
+test('output waits for a slow reader', async (suite) => {
+  const child = spawn(process.execPath, [cli, 'exec', '--', 'yes'], { stdio: ['ignore', 'pipe', 'inherit'] });
+  suite.after(() => child.kill('SIGKILL'));
+  const resident = () => Number(readFileSync(`/proc/${child.pid}/status`, 'utf8').match(/VmRSS:\s+(\d+) kB/)[1]) / 1024;
+  let first;
+  let bytes = 0;
+  for await (const piece of child.stdout) {
+    first ??= resident();
+    bytes += piece.length;
+    // Some milliseconds of work for 64 KiB, which the guest writes in less than one.
+    pbkdf2Sync('password', 'salt', Math.ceil(piece.length / 8), 32, 'sha512');
+    if (bytes > 32e6) break;
+  }
+  const last = resident();
+  assert.ok(last < first + 64, `${first} MiB at first, ${last} after 32 MB of output`);
 });
 
 test('files are put with their mode', async (suite) => {

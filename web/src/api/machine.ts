@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: MIT
 // boot() and the Machine it returns: the owner's side of a host worker, in a page and in Node.js.
 
-import { isNode, startWorker, type WorkerHandle } from '../machine/platform.ts';
+import { isNode, runHere, startWorker, type WorkerHandle } from '../machine/platform.ts';
 import {
   CONSOLE_PORT,
   EXEC_PORTS,
@@ -101,7 +101,10 @@ export class Machine {
     checkPlatform();
     options.signal?.throwIfAborted();
     options.signal?.addEventListener('abort', () => void this.dispose(), { once: true });
-    this.host = startWorker<ToHost, FromHost>('auklet-host', options.hostWorkerUrl, createHostWorker);
+    this.host =
+      options.hostHere === undefined
+        ? startWorker<ToHost, FromHost>('auklet-host', options.hostWorkerUrl, createHostWorker)
+        : runHere<ToHost, FromHost>(options.hostHere);
     this.host.onMessage = (message) => this.handle(message);
     this.host.onError = (message, detail) =>
       this.fail(new MachineError('failed', `the host worker has failed: ${message}`, detail));

@@ -55,6 +55,8 @@ export class HostModule {
   private kernelBytes = new Uint8Array(0);
   private kernelHalves = new Uint16Array(0);
   private kernelWords = new Int32Array(0);
+  /** Index in kernelWords of what waitForDoorbell has waited for. */
+  private doorbell: number | undefined;
   private readonly sources = new Map<number, Uint8Array>();
   private nextSource = 1;
 
@@ -171,9 +173,15 @@ export class HostModule {
 
   /** Calls `rung` once when the doorbell is not 0 any more. False: it is not 0 now, and `rung` will not be called. */
   waitForDoorbell(rung: () => void): boolean {
-    const result = Atomics.waitAsync(this.kernelWords, this.exports.doorbell() >>> 2, 0);
+    this.doorbell = this.exports.doorbell() >>> 2;
+    const result = Atomics.waitAsync(this.kernelWords, this.doorbell, 0);
     if (result.async) void result.value.then(rung);
     return result.async;
+  }
+
+  /** Ends a waitForDoorbell, which would keep this module and the kernel's memory. */
+  wakeDoorbell(): void {
+    if (this.doorbell !== undefined) Atomics.notify(this.kernelWords, this.doorbell);
   }
 
   timer(): void {

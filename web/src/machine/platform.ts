@@ -129,6 +129,28 @@ export function startWorker<Outgoing, Incoming>(
   return wrapBrowserWorker(url === undefined ? create(name) : new Worker(url, { type: 'module', name }), lifeLock);
 }
 
+/** A worker that is none: `run` gets the other side, in the caller's thread. Messages are delivered after the caller's code. */
+export function runHere<Outgoing, Incoming>(
+  run: (port: ParentPort<Incoming, Outgoing>) => void,
+): WorkerHandle<Outgoing, Incoming> {
+  let ended = false;
+  let receive: ((message: Outgoing) => void) | undefined;
+  const handle: WorkerHandle<Outgoing, Incoming> = {
+    post: (message) => queueMicrotask(() => ended || receive?.(message)),
+    onMessage: () => {},
+    onError: () => {},
+    terminate: () => {
+      ended = true;
+      return Promise.resolve();
+    },
+  };
+  run({
+    post: (message) => queueMicrotask(() => ended || handle.onMessage(message)),
+    onMessage: (handler) => (receive = handler),
+  });
+  return handle;
+}
+
 /** The way to the one who started this worker. */
 export function parentPort<Outgoing, Incoming>(): ParentPort<Outgoing, Incoming> {
   if (isNode) {

@@ -3,7 +3,7 @@
 
 import { Machine } from '../api/machine.ts';
 import type { HaltReason } from '../api/types.ts';
-import { filesOf, startMachine } from './machine.ts';
+import { filesOf, startMachineHere } from './machine.ts';
 import { numberOption, parseCommandLine, UsageError } from './options.ts';
 
 /** Ctrl-], as in telnet and virsh. */
@@ -12,7 +12,7 @@ const LEAVE = 0x1d;
 const MOST_INPUT_ON_THE_WAY = 64 * 1024;
 
 /** Resolves with why the machine ended, or 'left'. */
-async function session(machine: Machine): Promise<HaltReason | 'left'> {
+async function session(machine: Machine, readerGone: Promise<'left'>): Promise<HaltReason | 'left'> {
   let left!: (how: 'left') => void;
   let failed!: (error: Error) => void;
   const leaving = new Promise<'left'>((resolve, reject) => {
@@ -42,7 +42,7 @@ async function session(machine: Machine): Promise<HaltReason | 'left'> {
   process.on('SIGTERM', hangUp);
   process.stdin.resume();
   try {
-    return await Promise.race([machine.halted, leaving]);
+    return await Promise.race([machine.halted, leaving, readerGone]);
   } finally {
     process.stdout.off('resize', size);
     process.stdin.off('data', input);
@@ -60,13 +60,20 @@ export async function consoleCommand(words: readonly string[]): Promise<number> 
   const memory = numberOption(line, 'memory', 16, 4095);
   const files = await filesOf(line.puts);
   const terminal = process.stdin.isTTY;
+  const readerGone = new Promise<'left'>((resolve, reject) =>
+    process.stdout.on('error', (error: NodeJS.ErrnoException) =>
+      error.code === 'EPIPE' ? resolve('left') : reject(error),
+    ),
+  );
+  // Between two machines nobody waits for it.
+  readerGone.catch(() => {});
   if (terminal) {
     console.error('Ctrl-] leaves.');
     process.stdin.setRawMode(true);
   }
   try {
     for (;;) {
-      const machine = await startMachine({
+      const machine = await startMachineHere({
         columns: process.stdout.columns ?? 80,
         rows: process.stdout.rows ?? 24,
         files,
@@ -74,7 +81,7 @@ export async function consoleCommand(words: readonly string[]): Promise<number> 
         ...(memory === undefined ? {} : { memory }),
         ...(line.rest === undefined ? {} : { kernelArguments: line.rest.join(' ') }),
       });
-      const how = await session(machine);
+      const how = await session(machine, readerGone);
       if (how !== 'restart') {
         if (how === 'panic') process.stderr.write('\r\nauklet: the kernel panicked\r\n');
         return how === 'panic' ? 125 : 0;

@@ -3,7 +3,7 @@
 
 import { writeSync } from 'node:fs';
 import type { HaltReason } from '../api/types.ts';
-import { filesOf, startMachine } from './machine.ts';
+import { filesOf, startMachineHere } from './machine.ts';
 import { numberOption, parseCommandLine, UsageError } from './options.ts';
 
 /** As of timeout(1). */
@@ -48,7 +48,7 @@ export async function exec(input: readonly string[]): Promise<number> {
   const kernelArguments = line.values.get('arguments');
   const files = await filesOf(line.puts);
 
-  const machine = await startMachine({
+  const machine = await startMachineHere({
     exec: true,
     files,
     ...(cpus === undefined ? {} : { cpus }),

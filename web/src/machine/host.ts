@@ -1,0 +1,553 @@
+// SPDX-License-Identifier: MIT
+// What owns a machine: it makes K, runs the C++ host, starts the guest workers, and serves the doorbell.
+//
+// For its owner (a page, or a Node.js program), which has it in a worker, host-worker.ts, or in its own thread, where no
+// page could be drawn beside it. All messages are typed in protocol.ts.
+//
+//   Browser:  const worker = new Worker(new URL('./machine/host-worker.ts', import.meta.url), { type: 'module' });
+//   Node.js:  bundle host-worker.ts and ../guest/guest-worker.ts to two ES modules, `new Worker(url)` (node:worker_threads)
+//             on the first, and give the URL of the second as options.guestWorkerUrl. Or platform.ts's runHere.
+//
+//   1. Send 'start' at once, with options.host (auklet-host.wasm) and the configuration. Kernel and initramfs may be part
+//      of it, or follow in 'supply' messages when they are loaded: guest workers start meanwhile.
+//   2. 'stage' messages tell how far it is: starting, kernel, booting, running. 'output' carries console bytes (port 0)
+//      and those of further ports; buffers are transferred. Input may be sent at any time after 'start'; nothing is lost.
+//   3. 'halted' or 'error' is the last stage: all guest workers are ended. 'diagnose' still works.
+//   4. Send 'dispose'; after 'disposed' terminate the worker. To restart, do that and start a new one.
+//
+// Byte arrays that are sent here may be transferred. A port's 'consumed' messages add up to the bytes of input that the
+// guest has taken: a sender of much data keeps a limited amount on the way.
+
+import { Coroutines } from '../guest/coroutines.ts';
+import { bufferOf } from '../guest/user-access.ts';
+import { HostModule, type HostPlatform } from './host-module.ts';
+import {
+  afterEvents,
+  engineLimits,
+  isNode,
+  type ParentPort,
+  processors,
+  startWorker,
+  type WorkerHandle,
+} from './platform.ts';
+import type {
+  FromGuest,
+  FromHost,
+  GuestStart,
+  HaltReason,
+  MachineConfiguration,
+  MachineStage,
+  StartOptions,
+  ToGuest,
+  ToHost,
+} from './protocol.ts';
+
+/** A browser that is out of workers (Firefox) neither starts one nor reports an error. */
+const WORKER_START_TIMEOUT = 30_000;
+/** Milliseconds; as Watchdog::interval of the C++ host. */
+const WATCHDOG_INTERVAL = 1000;
+
+/** Output is sent at once, but of messages in a row only so many; then it is collected for OUTPUT_INTERVAL milliseconds. */
+const OUTPUT_BURST = 32;
+const OUTPUT_INTERVAL = 4;
+/** Collected output of this size (bytes) does not wait. */
+const OUTPUT_SIZE = 65536;
+
+const KEPT_LOG_LINES = 200;
+
+/** Where kernel threads need no workers: init, a program that it starts, and one to spare. */
+const INITIAL_WORKERS = 3;
+
+const HALT_REASONS: readonly HaltReason[] = ['poweroff', 'restart', 'panic'];
+
+/**
+ * Of so many user memories every worker is told at once: most machines have no more. For one of the others a worker asks
+ * when its next task needs it. Each is work for a worker and its garbage collector, and V8 tells all workers that know a
+ * memory when it grows.
+ */
+const COMMON_MEMORIES = 16;
+
+interface Guest {
+  handle: WorkerHandle<ToGuest, FromGuest>;
+  role: 'cpu' | 'task';
+  /** CPU number or worker slot. */
+  number: number;
+  lifeLock: string | undefined;
+  ready: boolean;
+  startTimer: ReturnType<typeof setTimeout> | undefined;
+}
+
+function createGuestWorker(): Worker {
+  // Written out and without a name, because bundlers must recognise it.
+  return new Worker(new URL('../guest/guest-worker.ts', import.meta.url), { type: 'module' });
+}
+
+function errorText(error: unknown): { message: string; detail?: string } {
+  if (!(error instanceof Error)) return { message: String(error) };
+  return error.stack === undefined ? { message: error.message } : { message: error.message, detail: error.stack };
+}
+
+/** The lines that Configuration::parse reads. */
+function settingsText(configuration: MachineConfiguration): string {
+  const limits = engineLimits();
+  const workerLimit = configuration.workerLimit ?? limits.workers;
+  const memoryLimit = configuration.memoryLimit ?? limits.memories;
+  const settings: [string, string | number | undefined][] = [
+    ['memory', configuration.memory],
+    ['cpus', configuration.cpus],
+    ['kernel-arguments', configuration.kernelArguments],
+    ['worker-limit', workerLimit],
+    ['memory-limit', memoryLimit],
+    ['initial-workers', configuration.initialWorkers ?? (Coroutines.supported ? INITIAL_WORKERS : undefined)],
+    ['initial-memories', configuration.initialMemories],
+    ['process-memory', configuration.processMemory ?? limits.processMemory],
+    ['processors', processors()],
+    ['columns', configuration.columns],
+    ['rows', configuration.rows],
+    ...(configuration.ports ?? []).map((name): [string, string] => ['port', name]),
+  ];
+  let text = '';
+  for (const [name, value] of settings) {
+    if (value === undefined) continue;
+    // A line break would start another setting.
+    text += `${name}=${String(value).replaceAll('\n', ' ')}\n`;
+  }
+  return text;
+}
+
+async function compile(code: WebAssembly.Module | Uint8Array): Promise<WebAssembly.Module> {
+  return code instanceof WebAssembly.Module ? code : WebAssembly.compile(code as Uint8Array<ArrayBuffer>);
+}
+
+/** Collects the bytes of all ports, so that a flood of output does not become a flood of messages. */
+class OutputCollector {
+  private chunks = new Map<number, Uint8Array[]>();
+  private size = 0;
+  /** Messages that may be sent at once: one more for each millisecond, so a flood is collected and typing is not. */
+  private credit = OUTPUT_BURST;
+  private lastFlush = 0;
+  private timer: ReturnType<typeof setTimeout> | undefined;
+
+  private readonly send: (port: number, bytes: Uint8Array<ArrayBuffer>) => void;
+
+  constructor(send: (port: number, bytes: Uint8Array<ArrayBuffer>) => void) {
+    this.send = send;
+  }
+
+  /** Keeps a copy of the bytes. */
+  add(port: number, bytes: Uint8Array): void {
+    const chunks = this.chunks.get(port);
+    if (chunks === undefined) this.chunks.set(port, [bytes.slice()]);
+    else chunks.push(bytes.slice());
+    this.size += bytes.length;
+  }
+
+  /** Sends what there is, now or soon. */
+  flushSoon(): void {
+    if (this.size === 0 || (this.timer !== undefined && this.size < OUTPUT_SIZE)) return;
+    const wait = this.lastFlush + OUTPUT_INTERVAL - performance.now();
+    if (this.credit >= 1 || wait <= 0 || this.size >= OUTPUT_SIZE) this.flush();
+    else this.timer = setTimeout(() => this.flush(), wait);
+  }
+
+  flush(): void {
+    clearTimeout(this.timer);
+    this.timer = undefined;
+    if (this.size === 0) return;
+    const all = this.chunks;
+    this.chunks = new Map();
+    this.size = 0;
+    const now = performance.now();
+    this.credit = Math.min(OUTPUT_BURST, Math.max(0, this.credit - 1) + now - this.lastFlush);
+    this.lastFlush = now;
+    for (const [port, chunks] of all) {
+      const bytes = new Uint8Array(chunks.reduce((sum, chunk) => sum + chunk.length, 0));
+      let offset = 0;
+      for (const chunk of chunks) {
+        bytes.set(chunk, offset);
+        offset += chunk.length;
+      }
+      this.send(port, bytes);
+    }
+  }
+}
+
+export class Host implements HostPlatform {
+  private readonly identity = `auklet-${crypto.randomUUID()}`;
+  private readonly output = new OutputCollector((port, bytes) =>
+    this.owner.post({ type: 'output', port, bytes }, [bytes.buffer]),
+  );
+  private readonly logLines: string[] = [];
+  private readonly cpus: Guest[] = [];
+  private readonly tasks = new Map<number, Guest>();
+  /** Ended workers that may still run. */
+  private readonly ending = new Set<Promise<void>>();
+  private readonly memories: WebAssembly.Memory[] = [];
+  private readonly modules = new Map<number, WebAssembly.Module>();
+
+  private module: HostModule | undefined;
+  private options: StartOptions | undefined;
+  private kernel: WebAssembly.Module | undefined;
+  private kernelMemory: WebAssembly.Memory | undefined;
+  private deviceTree: number | undefined;
+  private cpu0: { machine: number; heapBase: number } | undefined;
+  private stage: MachineStage | 'none' | 'halted' | 'error' = 'none';
+  private workersStarted = 0;
+  private timer: ReturnType<typeof setTimeout> | undefined;
+  private watchdog: ReturnType<typeof setInterval> | undefined;
+  /** Messages are handled one after the other, although some handlers wait for compilations. */
+  private handled: Promise<void> = Promise.resolve();
+
+  constructor(private readonly owner: ParentPort<FromHost, ToHost>) {
+    this.owner.onMessage((message) => {
+      this.handled = this.handled.then(() => this.handle(message)).catch((error: unknown) => this.fail(error));
+    });
+  }
+
+  // ---- owner --------------------------------------------------------------------------------------------------
+
+  private async handle(message: ToHost): Promise<void> {
+    switch (message.type) {
+      case 'start':
+        return this.start(message.options);
+      case 'supply':
+        return this.supply(message.kernel, message.initramfs);
+      case 'input':
+        if (!this.ended) this.module?.input(message.port, message.bytes);
+        return;
+      case 'closeInput':
+        if (!this.ended) this.module?.closeInput(message.port);
+        return;
+      case 'resize':
+        if (!this.ended) this.module?.resize(message.columns, message.rows);
+        return;
+      case 'diagnose':
+        this.owner.post({ type: 'diagnostics', text: this.diagnostics() });
+        return;
+      case 'dispose':
+        if (!this.ended) this.stage = 'halted';
+        await this.endWorkers();
+        this.owner.post({ type: 'disposed' });
+        return;
+    }
+  }
+
+  private get ended(): boolean {
+    return this.stage === 'halted' || this.stage === 'error';
+  }
+
+  private setStage(stage: MachineStage): void {
+    this.stage = stage;
+    this.owner.post({ type: 'stage', stage });
+  }
+
+  private async start(options: StartOptions): Promise<void> {
+    if (this.stage !== 'none') throw new Error('this worker has had a machine already');
+    this.options = options;
+    this.setStage('starting');
+    this.module = await HostModule.load(await compile(options.host), this);
+    this.module.configure(settingsText(options.configuration));
+    this.kernelMemory = this.createKernelMemory(this.module.kernelPages);
+    this.module.setKernelMemory(this.kernelMemory);
+    // CPU 0 first: everything else waits for it.
+    for (let cpu = 0; cpu < this.module.cpus; ++cpu) this.cpus[cpu] = this.spawn('cpu', cpu);
+    this.module.startPools();
+    return this.supply(options.kernel, options.initramfs);
+  }
+
+  private createKernelMemory(pages: number): WebAssembly.Memory {
+    try {
+      return new WebAssembly.Memory({ initial: pages, maximum: pages, shared: true });
+    } catch (error) {
+      throw new Error(`the browser has no ${pages / 16} MiB of memory for the machine; give it less memory`, {
+        cause: error,
+      });
+    }
+  }
+
+  private async supply(kernel?: WebAssembly.Module | Uint8Array, initramfs?: Uint8Array): Promise<void> {
+    if (this.ended || this.module === undefined || this.options === undefined) return;
+    if (kernel !== undefined && this.kernel === undefined) {
+      this.setStage('kernel');
+      const compiled = await compile(kernel);
+      if (this.ended) return;
+      this.kernel = compiled;
+      for (const guest of [...this.cpus, ...this.tasks.values()]) this.sendStart(guest);
+    }
+    if (initramfs !== undefined && this.deviceTree === undefined) {
+      this.module.setInitramfs(initramfs);
+      for (const file of this.options.files ?? []) this.module.addFile(file.path, file.mode ?? 0o644, file.content);
+      // The machine has its copies.
+      this.options = { ...this.options, files: [] };
+      this.deviceTree = this.module.prepare();
+    }
+    this.bootWhenReady();
+  }
+
+  private bootWhenReady(): void {
+    if (this.ended || this.module === undefined || this.cpu0 === undefined || this.deviceTree === undefined) return;
+    if (this.stage === 'booting' || this.stage === 'running') return;
+    this.module.attach(this.cpu0.machine, this.cpu0.heapBase);
+    this.setStage('booting');
+    this.watchdog = setInterval(() => this.withModule((module) => module.watch()), WATCHDOG_INTERVAL);
+    this.cpus[0]?.handle.post({ type: 'boot', dtb: this.deviceTree });
+    this.serve();
+  }
+
+  // ---- doorbell -------------------------------------------------------------------------------------------------
+
+  private readonly serve = (): void => {
+    if (this.ended || this.module === undefined) return;
+    try {
+      const again = this.module.service();
+      this.output.flushSoon();
+      if (again || !this.module.waitForDoorbell(this.serve)) afterEvents(this.serve);
+    } catch (error) {
+      this.fail(error);
+    }
+  };
+
+  /** Runs the C++ host for an event that is not a message of the owner. */
+  private withModule(use: (module: HostModule) => void): void {
+    if (this.ended || this.module === undefined) return;
+    try {
+      use(this.module);
+      this.output.flushSoon();
+    } catch (error) {
+      this.fail(error);
+    }
+  }
+
+  // ---- guest workers ----------------------------------------------------------------------------------------------
+
+  private spawn(role: 'cpu' | 'task', number: number): Guest {
+    const name = `${this.identity}-${role}-${number}-${++this.workersStarted}`;
+    const lifeLock = isNode ? undefined : name;
+    const handle = startWorker<ToGuest, FromGuest>(name, this.options?.guestWorkerUrl, createGuestWorker, lifeLock);
+    const guest: Guest = { handle, role, number, lifeLock, ready: false, startTimer: undefined };
+    handle.onMessage = (message) => this.handleGuest(guest, message);
+    handle.onError = (message, detail) => this.guestFailed(guest, message, detail);
+    this.sendStart(guest);
+    return guest;
+  }
+
+  private sendStart(guest: Guest): void {
+    if (this.kernel === undefined || this.kernelMemory === undefined || this.module === undefined) return;
+    const start: GuestStart = {
+      type: 'start',
+      role: guest.role,
+      [guest.role === 'cpu' ? 'cpu' : 'slot']: guest.number,
+      kernel: this.kernel,
+      memory: this.kernelMemory,
+      memories: this.memories.slice(0, COMMON_MEMORIES),
+      modules: [...this.modules],
+      memoryPages: this.module.processPages,
+    };
+    if (guest.lifeLock !== undefined) start.lifeLock = guest.lifeLock;
+    guest.handle.post(start);
+    guest.startTimer = setTimeout(() => this.guestFailed(guest, 'it did not start'), WORKER_START_TIMEOUT);
+  }
+
+  private handleGuest(guest: Guest, message: FromGuest): void {
+    if (this.ended) return;
+    switch (message.type) {
+      case 'ready':
+        clearTimeout(guest.startTimer);
+        guest.ready = true;
+        if (guest.role === 'task') this.withModule((module) => module.workerReady(guest.number));
+        else if (guest.number === 0) this.cpu0Ready(message.machine, message.heapBase);
+        return;
+      case 'module':
+        this.modules.set(message.id, message.module);
+        this.broadcast({ type: 'module', id: message.id, module: message.module }, guest);
+        // The first program that the kernel starts is init.
+        if (this.stage === 'booting') this.setStage('running');
+        return;
+      case 'memory': {
+        const memory = this.memories[message.id];
+        if (memory === undefined) this.fail(new Error(`the kernel names memory ${message.id}, which does not exist`));
+        else guest.handle.post({ type: 'memory', id: message.id, memory });
+        return;
+      }
+      case 'console':
+        this.output.add(0, message.bytes);
+        this.output.flushSoon();
+        return;
+      case 'halt':
+        this.halt(HALT_REASONS[message.reason] ?? 'panic');
+        return;
+      case 'error':
+        this.guestFailed(guest, message.message, message.stack);
+        return;
+    }
+  }
+
+  private cpu0Ready(machine: number | undefined, heapBase: number | undefined): void {
+    if (machine === undefined || heapBase === undefined) {
+      this.fail(new Error('the kernel does not export auklet_machine and __heap_base'));
+      return;
+    }
+    this.cpu0 = { machine: machine >>> 0, heapBase: heapBase >>> 0 };
+    this.withModule(() => this.bootWhenReady());
+  }
+
+  private guestFailed(guest: Guest, message: string, detail?: string): void {
+    if (this.ended) return;
+    clearTimeout(guest.startTimer);
+    if (guest.role === 'task' && !guest.ready) {
+      // The engine has no more of them; the pool goes on with what there is.
+      if (this.tasks.get(guest.number) !== guest) return;
+      this.log('warning', `worker ${guest.number} could not be started: ${message}`);
+      this.endTask(guest);
+      return;
+    }
+    const error = new Error(`the worker of ${guest.role} ${guest.number} has failed: ${message}`);
+    if (detail !== undefined) error.stack = detail;
+    this.fail(error);
+  }
+
+  private endTask(guest: Guest): void {
+    clearTimeout(guest.startTimer);
+    this.tasks.delete(guest.number);
+    this.track(guest.handle.terminate().then(() => this.withModule((module) => module.workerGone(guest.number))));
+  }
+
+  private track(end: Promise<void>): void {
+    const tracked = end.finally(() => this.ending.delete(tracked));
+    this.ending.add(tracked);
+  }
+
+  /** To all that run programs. */
+  private broadcast(message: ToGuest, except?: Guest): void {
+    // A worker without the start message gets everything with it.
+    if (this.kernel === undefined) return;
+    for (const guest of this.tasks.values()) if (guest !== except) guest.handle.post(message);
+  }
+
+  private async endWorkers(): Promise<void> {
+    clearTimeout(this.timer);
+    clearInterval(this.watchdog);
+    for (const guest of [...this.cpus, ...this.tasks.values()]) {
+      clearTimeout(guest.startTimer);
+      this.track(guest.handle.terminate());
+    }
+    this.cpus.length = 0;
+    this.tasks.clear();
+    await Promise.all(this.ending);
+    this.module?.wakeDoorbell();
+  }
+
+  // ---- HostPlatform: calls from the C++ host ------------------------------------------------------------------
+
+  createMemory(id: number, maximumPages: number): boolean {
+    let memory: WebAssembly.Memory;
+    try {
+      memory = new WebAssembly.Memory({ initial: 0, maximum: maximumPages, shared: true });
+    } catch {
+      // Chromium throws a RangeError, Firefox the string "out of memory". The pool says what it means.
+      return false;
+    }
+    this.memories[id] = memory;
+    if (id < COMMON_MEMORIES) this.broadcast({ type: 'memory', id, memory });
+    return true;
+  }
+
+  copyMemory(id: number, address: number, guestAddress: number, length: number, write: boolean): number {
+    const memory = this.memories[id];
+    if (memory === undefined || this.kernelMemory === undefined) return 0;
+    const buffer = bufferOf(memory, address + length);
+    const count = Math.max(0, Math.min(length, buffer.byteLength - address));
+    if (count === 0) return 0;
+    const user = new Uint8Array(buffer, address, count);
+    const kernel = new Uint8Array(this.kernelMemory.buffer, guestAddress, count);
+    if (write) user.set(kernel);
+    else kernel.set(user);
+    return count;
+  }
+
+  setSafepoint(id: number, address: number): void {
+    const memory = this.memories[id];
+    if (memory === undefined) return;
+    const buffer = bufferOf(memory, address + 4);
+    if (address % 4 === 0 && address + 4 <= buffer.byteLength) Atomics.store(new Int32Array(buffer, address, 1), 0, 1);
+  }
+
+  startWorker(slot: number): void {
+    try {
+      this.tasks.set(slot, this.spawn('task', slot));
+    } catch (error) {
+      this.log('warning', `worker ${slot} could not be started: ${errorText(error).message}`);
+      // Not from inside the call: the C++ host is not finished with starting it.
+      afterEvents(() => this.withModule((module) => module.workerGone(slot)));
+    }
+  }
+
+  terminateWorker(slot: number): void {
+    const guest = this.tasks.get(slot);
+    if (guest !== undefined) this.endTask(guest);
+  }
+
+  setTimer(milliseconds: number): void {
+    clearTimeout(this.timer);
+    this.timer = setTimeout(() => this.withModule((module) => module.timer()), Math.ceil(milliseconds));
+  }
+
+  portOutput(port: number, bytes: Uint8Array): void {
+    this.output.add(port, bytes);
+  }
+
+  portConsumed(port: number, bytes: number): void {
+    this.owner.post({ type: 'consumed', port, bytes });
+  }
+
+  portOpened(port: number, open: boolean): void {
+    // What was written before a close comes before it here, too.
+    if (!open) this.output.flush();
+    this.owner.post({ type: 'port', port, open });
+  }
+
+  log(level: 'information' | 'warning' | 'error', message: string): void {
+    this.logLines.push(`${level}: ${message}`);
+    if (this.logLines.length > KEPT_LOG_LINES) this.logLines.shift();
+    this.owner.post({ type: 'log', level, message });
+  }
+
+  // ---- the end --------------------------------------------------------------------------------------------------
+
+  private halt(reason: HaltReason): void {
+    // Console output that the kernel left in the rings just before.
+    this.withModule((module) => void module.service());
+    this.output.flush();
+    if (this.ended) return;
+    this.stage = 'halted';
+    this.owner.post({ type: 'halted', reason });
+    void this.endWorkers();
+  }
+
+  private fail(error: unknown): void {
+    if (this.ended) return;
+    this.output.flush();
+    this.stage = 'error';
+    const { message, detail } = errorText(error);
+    this.logLines.push(`error: ${message}`);
+    this.owner.post(detail === undefined ? { type: 'error', message } : { type: 'error', message, detail });
+    void this.endWorkers();
+  }
+
+  private diagnostics(): string {
+    const scope = globalThis as {
+      navigator?: { userAgent: string };
+      crossOriginIsolated?: boolean;
+    };
+    let text = `stage: ${this.stage}\nengine: ${scope.navigator?.userAgent ?? 'Node.js'}, ${processors() ?? '?'} processors`;
+    if (!isNode) text += `, isolated: ${scope.crossOriginIsolated}`;
+    text += `\nclock: ${Math.round((performance.timeOrigin + performance.now()) * 1e6)} ns`;
+    text += `\nworkers started: ${this.workersStarted}, programs compiled: ${this.modules.size}\n`;
+    try {
+      text += this.module?.diagnose() ?? 'the C++ host is not loaded\n';
+    } catch (error) {
+      text += `the C++ host has failed: ${errorText(error).message}\n`;
+    }
+    return text + this.logLines.map((line) => `log: ${line}\n`).join('');
+  }
+}
