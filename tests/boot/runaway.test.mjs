@@ -37,8 +37,12 @@ const STATUS = {
   'Ctrl-C': 130,
   'Ctrl-backslash': 131,
 };
-/** Milliseconds from the cause to the return of waitpid. The goal is 100 on an idle machine; this one may be busy. */
-const MOST_LATE = 1000 * Number(process.env.AUKLET_PATIENCE ?? 1);
+/**
+ * Milliseconds from the cause to the return of waitpid, for one of them and for half of them. The goal is 100 on an idle
+ * machine; with the debug kernel's tests and a build beside, two took 1,100 and 1,200, half of them 105.
+ */
+const MOST_LATE = 5000 * Number(process.env.AUKLET_PATIENCE ?? 1);
+const USUALLY_LATE = 500 * Number(process.env.AUKLET_PATIENCE ?? 1);
 /** Seconds for the end of one command, and for workers to come back: Chromium needs 2 to end one that spins. */
 const PATIENCE = 60;
 
@@ -94,14 +98,20 @@ for (const cpus of [1, 2]) {
     };
     await exec(['true']);
     const before = await resources(machine);
+    const lateness = [];
     for (const [name, expected] of Object.entries(STATUS))
       await suite.test(name, async (report) => {
         const output = await exec(['/root/runaway', name]);
         const [, status, took] = output.match(/^\S+ (\d+) (\S+)\n$/) ?? assert.fail(output);
         report.diagnostic(`status ${status} after ${took} ms`);
         assert.equal(Number(status), expected);
-        assert(Math.abs(Number(took)) < MOST_LATE, `${took} ms`);
+        lateness.push(Math.abs(Number(took)));
+        assert(lateness.at(-1) < MOST_LATE, `${took} ms`);
       });
+    await suite.test('soon, mostly', () => {
+      const median = lateness.sort((a, b) => a - b)[lateness.length >> 1];
+      assert(median < USUALLY_LATE, `${lateness.join(' ')} ms`);
+    });
     await suite.test('/proc/PID/stat counts their CPU time', async () => {
       const percent = Number((await exec(['/root/runaway', 'cpu-time'])).split(' ')[1]);
       assert(percent > 50 && percent < 120, `${percent} %`);
