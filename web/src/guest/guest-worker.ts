@@ -229,6 +229,8 @@ class GuestWorker {
         image.set(bytes.subarray(address, address + Math.min(MODULE_PIECE, length - done)), done);
       }
       module = new WebAssembly.Module(image);
+      // The engine has its own; this one would stay until a collection, which a worker may never have. (Node 20 has no transfer.)
+      (image.buffer as Partial<ArrayBuffer>).transfer?.(0);
     } catch (error) {
       // A CompileError says that it is no module; a RangeError, that this much memory cannot be had.
       return error instanceof RangeError ? -ENOMEM : -ENOEXEC;
