@@ -8,7 +8,7 @@ import { chmodSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'nod
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { test } from 'node:test';
-import { cli, exec, runCli } from './machines.mjs';
+import { build, cli, exec, runCli } from './machines.mjs';
 
 async function check(command, expected, options) {
   const { status, stdout, stderr } = await exec(command, options);
@@ -52,6 +52,22 @@ test('output waits for a slow reader', async (suite) => {
   }
   const last = resident();
   assert.ok(last < first + 64, `${first} MiB at first, ${last} after 32 MB of output`);
+});
+
+test('workers that start later do not collect garbage for the size of the kernel memory', async () => {
+  const program = join(build, 'tests/programs/pthreads');
+  const { status, stdout } = await exec(['/root/pthreads'], {
+    flags: ['--trace-gc'],
+    words: ['--cpus', '2', '--put', `${program}:/root/pthreads`],
+  });
+  assert.equal(status, 0);
+  // [process:isolate] time: kind ... reason
+  const collections = stdout.match(/^\[\d+:\w+\].*/gm) ?? [];
+  const isolates = (lines) => new Set(lines.map((line) => line.slice(0, line.indexOf(']')))).size;
+  assert.ok(isolates(collections) > 20, stdout);
+  // Of the CPUs, and of the three workers that a machine starts with.
+  const pressed = isolates(collections.filter((line) => line.includes('external memory pressure')));
+  assert.ok(pressed <= 2 + 3, `${pressed} of ${isolates(collections)}\n${stdout}`);
 });
 
 test('files are put with their mode', async (suite) => {

@@ -37,9 +37,9 @@ export async function bootSession(test, options = {}) {
 }
 
 /** Runs the command line program; returns status and output. */
-export function runCli(words, { input = '', node = process.execPath, environment = {}, cwd } = {}) {
+export function runCli(words, { input = '', node = process.execPath, flags = [], environment = {}, cwd } = {}) {
   return new Promise((resolvePromise, reject) => {
-    const child = spawn(node, [cli, ...words], { env: { ...process.env, ...environment }, cwd });
+    const child = spawn(node, [...flags, cli, ...words], { env: { ...process.env, ...environment }, cwd });
     const stdout = [];
     const stderr = [];
     child.stdout.on('data', (bytes) => stdout.push(bytes));

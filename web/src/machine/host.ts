@@ -323,12 +323,29 @@ export class Host implements HostPlatform {
   private spawn(role: 'cpu' | 'task', number: number): Guest {
     const name = `${this.identity}-${role}-${number}-${++this.workersStarted}`;
     const lifeLock = isNode ? undefined : name;
-    const handle = startWorker<ToGuest, FromGuest>(name, this.options?.guestWorkerUrl, createGuestWorker, lifeLock);
+    const handle = startWorker<ToGuest, FromGuest>(
+      name,
+      this.options?.guestWorkerUrl,
+      createGuestWorker,
+      lifeLock,
+      role === 'cpu' || number < INITIAL_WORKERS ? undefined : this.workerHeap(),
+    );
     const guest: Guest = { handle, role, number, lifeLock, ready: false, startTimer: undefined };
     handle.onMessage = (message) => this.handleGuest(guest, message);
     handle.onError = (message, detail) => this.guestFailed(guest, message, detail);
     this.sendStart(guest);
     return guest;
+  }
+
+  /**
+   * MiB. V8 takes the size of a memory that a worker gets for its own for a moment, and if that is more than half of
+   * the limit of the heap, it collects all garbage at once, and again soon because its limit is smaller then. While it
+   * sweeps, the worker's event loop posts itself the same task until V8's own threads have done their part: hundreds of
+   * such workers leave neither those threads nor the machine any time. So only those do it that each machine has: there
+   * it frees 0.7 MiB each. The others get room for K, and for a process of 64 MiB.
+   */
+  private workerHeap(): number {
+    return 2 * ((this.kernelMemory?.buffer.byteLength ?? 0) / 1048576 + 64);
   }
 
   private sendStart(guest: Guest): void {

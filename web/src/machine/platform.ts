@@ -56,13 +56,13 @@ function nodeWorkerThreads(): NodeWorkerThreads {
   return module as NodeWorkerThreads;
 }
 
-/** MiB. What guest workers keep is small, and V8 reserves by the limit: each is 1.5 MB smaller than without. */
+/** MiB. What our workers keep is small, and V8 reserves by the limit: each is 1.5 MB smaller than without. */
 const WORKER_HEAP = 64;
 
-function startNodeWorker<Outgoing, Incoming>(url: URL, name: string): WorkerHandle<Outgoing, Incoming> {
+function startNodeWorker<Outgoing, Incoming>(url: URL, name: string, heap: number): WorkerHandle<Outgoing, Incoming> {
   const worker = new (nodeWorkerThreads().Worker)(url, {
     name,
-    resourceLimits: { maxOldGenerationSizeMb: WORKER_HEAP },
+    resourceLimits: { maxOldGenerationSizeMb: heap },
   });
   let exited = false;
   const gone = new Promise<void>((resolve) =>
@@ -114,17 +114,19 @@ function wrapBrowserWorker<Outgoing, Incoming>(worker: Worker, lifeLock?: string
 
 /**
  * Starts a worker whose script is `url`. `create` makes it in a browser where no URL was given, because bundlers only
- * recognise the literal `new Worker(new URL(...))`. `lifeLock` is the Web Lock that the worker will hold.
+ * recognise the literal `new Worker(new URL(...))`. `lifeLock` is the Web Lock that the worker will hold. `heap`: MiB,
+ * the limit of its JavaScript heap in Node.js.
  */
 export function startWorker<Outgoing, Incoming>(
   name: string,
   url: string | undefined,
   create: (name: string) => Worker,
   lifeLock?: string,
+  heap = WORKER_HEAP,
 ): WorkerHandle<Outgoing, Incoming> {
   if (isNode) {
     if (url === undefined) throw new Error('in Node.js, the URL of the worker script must be given');
-    return startNodeWorker(new URL(url), name);
+    return startNodeWorker(new URL(url), name, heap);
   }
   return wrapBrowserWorker(url === undefined ? create(name) : new Worker(url, { type: 'module', name }), lifeLock);
 }
