@@ -14,6 +14,9 @@ constexpr std::uint32_t type_regular = 0100000;
 constexpr std::uint32_t directory_mode = 0755;
 constexpr std::size_t longest_component = 255; // NAME_MAX
 constexpr std::size_t longest_path = 4095;     // PATH_MAX without the end mark
+/// Mount points of file systems that have no room for files. Where one in memory is mounted, sysinit moves them into
+/// it.
+constexpr std::string_view kernel_folders[] = {"/proc", "/sys", "/dev/pts"};
 /// A cpio header has 32-bit sizes; the kernel cannot hold more anyway.
 constexpr std::uint64_t largest_file = 0xffff'ffff;
 /// An archive must start at a multiple of 4 bytes, or the kernel takes it for a compressed one.
@@ -62,6 +65,9 @@ Result<std::string> checked_name(std::string_view path) {
             break;
         rest.remove_prefix(component.size() + 1);
     }
+    for (auto folder : kernel_folders)
+        if (path.starts_with(folder) && (path.size() == folder.size() || path[folder.size()] == '/'))
+            return failure("file \"", path, "\": no file can be put into ", folder, ", which the kernel fills");
     if (path.substr(1) == "TRAILER!!!")
         return failure("file \"", path, "\": this name ends a cpio archive");
     return std::string(path.substr(1));

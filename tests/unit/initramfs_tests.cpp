@@ -198,6 +198,11 @@ TEST_CASE("paths are checked") {
     CHECK(error_of(std::string_view("/a\0b", 4)) == "file \"/a\": the path contains a zero byte");
     CHECK(error_of("/" + std::string(256, 'n')).ends_with("a part of the path has more than 255 bytes"));
     CHECK(error_of("/" + std::string(5000, 'n')).ends_with("the path has more than 4095 bytes"));
+    CHECK(error_of("/proc/sys/x") == "file \"/proc/sys/x\": no file can be put into /proc, which the kernel fills");
+    CHECK(error_of("/sys") == "file \"/sys\": no file can be put into /sys, which the kernel fills");
+    CHECK(error_of("/dev/pts/x") == "file \"/dev/pts/x\": no file can be put into /dev/pts, which the kernel fills");
+    CHECK(error_of("/dev/shm/x") == "no error");
+    CHECK(error_of("/process") == "no error");
     CHECK(error_of("/TRAILER!!!") == "file \"/TRAILER!!!\": this name ends a cpio archive");
     CHECK(error_of("/a", 0100644) == "file \"/a\": 33188 is not a set of permission bits");
 }

@@ -3,6 +3,8 @@
 //
 // One small program and no shell script, because each command of a script is a fork, and an exec of BusyBox, on the way to
 // the prompt. What a user wants besides goes to /etc/init.d/rcS, which is executed at the end if it is there.
+#define _GNU_SOURCE
+#include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <limits.h>
@@ -10,6 +12,7 @@
 #include <net/if.h>
 #include <netinet/in.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include <sys/ioctl.h>
 #include <sys/mount.h>
@@ -34,6 +37,155 @@ static void read_line(const char *path, char *text, size_t size)
 	text[strcspn(text, "\n")] = '\0';
 }
 
+/* Files with several names that were moved: each further name becomes a link. */
+struct moved {
+	struct moved *next;
+	ino_t inode;
+	char *path;
+};
+static struct moved *moved;
+
+/*
+ * The content goes from the end to the begin, and the old file gets shorter with it: a file of half of the memory has no
+ * room for a second time.
+ */
+static int move_content(int in, int out, off_t size)
+{
+	static char piece[65536];
+	while (size > 0) {
+		size_t length = size % sizeof piece ? size % sizeof piece : sizeof piece, done = 0;
+		size -= length;
+		while (done < length) {
+			ssize_t n = pread(in, piece + done, length - done, size + done);
+			if (n == 0) errno = EIO;
+			if (n <= 0) return -1;
+			done += n;
+		}
+		for (done = 0; done < length;) {
+			ssize_t n = pwrite(out, piece + done, length - done, size + done);
+			if (n < 0) return -1;
+			done += n;
+		}
+		if (ftruncate(in, size)) return -1;
+	}
+	return 0;
+}
+
+static int move_file(int from, int to, const char *name, const char *path, const struct stat *status)
+{
+	for (struct moved *old = moved; old; old = old->next)
+		if (old->inode == status->st_ino) return linkat(AT_FDCWD, old->path, to, name, 0);
+
+	int in = openat(from, name, O_RDWR | O_NOFOLLOW | O_CLOEXEC);
+	int out = in < 0 ? -1 : openat(to, name, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0600);
+	int failed = out < 0 || move_content(in, out, status->st_size);
+	if (in >= 0) close(in);
+	if (out >= 0) close(out);
+	if (!failed && status->st_nlink > 1) {
+		struct moved *new = malloc(sizeof *new);
+		if (!new || !(new->path = strdup(path))) return -1;
+		new->inode = status->st_ino;
+		new->next = moved;
+		moved = new;
+	}
+	return failed;
+}
+
+static int move_link(int from, int to, const char *name)
+{
+	char target[PATH_MAX];
+	ssize_t length = readlinkat(from, name, target, sizeof target - 1);
+	if (length < 0) return -1;
+	target[length] = '\0';
+	return symlinkat(target, to, name);
+}
+
+static void move_entries(int from, int to, const char *path);
+
+/* Moves one entry of a folder, with its owner, mode and time; -1 if it could not be moved. */
+static int move_entry(int from, int to, const char *name, const char *path)
+{
+	struct stat status, there;
+	int folder_was_there = 0;
+	if (fstatat(from, name, &status, AT_SYMLINK_NOFOLLOW)) return -1;
+	if (fstatat(to, name, &there, AT_SYMLINK_NOFOLLOW) == 0) {
+		/* the same device, which the image has for the time before devtmpfs */
+		if ((S_ISCHR(status.st_mode) || S_ISBLK(status.st_mode)) && there.st_rdev == status.st_rdev) return 0;
+		folder_was_there = S_ISDIR(status.st_mode) && S_ISDIR(there.st_mode);
+		errno = EEXIST;
+		if (!folder_was_there) return -1;
+	}
+	if (S_ISDIR(status.st_mode)) {
+		if (!folder_was_there && mkdirat(to, name, 0700)) return -1;
+		int old = openat(from, name, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
+		int new = old < 0 ? -1 : openat(to, name, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
+		if (new >= 0) move_entries(old, new, path);
+		if (old >= 0) close(old);
+		if (new < 0) return -1;
+		close(new);
+		if (folder_was_there) return 0;
+	} else if (S_ISREG(status.st_mode)) {
+		if (move_file(from, to, name, path, &status)) return -1;
+	} else if (S_ISLNK(status.st_mode)) {
+		if (move_link(from, to, name)) return -1;
+	} else if (mknodat(to, name, status.st_mode, status.st_rdev)) {
+		return -1;
+	}
+	struct timespec times[] = { status.st_atim, status.st_mtim };
+	if (fchownat(to, name, status.st_uid, status.st_gid, AT_SYMLINK_NOFOLLOW)) return -1;
+	/* after the owner: changing that takes the set-user-ID bit away */
+	if (!S_ISLNK(status.st_mode) && fchmodat(to, name, status.st_mode & 07777, 0)) return -1;
+	utimensat(to, name, times, AT_SYMLINK_NOFOLLOW);
+	return unlinkat(from, name, S_ISDIR(status.st_mode) ? AT_REMOVEDIR : 0);
+}
+
+/*
+ * Moves what is in the folder @from to the folder @to: a file system in memory was mounted on @path, and hides what the
+ * machine's owner has put there before the boot (--put of the command line, files of the API).
+ */
+static void move_entries(int from, int to, const char *path)
+{
+	int again = fcntl(from, F_DUPFD_CLOEXEC, 0);
+	DIR *folder = again < 0 ? NULL : fdopendir(again);
+	if (!folder) {
+		complain(path);
+		return;
+	}
+	for (struct dirent *entry; (entry = readdir(folder));) {
+		char *name = entry->d_name, *whole;
+		if (strcmp(name, ".") == 0 || strcmp(name, "..") == 0) continue;
+		if (asprintf(&whole, "%s/%s", path, name) < 0) {
+			complain(path);
+			break;
+		}
+		if (move_entry(from, to, name, whole)) complain(whole);
+		free(whole);
+	}
+	closedir(folder);
+}
+
+static int is_in_memory(const char *type)
+{
+	return strcmp(type, "tmpfs") == 0 || strcmp(type, "ramfs") == 0 || strcmp(type, "devtmpfs") == 0;
+}
+
+/* mount(2); what is in the folder is in the file system afterwards, if that begins empty. */
+static int mount_with_files(const char *source, const char *path, const char *type, unsigned long flags, const char *options)
+{
+	int old = is_in_memory(type) ? open(path, O_RDONLY | O_DIRECTORY | O_CLOEXEC) : -1, new;
+	int failed = mount(source, path, type, flags, options);
+	if (!failed && old >= 0) {
+		new = open(path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+		if (new < 0) complain(path);
+		else move_entries(old, new, path);
+		if (new >= 0) close(new);
+	}
+	int error = errno;
+	if (old >= 0) close(old);
+	errno = error;
+	return failed;
+}
+
 /* Mounts devtmpfs, and makes what it leaves to user space: mount points of other file systems, and links. */
 static void make_dev(void)
 {
@@ -44,9 +196,10 @@ static void make_dev(void)
 		{ "/proc/self/fd/1", "/dev/stdout" },
 		{ "/proc/self/fd/2", "/dev/stderr" },
 	};
-	if (mount("devtmpfs", "/dev", "devtmpfs", 0, "mode=755")) complain("/dev");
+	if (mount_with_files("devtmpfs", "/dev", "devtmpfs", MS_NOSUID, "mode=755")) complain("/dev");
 	for (size_t i = 0; i < sizeof folders / sizeof *folders; i++)
-		if (mkdir(folders[i], 0755)) complain(folders[i]);
+		/* a file that was put there has brought its folder */
+		if (mkdir(folders[i], 0755) && errno != EEXIST) complain(folders[i]);
 	for (size_t i = 0; i < sizeof links / sizeof *links; i++)
 		if (symlink(links[i][0], links[i][1])) complain(links[i][1]);
 }
@@ -91,7 +244,7 @@ static void mount_all(void)
 		if (hasmntopt(entry, "noauto") || strcmp(entry->mnt_type, "swap") == 0) continue;
 		int may_fail = hasmntopt(entry, "nofail") != NULL;
 		unsigned long flags = take_flags(entry->mnt_opts);
-		if (mount(entry->mnt_fsname, entry->mnt_dir, entry->mnt_type, flags, entry->mnt_opts) && !may_fail)
+		if (mount_with_files(entry->mnt_fsname, entry->mnt_dir, entry->mnt_type, flags, entry->mnt_opts) && !may_fail)
 			complain(entry->mnt_dir);
 	}
 	endmntent(table);
