@@ -36,14 +36,26 @@ add_custom_command(
     COMMENT "Our programs of the guest"
     VERBATIM)
 
+# All time zones in the form without times before and after which a rule says the same; -b slim and the old names are zic's work.
+set(zones "${build}/zoneinfo")
+set(zone_rules /usr/share/zoneinfo/tzdata.zi)
+add_custom_command(
+    OUTPUT "${zones}/UTC"
+    COMMAND ${CMAKE_COMMAND} -E rm -rf "${zones}"
+    COMMAND zic -b slim -d "${zones}" "${zone_rules}"
+    COMMAND ${CMAKE_COMMAND} -E touch "${zones}/UTC"
+    DEPENDS "${zone_rules}"
+    COMMENT "The time zones"
+    VERBATIM)
+
 inputs(initramfs_inputs initramfs)
 set(initramfs "${build}/initramfs/initramfs.cpio.gz")
 add_custom_command(
     OUTPUT "${initramfs}"
     COMMAND ${CMAKE_COMMAND} -E make_directory "${build}/initramfs"
     COMMAND "${root}/initramfs/pack.py" "${root}/initramfs/files.list" "${initramfs}" "FILES=${root}/initramfs/files"
-        "BUSYBOX=${busybox}" "PROGRAMS=${programs}"
-    DEPENDS ${initramfs_inputs} "${busybox}/busybox" "${programs}/exec-agent" "${programs}/strace"
+        "BUSYBOX=${busybox}" "PROGRAMS=${programs}" "ZONES=${zones}"
+    DEPENDS ${initramfs_inputs} "${zones}/UTC" "${busybox}/busybox" "${programs}/exec-agent" "${programs}/strace"
     COMMENT "The root image"
     VERBATIM)
 add_custom_target(initramfs ALL DEPENDS "${initramfs}")

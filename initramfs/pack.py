@@ -4,7 +4,7 @@
 
     pack.py LIST OUTPUT [NAME=FOLDER]...
 
-LIST is in the format of the kernel's usr/gen_init_cpio, see files.list; $NAME in it stands for a folder. The same input gives
+LIST is in the format of the kernel's usr/gen_init_cpio, and some more, see files.list; $NAME in it stands for a folder. The same input gives
 the same bytes: every time is 0, entries are in the order of the list. Nothing is read from the build machine's file system
 but contents, so no special rights are needed.
 """
@@ -29,7 +29,7 @@ class Archive:
         self.content = bytearray()
         self.paths = set()
 
-    def add(self, path, mode, uid=0, gid=0, data=b"", major=0, minor=0, links=1):
+    def add(self, path, mode, uid=0, gid=0, data=b"", major=0, minor=0, links=1, inode=0):
         name = path.lstrip("/")
         if name in self.paths:
             raise Failure(f"{path} is listed twice")
@@ -37,7 +37,8 @@ class Archive:
         if parent and parent not in self.paths:
             raise Failure(f"{path}: list /{parent} before it")
         self.paths.add(name)
-        self.entry(name, len(self.paths), mode, uid, gid, links, data, major, minor)
+        self.entry(name, inode or len(self.paths), mode, uid, gid, links, data, major, minor)
+        return len(self.paths)
 
     def entry(self, name, inode, mode, uid, gid, links, data, major, minor):
         encoded = name.encode() + b"\0"
@@ -81,11 +82,39 @@ def add_line(archive, words):
     elif kind == "links" and len(rest) == 3:
         target, uid, gid = rest
         for link in sorted(set(read(path).decode().split())):
-            # an applet that no path leads to, and the program itself
-            if link not in ("/linuxrc", target):
+            # an applet that no path leads to, and what is there already: the program itself, links to another
+            if link != "/linuxrc" and link.lstrip("/") not in archive.paths:
                 archive.add(link, stat.S_IFLNK | 0o777, int(uid), int(gid), target.encode())
+    elif kind == "tree" and len(rest) == 3:
+        folder, uid, gid = rest
+        add_tree(archive, path, folder, int(uid), int(gid))
     else:
         raise ValueError
+
+
+def add_tree(archive, path, folder, uid, gid):
+    """What is in FOLDER. A file with several names is in the archive once: the kernel makes hard links of equal inodes."""
+    names = []
+    for parent, folders, files in os.walk(folder):
+        folders.sort()
+        names += [(os.path.relpath(os.path.join(parent, name), folder), os.path.join(parent, name)) for name in folders + files]
+    count = {}
+    for _, source in names:
+        if os.path.isfile(source):
+            identity = os.stat(source).st_ino
+            count[identity] = count.get(identity, 0) + 1
+    if not names:
+        raise Failure(f"{folder}: no files")
+    inodes = {}
+    for name, source in sorted(names):
+        if os.path.isdir(source):
+            archive.add(f"{path}/{name}", stat.S_IFDIR | 0o755, uid, gid, links=2)
+            continue
+        identity = os.stat(source).st_ino
+        if identity in inodes:
+            archive.add(f"{path}/{name}", stat.S_IFREG | 0o644, uid, gid, links=count[identity], inode=inodes[identity])
+        else:
+            inodes[identity] = archive.add(f"{path}/{name}", stat.S_IFREG | 0o644, uid, gid, read(source), links=count[identity])
 
 
 def main(arguments):

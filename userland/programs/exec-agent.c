@@ -153,6 +153,26 @@ static void complain(const char *name, int error)
 	dprintf(ports[STDERR], "%s: %s\n", name, error == ENOENT ? "not found" : strerror(error));
 }
 
+/* The command's environment has the machine's time zone (the kernel's command line), if it names none. */
+static char **with_time_zone(char **environment, size_t count)
+{
+	static char *zone;
+	static int looked;
+	if (!looked) {
+		const char *value = getenv("TZ");
+		if (value && asprintf(&zone, "TZ=%s", value) < 0) fail("command");
+		looked = 1;
+	}
+	if (!zone) return environment;
+	for (size_t i = 0; i < count; i++)
+		if (strncmp(environment[i], "TZ=", 3) == 0) return environment;
+	char **longer = realloc(environment, (count + 2) * sizeof *longer);
+	if (!longer) fail("command");
+	longer[count] = zone;
+	longer[count + 1] = NULL;
+	return longer;
+}
+
 static int run(char **arguments, const char *directory, char **environment)
 {
 	if (chdir(directory) != 0) {
@@ -210,12 +230,12 @@ int main(void)
 		size_t *environment = read_strings(environment_count);
 
 		char **words = to_pointers(arguments, argument_count);
-		char **variables = to_pointers(environment, environment_count);
+		char **variables = with_time_zone(to_pointers(environment, environment_count), environment_count);
 		int status = run(words, message + directory[0], variables);
 		environ = no_environment;
 		free(arguments);
 		free(directory);
-		free(environment);
+		free(variables);
 		drop_input();
 		sync();
 		dprintf(ports[STATUS], "%d\n", status);

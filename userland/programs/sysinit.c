@@ -250,6 +250,27 @@ static void mount_all(void)
 	endmntent(table);
 }
 
+/*
+ * TZ=Area/City on the kernel's command line is a variable of init and of all it starts. Who clears the environment (login,
+ * a command of the machine's owner) finds that zone in /etc/localtime, unless the image has a choice of its own there.
+ */
+static void set_time_zone(void)
+{
+	static const char zones[] = "/usr/share/zoneinfo/";
+	const char *zone = getenv("TZ");
+	char path[sizeof zones + NAME_MAX];
+	if (!zone || zone[0] == '\0') return;
+	if (zone[0] == ':') zone++;
+	if (zone[0] == '/' || zone[0] == '.' || strstr(zone, "/.")) return;
+	if ((size_t)snprintf(path, sizeof path, "%s%s", zones, zone) >= sizeof path) return;
+	if (access(path, R_OK) == 0) {
+		if (symlink(path, "/etc/localtime") && errno != EEXIST) complain("/etc/localtime");
+	} else if (!strpbrk(zone, "0123456789")) {
+		/* the other form, of rules like CET-1CEST, has an offset */
+		fprintf(stderr, "sysinit: TZ: there is no time zone %s, so that times are UTC\n", zone);
+	}
+}
+
 static void bring_loopback_up(void)
 {
 	struct ifreq request = { .ifr_name = "lo" };
@@ -281,6 +302,7 @@ int main(void)
 	read_line("/etc/hostname", name, sizeof name);
 	if (name[0] && sethostname(name, strlen(name))) complain("/etc/hostname");
 	bring_loopback_up();
+	set_time_zone();
 	if (kernel_was_told("auklet.exec")) {
 		/* does not come back: the machine is only for the commands of its owner */
 		execl("/sbin/exec-agent", "exec-agent", (char *)0);
