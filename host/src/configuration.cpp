@@ -127,11 +127,16 @@ Result<Configuration> Configuration::parse(std::string_view text) {
 }
 
 std::string Configuration::command_line() const {
-    std::string_view own = "console=hvc0";
+    auto names = [&](std::string_view word) {
+        return kernel_arguments.starts_with(word) || kernel_arguments.contains(text_of(" ", word));
+    };
     // The last console= is the one that /dev/console means: an owner who names one wants no other.
-    if (kernel_arguments.starts_with("console=") || kernel_arguments.contains(" console="))
+    if (names("console="))
         return kernel_arguments;
-    return kernel_arguments.empty() ? std::string(own) : text_of(own, " ", kernel_arguments);
+    // A word that the kernel does not know is a variable of init. Without this one, the kernel calls the terminal
+    // "linux", and init makes "vt102" of that where there is no screen of a PC.
+    std::string line = names("TERM=") ? "console=hvc0" : "console=hvc0 TERM=xterm-256color";
+    return kernel_arguments.empty() ? line : text_of(line, " ", kernel_arguments);
 }
 
 } // namespace auklet

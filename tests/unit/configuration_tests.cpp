@@ -20,7 +20,7 @@ TEST_CASE("an empty configuration has the defaults") {
     REQUIRE(configuration);
     CHECK(configuration->memory_mebibytes == 512);
     CHECK(configuration->cpus == 2);
-    CHECK(configuration->command_line() == "console=hvc0");
+    CHECK(configuration->command_line() == "console=hvc0 TERM=xterm-256color");
     CHECK(configuration->kernel_pages() == 512 * 16);
 }
 
@@ -32,7 +32,7 @@ TEST_CASE("every setting is read") {
     REQUIRE(configuration);
     CHECK(configuration->memory_mebibytes == 64);
     CHECK(configuration->cpus == 8);
-    CHECK(configuration->command_line() == "console=hvc0 quiet loglevel=3 a=b");
+    CHECK(configuration->command_line() == "console=hvc0 TERM=xterm-256color quiet loglevel=3 a=b");
     CHECK(configuration->worker_limit == 100);
     CHECK(configuration->memory_limit == 50);
     CHECK(configuration->initial_workers == 10);
@@ -47,7 +47,15 @@ TEST_CASE("every setting is read") {
 TEST_CASE("the owner's console replaces the host's") {
     CHECK(Configuration::parse("kernel-arguments=console=ttyS0 quiet")->command_line() == "console=ttyS0 quiet");
     CHECK(Configuration::parse("kernel-arguments=quiet console=ttyS0")->command_line() == "quiet console=ttyS0");
-    CHECK(Configuration::parse("kernel-arguments=myconsole=1")->command_line() == "console=hvc0 myconsole=1");
+    CHECK(Configuration::parse("kernel-arguments=myconsole=1")->command_line() ==
+          "console=hvc0 TERM=xterm-256color myconsole=1");
+}
+
+TEST_CASE("the owner's terminal replaces the host's") {
+    CHECK(Configuration::parse("kernel-arguments=TERM=vt220 quiet")->command_line() == "console=hvc0 TERM=vt220 quiet");
+    CHECK(Configuration::parse("kernel-arguments=quiet TERM=dumb")->command_line() == "console=hvc0 quiet TERM=dumb");
+    CHECK(Configuration::parse("kernel-arguments=COLORTERM=truecolor")->command_line() ==
+          "console=hvc0 TERM=xterm-256color COLORTERM=truecolor");
 }
 
 TEST_CASE("errors name the setting and the range") {
@@ -67,7 +75,7 @@ TEST_CASE("errors name the setting and the range") {
     CHECK(error_of("port=a\nport=a") == "port: there are two ports \"a\"");
     CHECK(error_of("kernel-arguments=a\tb") == "kernel-arguments: control characters are not allowed");
     CHECK(error_of("kernel-arguments=" + std::string(2100, 'a')) ==
-          "kernel-arguments: the command line has 2113 bytes, the kernel takes 2047");
+          "kernel-arguments: the command line has 2133 bytes, the kernel takes 2047");
     CHECK(error_of("worker-limit=16\ninitial-workers=17") == "initial-workers: 17 is more than worker-limit, 16");
     CHECK(error_of("memory-limit=2\ninitial-memories=3") == "initial-memories: 3 is more than memory-limit, 2");
 }

@@ -8,7 +8,7 @@ export interface MachineConfiguration {
   memory?: number;
   /** Guest CPUs, 1 to 8; default 2. */
   cpus?: number;
-  /** Kernel arguments, added after the host's own ("console=hvc0"). */
+  /** Kernel arguments, added after the host's own ("console=hvc0 TERM=xterm-256color"). */
   kernelArguments?: string;
   /** Most pooled workers (tasks) that may exist; default depends on the engine. */
   workerLimit?: number;
