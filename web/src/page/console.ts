@@ -1,11 +1,11 @@
 // SPDX-License-Identifier: MIT
 // The terminal of the page: xterm.js, its addons, and what connects it to a machine.
 
-import { ClipboardAddon } from '@xterm/addon-clipboard';
 import { FitAddon } from '@xterm/addon-fit';
 import { WebLinksAddon } from '@xterm/addon-web-links';
 import { Terminal } from '@xterm/xterm';
 import '@xterm/xterm/css/xterm.css';
+import { GuestClipboard } from './clipboard.ts';
 
 const THEME = {
   background: '#10141a',
@@ -45,8 +45,9 @@ export class Console {
       theme: THEME,
     });
     this.terminal.loadAddon(this.fit);
-    this.terminal.loadAddon(new ClipboardAddon());
     this.terminal.loadAddon(new WebLinksAddon());
+    const clipboard = new GuestClipboard();
+    this.terminal.parser.registerOscHandler(52, (data) => clipboard.handle(data));
     this.terminal.open(element);
     this.fit.fit();
     this.terminal.attachCustomKeyEventHandler((event) => this.handleKey(event));
