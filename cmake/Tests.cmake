@@ -54,6 +54,7 @@ node_test(boot.boot boot/boot.test.mjs 300 boot)
 node_test(boot.commands boot/commands.test.mjs 600 boot)
 node_test(boot.console boot/console.test.mjs 120 boot)
 node_test(boot.exec boot/exec.test.mjs 300 boot)
+node_test(boot.put boot/put.test.mjs 180 boot)
 node_test(boot.programs boot/programs.test.mjs 900 boot)
 # Debian's Node.js 20 has no multi-memory: user memory is copied by JavaScript there.
 node_test(boot.programs-node20 boot/programs.test.mjs 900 boot ENVIRONMENT AUKLET_TEST_NODE=/usr/bin/node)

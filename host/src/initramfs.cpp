@@ -9,8 +9,11 @@ namespace auklet {
 
 namespace {
 
+constexpr std::uint32_t type_mask = 0170000;
 constexpr std::uint32_t type_directory = 0040000;
 constexpr std::uint32_t type_regular = 0100000;
+constexpr std::uint32_t type_link = 0120000;
+constexpr std::uint32_t link_mode = 0777;
 constexpr std::uint32_t directory_mode = 0755;
 constexpr std::size_t longest_component = 255; // NAME_MAX
 constexpr std::size_t longest_path = 4095;     // PATH_MAX without the end mark
@@ -34,7 +37,7 @@ void append_field(std::string& header, std::uint32_t value) {
 /// Header, name and padding up to the data.
 std::string entry_header(std::string_view name, std::uint32_t inode, std::uint32_t mode, std::uint32_t size) {
     std::string header = "070701";
-    const std::uint32_t links = (mode & type_directory) != 0 ? 2 : 1;
+    const std::uint32_t links = (mode & type_mask) == type_directory ? 2 : 1;
     for (std::uint32_t field : {inode, mode, 0U /* uid */, 0U /* gid */, links, 0U /* mtime */, size, 0U, 0U, 0U, 0U,
                                 static_cast<std::uint32_t>(name.size() + 1), 0U /* checksum */})
         append_field(header, field);
@@ -73,31 +76,70 @@ Result<std::string> checked_name(std::string_view path) {
     return std::string(path.substr(1));
 }
 
+Result<void> checked_mode(std::string_view path, std::uint32_t mode) {
+    if ((mode & ~07777U) != 0)
+        return failure("file \"", path, "\": ", mode, " is not a set of permission bits");
+    return {};
+}
+
 } // namespace
 
-Result<void> Initramfs::add_file(std::string_view path, std::uint32_t mode, std::unique_ptr<ByteSource> content) {
+bool Initramfs::has_file(std::string_view name) const {
+    return std::ranges::any_of(files_, [&](const File& file) { return file.name == name; });
+}
+
+Result<void> Initramfs::add_parents(std::string_view path, const std::string& name) {
+    for (auto slash = name.find('/'); slash != std::string::npos; slash = name.find('/', slash + 1)) {
+        auto directory = name.substr(0, slash);
+        if (has_file(directory))
+            return failure("file \"", path, "\": \"/", directory, "\" is a file");
+        directories_.try_emplace(directory, directory_mode);
+    }
+    return {};
+}
+
+Result<void> Initramfs::add(std::string_view path, std::uint32_t mode, std::unique_ptr<ByteSource> content) {
     auto name = checked_name(path);
     if (!name)
         return std::unexpected(name.error());
-    if ((mode & ~07777U) != 0)
-        return failure("file \"", path, "\": ", mode, " is not a set of permission bits");
-    if (content->size() > largest_file)
-        return failure("file \"", path, "\": ", content->size(), " bytes are too many");
-
-    auto is_directory = [&](const std::string& candidate) { return directories_.contains(candidate); };
-    auto same_name = [&](const File& file) { return file.name == *name; };
-    if (is_directory(*name))
+    if (directories_.contains(*name))
         return failure("file \"", path, "\": another file needs a directory of this name");
-    for (auto slash = name->find('/'); slash != std::string::npos; slash = name->find('/', slash + 1)) {
-        auto directory = name->substr(0, slash);
-        if (std::ranges::any_of(files_, [&](const File& file) { return file.name == directory; }))
-            return failure("file \"", path, "\": \"/", directory, "\" is a file");
-        directories_.insert(directory);
-    }
+    if (auto parents = add_parents(path, *name); !parents)
+        return parents;
     // The last of several files of one name wins, as it would with cp.
-    std::erase_if(files_, same_name);
+    std::erase_if(files_, [&](const File& file) { return file.name == *name; });
     files_.push_back({std::move(*name), mode, std::move(content)});
     return {};
+}
+
+Result<void> Initramfs::add_file(std::string_view path, std::uint32_t mode, std::unique_ptr<ByteSource> content) {
+    if (auto checked = checked_mode(path, mode); !checked)
+        return checked;
+    if (content->size() > largest_file)
+        return failure("file \"", path, "\": ", content->size(), " bytes are too many");
+    return add(path, type_regular | mode, std::move(content));
+}
+
+Result<void> Initramfs::add_directory(std::string_view path, std::uint32_t mode) {
+    auto name = checked_name(path);
+    if (!name)
+        return std::unexpected(name.error());
+    if (auto checked = checked_mode(path, mode); !checked)
+        return checked;
+    if (has_file(*name))
+        return failure("directory \"", path, "\": a file has this name");
+    if (auto parents = add_parents(path, *name); !parents)
+        return parents;
+    directories_.insert_or_assign(std::move(*name), mode);
+    return {};
+}
+
+Result<void> Initramfs::add_link(std::string_view path, std::string_view target) {
+    if (target.empty() || target.size() > longest_path || target.contains('\0'))
+        return failure("link \"", path, "\": its target is not 1 to ", longest_path, " bytes without zero bytes");
+    auto bytes = std::as_bytes(std::span(target));
+    return add(path, type_link | link_mode,
+               std::make_unique<OwnedBytes>(std::vector<std::byte>(bytes.begin(), bytes.end())));
 }
 
 template <typename Bytes, typename Source> void Initramfs::for_each_piece(Bytes&& bytes, Source&& source) const {
@@ -114,16 +156,15 @@ template <typename Bytes, typename Source> void Initramfs::for_each_piece(Bytes&
 
     std::uint32_t inode = 0;
     if (!directories_.empty()) {
-        for (const auto& directory : directories_)
-            put(entry_header(directory, ++inode, type_directory | directory_mode, 0));
+        for (const auto& [name, mode] : directories_)
+            put(entry_header(name, ++inode, type_directory | mode, 0));
         put(trailer());
     }
     if (base_)
         put_source(*base_);
     if (!files_.empty()) {
         for (const auto& file : files_) {
-            put(entry_header(file.name, ++inode, type_regular | file.mode,
-                             static_cast<std::uint32_t>(file.content->size())));
+            put(entry_header(file.name, ++inode, file.mode, static_cast<std::uint32_t>(file.content->size())));
             put_source(*file.content);
         }
         put(trailer());

@@ -217,3 +217,40 @@ TEST_CASE("a file cannot also be a directory") {
     REQUIRE_FALSE(below_file);
     CHECK(below_file.error().message == "file \"/a/b/c\": \"/a/b\" is a file");
 }
+
+TEST_CASE("directories and symbolic links") {
+    Initramfs initramfs;
+    initramfs.set_base(content(base_archive()));
+    REQUIRE(initramfs.add_directory("/srv/empty", 0700));
+    REQUIRE(initramfs.add_directory("/tmp", 0700));
+    REQUIRE(initramfs.add_link("/srv/link", "/no/where"));
+    REQUIRE(initramfs.add_link("/etc/motd", "issue"));
+    auto tree = unpack(written(initramfs));
+    CHECK(tree["srv"] == Entry{0040755, ""});
+    CHECK(tree["srv/empty"] == Entry{0040700, ""});
+    CHECK(tree["tmp"].mode == 0041777);
+    CHECK(tree["srv/link"] == Entry{0120777, "/no/where"});
+    CHECK(tree["etc/motd"] == Entry{0120777, "issue"});
+}
+
+TEST_CASE("a directory keeps its mode, whatever is put into it before or after") {
+    Initramfs initramfs;
+    REQUIRE(initramfs.add_file("/a/b", 0644, content("x")));
+    REQUIRE(initramfs.add_directory("/a", 0700));
+    REQUIRE(initramfs.add_link("/a/c", "b"));
+    CHECK(unpack(written(initramfs))["a"].mode == 0040700);
+}
+
+TEST_CASE("directories and links that cannot be") {
+    Initramfs initramfs;
+    REQUIRE(initramfs.add_link("/a", "b"));
+    auto message = [](const Result<void>& result) { return result ? "no error" : result.error().message; };
+    CHECK(message(initramfs.add_directory("/a", 0755)) == "directory \"/a\": a file has this name");
+    CHECK(message(initramfs.add_directory("/a/b", 0755)) == "file \"/a/b\": \"/a\" is a file");
+    CHECK(message(initramfs.add_directory("/d", 0100755)) == "file \"/d\": 33261 is not a set of permission bits");
+    CHECK(message(initramfs.add_directory("/../d", 0755)).contains("not allowed"));
+    for (std::string target : {std::string(), std::string(4096, 'x'), std::string("a\0b", 3)})
+        CHECK(message(initramfs.add_link("/l", target)).starts_with("link \"/l\": its target is not"));
+    REQUIRE(initramfs.add_directory("/d", 0755));
+    CHECK(message(initramfs.add_link("/d", "x")).contains("needs a directory of this name"));
+}

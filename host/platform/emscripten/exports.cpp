@@ -149,6 +149,16 @@ int host_add_file(const char* path, std::size_t path_size, std::uint32_t mode, s
         {path, path_size}, mode, std::make_unique<JavaScriptSource>(source, static_cast<std::uint64_t>(size))));
 }
 
+AUKLET_EXPORT(addDirectory)
+int host_add_directory(const char* path, std::size_t path_size, std::uint32_t mode) {
+    return succeed_or_keep(instance->machine.initramfs().add_directory({path, path_size}, mode));
+}
+
+AUKLET_EXPORT(addLink)
+int host_add_link(const char* path, std::size_t path_size, const char* target, std::size_t target_size) {
+    return succeed_or_keep(instance->machine.initramfs().add_link({path, path_size}, {target, target_size}));
+}
+
 /// The address of the device tree, or 0 with an error.
 AUKLET_EXPORT(prepare) std::uint32_t host_prepare() {
     auto device_tree = instance->machine.prepare();

@@ -2,9 +2,18 @@
 // The public types of a machine: what a program that embeds Auklet sees.
 
 import type { ParentPort } from '../machine/platform.ts';
-import type { FromHost, HaltReason, InitialFile, MachineStage, ToHost } from '../machine/protocol.ts';
+import type {
+  FromHost,
+  HaltReason,
+  InitialDirectory,
+  InitialEntry,
+  InitialFile,
+  InitialLink,
+  MachineStage,
+  ToHost,
+} from '../machine/protocol.ts';
 
-export type { HaltReason, InitialFile, MachineStage };
+export type { HaltReason, InitialDirectory, InitialEntry, InitialFile, InitialLink, MachineStage };
 
 /** A part to load: bytes, a compiled module, or where to fetch it. */
 export type Asset<Loaded> = Loaded | string | URL | SizedUrl;
@@ -51,8 +60,8 @@ export interface BootOptions {
   /** Size of the console's screen. */
   columns?: number;
   rows?: number;
-  /** Files to add to the root file system. */
-  files?: readonly InitialFile[];
+  /** Files, directories and symbolic links to add to the root file system. */
+  files?: readonly InitialEntry[];
   /** Start the agent that `Machine.exec` needs, instead of a login on the console. */
   exec?: boolean;
   onProgress?: (progress: Progress) => void;

@@ -32,6 +32,8 @@ interface Exports {
   cpus(): number;
   setInitramfs(source: number, size: number): void;
   addFile(path: number, pathSize: number, mode: number, source: number, size: number): number;
+  addDirectory(path: number, pathSize: number, mode: number): number;
+  addLink(path: number, pathSize: number, target: number, targetSize: number): number;
   prepare(): number;
   startPools(): void;
   attach(machineAddress: number, heapBase: number): number;
@@ -148,6 +150,20 @@ export class HostModule {
   addFile(path: string, mode: number, content: Uint8Array): void {
     this.withBytes(new TextEncoder().encode(path), (address, size) =>
       this.check(this.exports.addFile(address, size, mode, this.addSource(content), content.length)),
+    );
+  }
+
+  addDirectory(path: string, mode: number): void {
+    this.withBytes(new TextEncoder().encode(path), (address, size) =>
+      this.check(this.exports.addDirectory(address, size, mode)),
+    );
+  }
+
+  addLink(path: string, target: string): void {
+    this.withBytes(new TextEncoder().encode(path), (address, size) =>
+      this.withBytes(new TextEncoder().encode(target), (targetAddress, targetSize) =>
+        this.check(this.exports.addLink(address, size, targetAddress, targetSize)),
+      ),
     );
   }
 

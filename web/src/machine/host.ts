@@ -276,7 +276,11 @@ export class Host implements HostPlatform {
     }
     if (initramfs !== undefined && this.deviceTree === undefined) {
       this.module.setInitramfs(initramfs);
-      for (const file of this.options.files ?? []) this.module.addFile(file.path, file.mode ?? 0o644, file.content);
+      for (const entry of this.options.files ?? []) {
+        if ('link' in entry) this.module.addLink(entry.path, entry.link);
+        else if ('directory' in entry) this.module.addDirectory(entry.path, entry.mode ?? 0o755);
+        else this.module.addFile(entry.path, entry.mode ?? 0o644, entry.content);
+      }
       // The machine has its copies.
       this.options = { ...this.options, files: [] };
       this.deviceTree = this.module.prepare();

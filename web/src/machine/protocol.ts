@@ -51,13 +51,29 @@ export interface InitialFile {
   content: Uint8Array;
 }
 
+/** A directory to add, which may stay empty. One that the root image has too keeps the image's mode. */
+export interface InitialDirectory {
+  path: string;
+  directory: true;
+  /** Permission bits; default 0o755. */
+  mode?: number;
+}
+
+/** A symbolic link to add; nothing needs to be at its target. */
+export interface InitialLink {
+  path: string;
+  link: string;
+}
+
+export type InitialEntry = InitialFile | InitialDirectory | InitialLink;
+
 export interface StartOptions {
   configuration: MachineConfiguration;
   /** vmlinux.wasm: bytes, or already compiled. May instead follow in a 'supply' message. */
   kernel?: WebAssembly.Module | Uint8Array;
   /** The initramfs (gzip or plain cpio). May instead follow in a 'supply' message. */
   initramfs?: Uint8Array;
-  files?: InitialFile[];
+  files?: InitialEntry[];
   /** auklet-host.wasm: bytes, or already compiled. */
   host: WebAssembly.Module | Uint8Array;
   /** Script of the guest workers. Default in a browser: what the bundler made of ../guest/guest-worker.ts. */

@@ -1,10 +1,11 @@
 // SPDX-License-Identifier: MIT
 // Machines in Node.js: the same as in a page, with parts and files read from the disk.
 
-import { open, readFile, readdir, stat } from 'node:fs/promises';
-import { basename, join, posix } from 'node:path';
+import type { Stats } from 'node:fs';
+import { lstat, open, readFile, readdir, readlink, stat } from 'node:fs/promises';
+import { basename, join, posix, resolve } from 'node:path';
 import { Machine } from '../api/machine.ts';
-import type { Assets, BootOptions, InitialFile, PlatformOptions } from '../api/types.ts';
+import type { Assets, BootOptions, InitialEntry, PlatformOptions } from '../api/types.ts';
 import { Host } from '../machine/host.ts';
 import { UsageError } from './options.ts';
 
@@ -78,33 +79,45 @@ export function startMachineHere(options: BootOptions): Promise<Machine> {
   return start(options, { hostHere: (owner) => void new Host(owner) });
 }
 
-async function collect(host: string, guest: string, files: InitialFile[]): Promise<void> {
-  const information = await stat(host);
+/** Adds what is at `host`: a folder with all that is in it, and symbolic links as what they are, not as what they lead to. */
+async function collect(
+  host: string,
+  guest: string,
+  entries: InitialEntry[],
+  look: (path: string) => Promise<Stats>,
+): Promise<void> {
+  const information = await look(host);
+  const mode = information.mode & 0o7777;
   if (information.isDirectory()) {
-    for (const name of await readdir(host)) await collect(join(host, name), posix.join(guest, name), files);
-  } else {
-    files.push({ path: guest, mode: information.mode & 0o7777, content: new Uint8Array(await readFile(host)) });
-  }
+    entries.push({ path: guest, directory: true, mode });
+    for (const name of (await readdir(host)).sort())
+      await collect(join(host, name), posix.join(guest, name), entries, lstat);
+  } else if (information.isSymbolicLink()) entries.push({ path: guest, link: await readlink(host) });
+  else if (information.isFile()) entries.push({ path: guest, mode, content: new Uint8Array(await readFile(host)) });
+  // To read a pipe or a device would not end.
+  else throw new UsageError(`--put: ${host} is neither a file, a folder nor a symbolic link`);
 }
 
-/** The files that --put HOST:GUEST options name; a folder is copied with all that is in it. */
-export async function filesOf(puts: readonly string[]): Promise<InitialFile[]> {
-  const files: InitialFile[] = [];
+/** What --put HOST:GUEST options name. A link that is named itself stands for what it leads to, as with cp -H. */
+export async function filesOf(puts: readonly string[]): Promise<InitialEntry[]> {
+  const files: InitialEntry[] = [];
   for (const put of puts) {
     const colon = put.lastIndexOf(':');
     const host = put.slice(0, colon);
     let guest = put.slice(colon + 1);
     if (colon <= 0 || !guest.startsWith('/'))
       throw new UsageError(`--put ${put}: write HOST-FILE:/ABSOLUTE/GUEST/PATH`);
-    if (guest.endsWith('/')) guest += basename(host);
+    // "." and ".." have names, too.
+    if (guest.endsWith('/')) guest += basename(resolve(host));
     try {
-      await collect(host, guest, files);
+      await collect(host, guest, files, stat);
     } catch (error) {
-      const code = (error as NodeJS.ErrnoException).code;
+      if (error instanceof UsageError) throw error;
+      const { code, path = host } = error as NodeJS.ErrnoException;
       throw new UsageError(
         code === 'ENOENT'
-          ? `--put ${put}: there is no file ${host}`
-          : `--put ${put}: cannot read ${host} (${code ?? error})`,
+          ? `--put ${put}: there is no file ${path}`
+          : `--put ${put}: cannot read ${path} (${code ?? error})`,
       );
     }
   }
