@@ -5,7 +5,8 @@
 // copies in between and no shell interprets anything. The ports stay open from
 // one command to the next, because a port can be opened only once and a process
 // that a command left behind may still hold it. When the host closes the command
-// port, the machine is powered off.
+// port, the machine is powered off. Signals for the command that runs come on a
+// port of their own.
 #define _GNU_SOURCE
 #include <dirent.h>
 #include <errno.h>
@@ -19,6 +20,7 @@
 #include <string.h>
 #include <sys/reboot.h>
 #include <sys/socket.h>
+#include <sys/syscall.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -28,9 +30,9 @@
 /* Most bytes of a command: what execve takes, so a longer one could not run. */
 #define COMMAND_LIMIT (2 * 1024 * 1024)
 
-enum { COMMAND, STDIN, STDOUT, STDERR, STATUS, PORT_COUNT };
-static const char *const port_names[PORT_COUNT] = { "command", "stdin", "stdout", "stderr", "status" };
-static int ports[PORT_COUNT] = { -1, -1, -1, -1, -1 };
+enum { COMMAND, STDIN, STDOUT, STDERR, STATUS, SIGNALS, PORT_COUNT };
+static const char *const port_names[PORT_COUNT] = { "command", "stdin", "stdout", "stderr", "status", "signals" };
+static int ports[PORT_COUNT] = { -1, -1, -1, -1, -1, -1 };
 
 static void fail(const char *what)
 {
@@ -58,7 +60,7 @@ static int open_ports(void)
 			if (ports[i] >= 0 || strcmp(name + strlen(PREFIX), port_names[i]) != 0) continue;
 			snprintf(path, sizeof path, "/dev/%s", entry->d_name);
 			/* 0 to 2 are taken, so that no port is one of them */
-			ports[i] = open(path, (i == COMMAND || i == STDIN ? O_RDONLY : O_WRONLY) | O_CLOEXEC);
+			ports[i] = open(path, (i == COMMAND || i == STDIN || i == SIGNALS ? O_RDONLY : O_WRONLY) | O_CLOEXEC);
 		}
 	}
 	if (directory) closedir(directory);
@@ -173,7 +175,72 @@ static char **with_time_zone(char **environment, size_t count)
 	return longer;
 }
 
-static int run(char **arguments, const char *directory, char **environment)
+/* Reads decimal digits up to @end; -1 if there are others, or none, or too many. */
+static long read_number(const char *text, const char *end)
+{
+	long value = 0;
+	if (text == end || end - text > 9) return -1;
+	for (; text < end; text++) {
+		if (*text < '0' || *text > '9') return -1;
+		value = value * 10 + (*text - '0');
+	}
+	return value;
+}
+
+/*
+ * One line of the signal port, "COMMAND SIGNAL". The owner counts its commands from 1 as we do: a signal that comes after the
+ * end of its command is not the next one's.
+ */
+static void take_signal(const char *line, const char *end, long command, pid_t leader)
+{
+	const char *space = memchr(line, ' ', end - line);
+	long number = space ? read_number(line, space) : -1;
+	long signal = space ? read_number(space + 1, end) : -1;
+	if (number < 1 || number > command || signal < 1 || signal >= NSIG)
+		fprintf(stderr, "exec-agent: signals: a wrong line was dropped\n");
+	else if (number == command)
+		kill(-leader, signal);
+}
+
+/* Takes the signals that have come, for the process group of @leader. False: no more will come. */
+static int take_signals(long command, pid_t leader)
+{
+	static char lines[256];
+	static size_t length;
+	ssize_t n = read(ports[SIGNALS], lines + length, sizeof lines - length);
+	if (n < 0) return errno == EINTR || errno == EAGAIN;
+	if (n == 0) return 0;
+	length += n;
+	char *start = lines, *newline;
+	while ((newline = memchr(start, '\n', length - (start - lines)))) {
+		take_signal(start, newline, command, leader);
+		start = newline + 1;
+	}
+	length -= start - lines;
+	memmove(lines, start, length);
+	/* No line is as long: without this, nothing could be read any more. */
+	if (length == sizeof lines) length = 0;
+	return 1;
+}
+
+/* Waits until @child has ended, and hands it the signals that come for it. */
+static void attend(pid_t child, long command)
+{
+	struct pollfd events[] = { { .events = POLLIN }, { .fd = ports[SIGNALS], .events = POLLIN } };
+	events[0].fd = syscall(SYS_pidfd_open, child, 0);
+	if (events[0].fd < 0) fail("pidfd_open");
+	do {
+		if (poll(events, 2, -1) < 0) {
+			if (errno != EINTR) fail("poll");
+			continue;
+		}
+		/* A port that the owner has closed is ready for ever. */
+		if (events[1].revents && !take_signals(command, child)) events[1].fd = -1;
+	} while (!events[0].revents);
+	close(events[0].fd);
+}
+
+static int run(char **arguments, const char *directory, char **environment, long command)
 {
 	if (chdir(directory) != 0) {
 		complain(directory, errno);
@@ -203,6 +270,7 @@ static int run(char **arguments, const char *directory, char **environment)
 		complain(arguments[0] ? arguments[0] : "command", error);
 		return error == ENOENT || error == ENOTDIR ? 127 : 126;
 	}
+	attend(child, command);
 	while (waitpid(child, &status, 0) < 0)
 		if (errno != EINTR) fail("waitpid");
 	return WIFSIGNALED(status) ? 128 + WTERMSIG(status) : WEXITSTATUS(status);
@@ -219,7 +287,7 @@ static void drop_input(void)
 int main(void)
 {
 	wait_for_ports();
-	for (;;) {
+	for (long command = 1;; command++) {
 		if (have > used) memmove(message, message + used, have - used);
 		have -= used;
 		used = 0;
@@ -231,7 +299,7 @@ int main(void)
 
 		char **words = to_pointers(arguments, argument_count);
 		char **variables = with_time_zone(to_pointers(environment, environment_count), environment_count);
-		int status = run(words, message + directory[0], variables);
+		int status = run(words, message + directory[0], variables, command);
 		environ = no_environment;
 		free(arguments);
 		free(directory);

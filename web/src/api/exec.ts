@@ -2,10 +2,11 @@
 // Runs commands in the guest over the ports of its exec agent. Framing: docs/exec.md.
 
 import { EXEC_PORTS } from '../machine/protocol.ts';
-import { MachineError, type ExecOptions, type ExecResult } from './types.ts';
+import { MachineError, type ExecOptions, type ExecResult, type Signal } from './types.ts';
 
 /** Port numbers in the order of EXEC_PORTS; 0 is the console. */
-const [COMMAND, STDIN, STDOUT, STDERR, STATUS] = EXEC_PORTS.map((_, index) => index + 1) as [
+const [COMMAND, STDIN, STDOUT, STDERR, STATUS, SIGNALS] = EXEC_PORTS.map((_, index) => index + 1) as [
+  number,
   number,
   number,
   number,
@@ -26,6 +27,30 @@ const DEFAULT_ENVIRONMENT: Record<string, string> = {
   LANG: 'C.UTF-8',
   TERM: 'xterm-256color',
 };
+
+/** Linux's numbers. */
+const SIGNAL_NUMBERS: Record<Extract<Signal, string>, number> = {
+  SIGHUP: 1,
+  SIGINT: 2,
+  SIGQUIT: 3,
+  SIGKILL: 9,
+  SIGUSR1: 10,
+  SIGUSR2: 12,
+  SIGTERM: 15,
+  SIGCONT: 18,
+  SIGSTOP: 19,
+};
+const MOST_SIGNAL = 64;
+
+export function signalNumber(signal: Signal): number {
+  const number = typeof signal === 'number' ? signal : SIGNAL_NUMBERS[signal];
+  if (!Number.isInteger(number) || number < 1 || number > MOST_SIGNAL)
+    throw new MachineError(
+      'invalid-option',
+      `${String(signal)} is no signal; use 1 to ${MOST_SIGNAL} or ${Object.keys(SIGNAL_NUMBERS).join(', ')}`,
+    );
+  return number;
+}
 
 /** The way to the ports of a machine. */
 export interface Ports {
@@ -67,6 +92,8 @@ export class ExecClient {
   private onWay = 0;
   private inputEnded = false;
   private inputTaken: (() => void) | undefined;
+  /** Commands that were sent to the agent, which counts them too. */
+  private started = 0;
   private end: MachineError | undefined;
   private reject: ((error: MachineError) => void) | undefined;
 
@@ -76,6 +103,14 @@ export class ExecClient {
     const result = this.last.then(() => this.start(command, options));
     this.last = result.catch(() => {});
     return result;
+  }
+
+  /** Sends a signal to the process group of the command that runs; false if none does. */
+  kill(signal: Signal): boolean {
+    const number = signalNumber(signal);
+    if (this.receive === undefined || this.end !== undefined) return false;
+    this.ports.send(SIGNALS, new TextEncoder().encode(`${this.started} ${number}\n`));
+    return true;
   }
 
   output(port: number, bytes: Uint8Array): void {
@@ -133,6 +168,7 @@ export class ExecClient {
           else resolve({ status: number, stdout: concatenate(stdout), stderr: concatenate(stderr) });
         }
       };
+      ++this.started;
       this.ports.send(COMMAND, message);
       this.feed(pieces(options.stdin)).catch((error: unknown) =>
         this.reject?.(new MachineError('failed', `standard input could not be read: ${error}`)),

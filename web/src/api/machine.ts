@@ -21,6 +21,7 @@ import {
   type MachineEvents,
   type PlatformOptions,
   type Progress,
+  type Signal,
 } from './types.ts';
 
 function createHostWorker(): Worker {
@@ -151,6 +152,11 @@ export class Machine {
     if (this.commands === undefined)
       return Promise.reject(new MachineError('failed', 'boot the machine with exec: true to run commands'));
     return this.commands.run(command, options);
+  }
+
+  /** Sends a signal to the process group of the command that `exec` runs now; false if it runs none. */
+  kill(signal: Signal = 'SIGTERM'): boolean {
+    return this.commands?.kill(signal) ?? false;
   }
 
   /** Text for a bug report: engine, counters, log, and the last lines of the console. */

@@ -106,6 +106,10 @@ export interface ExecResult {
   stderr: Uint8Array;
 }
 
+/** A signal of the guest, by name or by Linux's number (1 to 64). */
+export type Signal =
+  'SIGHUP' | 'SIGINT' | 'SIGQUIT' | 'SIGKILL' | 'SIGUSR1' | 'SIGUSR2' | 'SIGTERM' | 'SIGCONT' | 'SIGSTOP' | number;
+
 export interface MachineEvents {
   stage: (stage: MachineStage) => void;
   /** Console output, including early kernel messages. */
@@ -128,6 +132,8 @@ export type MachineErrorCode =
   | 'disposed'
   /** The machine ended before what was asked for was done. */
   | 'halted'
+  /** An option is unknown, or has a value that it cannot have. */
+  | 'invalid-option'
   | 'failed';
 
 export class MachineError extends Error {

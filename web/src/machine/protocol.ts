@@ -33,13 +33,14 @@ export interface MachineConfiguration {
 /** The console, /dev/hvc0. */
 export const CONSOLE_PORT = 0;
 
-/** Names of the ports that the guest's exec agent looks for, in port order 1 to 5. */
+/** Names of the ports that the guest's exec agent looks for, in port order 1 to 6. */
 export const EXEC_PORTS = [
   'auklet.exec.command',
   'auklet.exec.stdin',
   'auklet.exec.stdout',
   'auklet.exec.stderr',
   'auklet.exec.status',
+  'auklet.exec.signals',
 ] as const;
 
 /** A file to add to the initial root file system. Missing directories are made (mode 755). */

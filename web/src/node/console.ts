@@ -1,15 +1,25 @@
 // SPDX-License-Identifier: MIT
 // auklet console: a machine in this terminal.
 
+import { writeSync } from 'node:fs';
 import { Machine } from '../api/machine.ts';
 import type { HaltReason } from '../api/types.ts';
 import { filesOf, startMachineHere } from './machine.ts';
-import { numberOption, parseCommandLine, UsageError } from './options.ts';
+import { parseCommandLine, sizeOptions, UsageError } from './options.ts';
 
 /** Ctrl-], as in telnet and virsh. */
 const LEAVE = 0x1d;
 /** Not more than this (bytes) of a pasted or piped input is on the way to the guest. */
 const MOST_INPUT_ON_THE_WAY = 64 * 1024;
+
+/** From other programs: what is typed goes to the machine. */
+const ENDING = ['SIGHUP', 'SIGINT', 'SIGTERM'] as const;
+/**
+ * What a full-screen program may leave behind: colours, a hidden cursor, the other screen, mouse reports, bracketed paste,
+ * keys of the application mode.
+ */
+const RESET_TERMINAL =
+  '\x1b[0m\x1b[?25h\x1b[?1049l\x1b[?1000l\x1b[?1002l\x1b[?1003l\x1b[?1006l\x1b[?2004l\x1b[?1l\x1b>';
 
 /** Resolves with why the machine ended, or 'left'. */
 async function session(machine: Machine, readerGone: Promise<'left'>): Promise<HaltReason | 'left'> {
@@ -38,16 +48,14 @@ async function session(machine: Machine, readerGone: Promise<'left'>): Promise<H
   machine.on('error', (error) => failed(error));
   process.stdout.on('resize', size);
   process.stdin.on('data', input);
-  process.on('SIGHUP', hangUp);
-  process.on('SIGTERM', hangUp);
+  for (const signal of ENDING) process.on(signal, hangUp);
   process.stdin.resume();
   try {
     return await Promise.race([machine.halted, leaving, readerGone]);
   } finally {
     process.stdout.off('resize', size);
     process.stdin.off('data', input);
-    process.off('SIGHUP', hangUp);
-    process.off('SIGTERM', hangUp);
+    for (const signal of ENDING) process.off(signal, hangUp);
     process.stdin.pause();
   }
 }
@@ -56,8 +64,7 @@ export async function consoleCommand(words: readonly string[]): Promise<number> 
   const line = parseCommandLine('console', words, { values: ['cpus', 'memory'], puts: true });
   if (line.words.length > 0)
     throw new UsageError(`console: write kernel arguments after --: ./auklet console -- ${line.words.join(' ')}`);
-  const cpus = numberOption(line, 'cpus', 1, 8);
-  const memory = numberOption(line, 'memory', 16, 4095);
+  const sizes = sizeOptions(line);
   const files = await filesOf(line.puts);
   const terminal = process.stdin.isTTY;
   const readerGone = new Promise<'left'>((resolve, reject) =>
@@ -77,8 +84,7 @@ export async function consoleCommand(words: readonly string[]): Promise<number> 
         columns: process.stdout.columns ?? 80,
         rows: process.stdout.rows ?? 24,
         files,
-        ...(cpus === undefined ? {} : { cpus }),
-        ...(memory === undefined ? {} : { memory }),
+        ...sizes,
         ...(line.rest === undefined ? {} : { kernelArguments: line.rest.join(' ') }),
       });
       const how = await session(machine, readerGone);
@@ -90,5 +96,6 @@ export async function consoleCommand(words: readonly string[]): Promise<number> 
     }
   } finally {
     if (terminal) process.stdin.setRawMode(false);
+    if (process.stdout.isTTY) writeSync(1, `${RESET_TERMINAL}\r\n`);
   }
 }

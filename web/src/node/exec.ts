@@ -1,34 +1,18 @@
 // SPDX-License-Identifier: MIT
 // auklet exec: boots a machine, runs one command in it, and ends with its status.
 
-import { writeSync } from 'node:fs';
 import type { HaltReason } from '../api/types.ts';
 import { filesOf, startMachineHere } from './machine.ts';
-import { numberOption, parseCommandLine, UsageError } from './options.ts';
+import { numberOption, parseCommandLine, sizeOptions, UsageError } from './options.ts';
+import { Output } from './output.ts';
 
 /** As of timeout(1). */
 const TIMED_OUT = 124;
 /** As of docker(1): the machine failed, not the command. */
 const MACHINE_FAILED = 125;
 
-/** Writes all, also to a pipe whose reader is slow. False: nobody reads any more. */
-function writeAll(descriptor: number, bytes: Uint8Array): boolean {
-  for (let offset = 0; offset < bytes.length;) {
-    try {
-      offset += writeSync(descriptor, bytes, offset);
-    } catch (error) {
-      const code = (error as NodeJS.ErrnoException).code;
-      if (code === 'EAGAIN') {
-        // A non-blocking pipe that is full. Output must not be lost, and there is nothing better to do.
-        Atomics.wait(new Int32Array(new SharedArrayBuffer(4)), 0, 0, 1);
-        continue;
-      }
-      if (code === 'EPIPE') return false;
-      throw error;
-    }
-  }
-  return true;
-}
+/** Passed on to the command, by Linux's numbers. */
+const FORWARDED = { SIGHUP: 1, SIGINT: 2, SIGTERM: 15 } as const;
 
 export async function exec(input: readonly string[]): Promise<number> {
   const line = parseCommandLine('exec', input, {
@@ -40,22 +24,22 @@ export async function exec(input: readonly string[]): Promise<number> {
     throw new UsageError(`exec: write -- before the command: ./auklet exec -- ${line.words.join(' ')}`);
   if (line.rest === undefined || line.rest.length === 0)
     throw new UsageError(
-      'exec: no command; usage: ./auklet exec [--put HOST:GUEST]... [--cpus N] [--memory MIB] [--timeout S [--diagnose]] -- COMMAND ARGS...',
+      'exec: no command; usage: ./auklet exec [OPTIONS] -- COMMAND ARGS...; ./auklet exec --help lists the options',
     );
-  const cpus = numberOption(line, 'cpus', 1, 8);
-  const memory = numberOption(line, 'memory', 16, 4095);
-  const timeout = numberOption(line, 'timeout', 1, 1_000_000);
+  const sizes = sizeOptions(line);
+  const timeout = numberOption(line, 'timeout', 1, 1_000_000, ' s');
   const kernelArguments = line.values.get('arguments');
   const files = await filesOf(line.puts);
 
   const machine = await startMachineHere({
     exec: true,
     files,
-    ...(cpus === undefined ? {} : { cpus }),
-    ...(memory === undefined ? {} : { memory }),
+    ...sizes,
     ...(kernelArguments === undefined ? {} : { kernelArguments }),
   });
-  if (line.flags.has('console')) machine.on('output', (bytes) => void writeAll(2, bytes));
+  const stdout = new Output(1);
+  const stderr = new Output(2);
+  if (line.flags.has('console')) machine.on('output', (bytes) => void stderr.writeAll(bytes));
   machine.on('log', (level, message) => {
     if (level !== 'information') console.error(`auklet: ${level}: ${message}`);
   });
@@ -65,20 +49,26 @@ export async function exec(input: readonly string[]): Promise<number> {
       .exec(line.rest, {
         stdin: process.stdin,
         environment: process.env.TERM === undefined ? {} : { TERM: process.env.TERM },
-        onStdout: (bytes) => pass(1, bytes),
-        onStderr: (bytes) => pass(2, bytes),
+        onStdout: (bytes) => pass(stdout, bytes),
+        onStderr: (bytes) => pass(stderr, bytes),
       })
       .then((result) => result.status),
     // The command may end the machine itself.
     machine.halted.then((reason) => ended(reason)),
   ];
   // Pending machines hold many workers: the process is left without waiting for them.
-  let readerGone: (status: number) => void = () => {};
-  ends.push(new Promise((resolve) => (readerGone = resolve)));
-  function pass(descriptor: number, bytes: Uint8Array): void {
+  let leave: (status: number) => void = () => {};
+  ends.push(new Promise((resolve) => (leave = resolve)));
+  function pass(output: Output, bytes: Uint8Array): void {
     // As if SIGPIPE had ended the command.
-    if (!writeAll(descriptor, bytes)) readerGone(128 + 13);
+    if (!output.writeAll(bytes)) leave(128 + 13);
   }
+  let signalled = false;
+  for (const [signal, number] of Object.entries(FORWARDED) as [keyof typeof FORWARDED, number][])
+    process.on(signal, () => {
+      if (signalled || !machine.kill(signal)) leave(128 + number);
+      signalled = true;
+    });
   function ended(reason: HaltReason): number {
     if (reason !== 'panic') return 0;
     process.stderr.write(machine.transcript);

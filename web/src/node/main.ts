@@ -4,7 +4,7 @@
 import { MachineError } from '../api/types.ts';
 import { consoleCommand } from './console.ts';
 import { exec } from './exec.ts';
-import { UsageError } from './options.ts';
+import { helpFor, HelpWanted, UsageError } from './options.ts';
 import { serveCommand } from './serve.ts';
 
 const COMMANDS: Record<string, (words: readonly string[]) => Promise<number>> = {
@@ -15,6 +15,7 @@ const COMMANDS: Record<string, (words: readonly string[]) => Promise<number>> = 
 
 async function main(): Promise<number> {
   const [name = '', ...words] = process.argv.slice(2);
+  if (['help', '--help', '-h'].includes(name)) throw helpFor(words[0]);
   const command = COMMANDS[name];
   if (command === undefined)
     throw new UsageError(`unknown command ${name}; known are ${Object.keys(COMMANDS).join(', ')}`);
@@ -25,10 +26,15 @@ let status: number;
 try {
   status = await main();
 } catch (error) {
-  status = error instanceof UsageError ? error.status : 1;
-  // A user can act on our own errors' messages; anything else is a bug, and its stack says where.
-  const known = error instanceof UsageError || error instanceof MachineError;
-  console.error(`auklet: ${known ? error.message : ((error as Error)?.stack ?? String(error))}`);
+  if (error instanceof HelpWanted) {
+    process.stdout.write(error.message);
+    status = 0;
+  } else {
+    status = error instanceof UsageError ? error.status : 1;
+    // A user can act on our own errors' messages; anything else is a bug, and its stack says where.
+    const known = error instanceof UsageError || error instanceof MachineError;
+    console.error(`auklet: ${known ? error.message : ((error as Error)?.stack ?? String(error))}`);
+  }
 }
 // Workers of a machine that still runs end with the process.
 process.exit(status);

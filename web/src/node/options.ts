@@ -1,6 +1,13 @@
 // SPDX-License-Identifier: MIT
 // The options of the command line program. Wrong ones give one line that says what is right.
 
+import { RANGES, wholeNumber, type RangedOption } from '../api/options.ts';
+import { MachineError } from '../api/types.ts';
+import consoleHelp from './help/console.txt?raw';
+import execHelp from './help/exec.txt?raw';
+import help from './help/help.txt?raw';
+import runHelp from './help/run.txt?raw';
+
 /** Shown as "auklet: message"; the program ends with the status. */
 export class UsageError extends Error {
   constructor(
@@ -9,6 +16,16 @@ export class UsageError extends Error {
   ) {
     super(message);
   }
+}
+
+/** Thrown for --help: the text goes to standard output, and the status is 0. */
+export class HelpWanted extends Error {}
+
+/** Texts by command; ./auklet shows the same files without a build. */
+const HELP: Record<string, string> = { console: consoleHelp, exec: execHelp, serve: runHelp };
+
+export function helpFor(command: string | undefined): HelpWanted {
+  return new HelpWanted(HELP[command ?? ''] ?? help);
 }
 
 export interface CommandLine {
@@ -35,19 +52,22 @@ export function parseCommandLine(
       result.rest = input.slice(index + 1);
       break;
     }
-    if (!word.startsWith('--')) {
+    const long = word.startsWith('--');
+    // "exec ls -l": the user has forgotten the "--", and -l is none of our options.
+    if (!word.startsWith('-') || word === '-' || (!long && result.words.length > 0)) {
       result.words.push(word);
       continue;
     }
+    if (word === '--help' || word === '-h') throw helpFor(command);
     const equals = word.indexOf('=');
     const name = word.slice(2, equals < 0 ? undefined : equals);
-    if (known.flags?.includes(name) && equals < 0) {
+    if (long && known.flags?.includes(name) && equals < 0) {
       result.flags.add(name);
       continue;
     }
     const isPut = known.puts === true && name === 'put';
-    if (!isPut && !known.values?.includes(name)) {
-      const names = [...(known.values ?? []), ...(known.puts ? ['put'] : []), ...(known.flags ?? [])];
+    if (!long || (!isPut && !known.values?.includes(name))) {
+      const names = [...(known.values ?? []), ...(known.puts ? ['put'] : []), ...(known.flags ?? []), 'help'];
       throw new UsageError(
         `${command}: unknown option ${word}; known are ${names.map((each) => `--${each}`).join(', ')}`,
       );
@@ -55,17 +75,35 @@ export function parseCommandLine(
     const value = equals < 0 ? input[++index] : word.slice(equals + 1);
     if (value === undefined) throw new UsageError(`${command}: --${name} needs a value`);
     if (isPut) result.puts.push(value);
+    else if (result.values.has(name)) throw new UsageError(`${command}: --${name} is given twice`);
     else result.values.set(name, value);
   }
   return result;
 }
 
 /** The value of an option that must be a whole number from `least` to `most`. */
-export function numberOption(line: CommandLine, name: string, least: number, most: number): number | undefined {
+export function numberOption(
+  line: CommandLine,
+  name: string,
+  least: number,
+  most: number,
+  unit = '',
+): number | undefined {
   const text = line.values.get(name);
   if (text === undefined) return undefined;
-  const value = Number(text);
-  if (!/^\d+$/.test(text) || value < least || value > most)
-    throw new UsageError(`--${name} must be a whole number from ${least} to ${most}, not ${text}`);
-  return value;
+  try {
+    return wholeNumber(`--${name}`, text, { least, most, unit });
+  } catch (error) {
+    throw error instanceof MachineError ? new UsageError(error.message) : error;
+  }
+}
+
+/** The options of a machine's size: those that were given. */
+export function sizeOptions(line: CommandLine): Partial<Record<RangedOption, number>> {
+  const sizes: Partial<Record<RangedOption, number>> = {};
+  for (const [name, { least, most, unit }] of Object.entries(RANGES)) {
+    const value = numberOption(line, name, least, most, unit);
+    if (value !== undefined) sizes[name as RangedOption] = value;
+  }
+  return sizes;
 }

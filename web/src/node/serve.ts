@@ -1,9 +1,10 @@
 // SPDX-License-Identifier: MIT
-// auklet serve: a small static server for the page, with the headers of cross-origin isolation. For this machine only.
+// auklet serve: a small static server for the page, with the headers of cross-origin isolation.
 
 import { createReadStream } from 'node:fs';
 import { stat } from 'node:fs/promises';
 import { createServer, type IncomingMessage, type ServerResponse } from 'node:http';
+import { isIP } from 'node:net';
 import { extname, join, normalize, resolve, sep } from 'node:path';
 import { numberOption, parseCommandLine, UsageError } from './options.ts';
 
@@ -25,6 +26,8 @@ const ISOLATION = {
 export interface ServerOptions {
   folder: string;
   port: number;
+  /** An address or a host name to listen on. */
+  host: string;
   /** False: as a host that sends no such headers, to test the service worker. */
   isolate?: boolean;
 }
@@ -82,7 +85,7 @@ export function serve(options: ServerOptions): Promise<{ port: number; close(): 
   });
   return new Promise((resolvePort, reject) => {
     server.on('error', reject);
-    server.listen(options.port, '127.0.0.1', () => {
+    server.listen(options.port, options.host, () => {
       const address = server.address();
       resolvePort({
         port: typeof address === 'object' && address !== null ? address.port : options.port,
@@ -95,19 +98,34 @@ export function serve(options: ServerOptions): Promise<{ port: number; close(): 
   });
 }
 
+/** Browsers run a machine at localhost or https:// only, so that is shown where it leads to this server. */
+function shownHost(host: string): string {
+  if (['127.0.0.1', '0.0.0.0', '::', '::1'].includes(host)) return 'localhost';
+  return isIP(host) === 6 ? `[${host}]` : host;
+}
+
 export async function serveCommand(words: readonly string[]): Promise<number> {
-  const line = parseCommandLine('serve', words, { values: ['port'], flags: ['no-isolation'] });
+  const line = parseCommandLine('serve', words, { values: ['host', 'port'], flags: ['no-isolation'] });
   const [folder] = line.words;
-  if (folder === undefined || line.words.length > 1) throw new UsageError('serve: usage: serve [--port N] FOLDER');
+  if (folder === undefined || line.words.length > 1)
+    throw new UsageError('serve: usage: serve [--host ADDRESS] [--port N] FOLDER');
+  const host = line.values.get('host') ?? '127.0.0.1';
+  if (!isIP(host) && !/^[A-Za-z0-9]([A-Za-z0-9.-]*[A-Za-z0-9])?$/.test(host))
+    throw new UsageError(`--host must be an address or a host name, not ${host === '' ? 'empty' : host}`);
   const port = numberOption(line, 'port', 0, 65535) ?? 8000;
   try {
-    const server = await serve({ folder, port, isolate: !line.flags.has('no-isolation') });
-    console.log(`Auklet is at http://localhost:${server.port}/ (Ctrl-C ends it)`);
+    const server = await serve({ folder, host, port, isolate: !line.flags.has('no-isolation') });
+    console.log(`Auklet is at http://${shownHost(host)}:${server.port}/ (Ctrl-C ends it)`);
   } catch (error) {
     const code = (error as NodeJS.ErrnoException).code;
     if (code === 'EADDRINUSE')
-      throw new UsageError(`port ${port} is in use; choose another: ./auklet run --port ${port + 1}`, 1);
+      throw new UsageError(
+        `port ${port} is in use; choose another: ./auklet run --port ${port === 65535 ? 8000 : port + 1}`,
+        1,
+      );
     if (code === 'EACCES') throw new UsageError(`port ${port} needs privileges; choose one above 1023`, 1);
+    if (code === 'EADDRNOTAVAIL' || code === 'ENOTFOUND' || code === 'EAI_AGAIN' || code === 'EAFNOSUPPORT')
+      throw new UsageError(`--host ${host}: this computer has no such address; 0.0.0.0 is all of them`, 1);
     throw error;
   }
   return new Promise(() => {});

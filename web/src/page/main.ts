@@ -1,24 +1,12 @@
 // SPDX-License-Identifier: MIT
 // The page: a terminal and the machine behind it.
 
-import { Machine, MachineError, type BootOptions, type Progress } from '../index.ts';
+import { Machine, MachineError, type Progress } from '../index.ts';
+import { optionsFromAddress } from './address.ts';
 import type { Console } from './console.ts';
 import { becomeIsolated } from './isolation.ts';
 import { KeyBar } from './key-bar.ts';
 import { Overlay } from './overlay.ts';
-
-/** ?cpus=4&memory=256&arguments=quiet in the page's address. */
-function optionsFromAddress(): BootOptions {
-  const address = new URLSearchParams(location.search);
-  const options: BootOptions = {};
-  for (const name of ['cpus', 'memory'] as const) {
-    const value = Number(address.get(name) ?? Number.NaN);
-    if (Number.isInteger(value)) options[name] = value;
-  }
-  const kernelArguments = address.get('arguments');
-  if (kernelArguments !== null) options.kernelArguments = kernelArguments;
-  return options;
-}
 
 /** Milliseconds. */
 const PATIENCE = 400;
@@ -99,7 +87,7 @@ class Page {
     const terminal = this.terminal;
     try {
       const machine = new Machine({
-        ...optionsFromAddress(),
+        ...optionsFromAddress(location.search),
         ...(terminal === undefined ? {} : { columns: terminal.cols, rows: terminal.rows }),
         onProgress: (progress) => {
           this.latest = progress;

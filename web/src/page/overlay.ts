@@ -22,6 +22,7 @@ const ERRORS: Partial<Record<MachineError['code'], string>> = {
   'no-shared-memory': 'This browser cannot run a machine',
   download: 'Download failed',
   'out-of-memory': 'Out of memory',
+  'invalid-option': 'Wrong option',
 };
 
 function element<Kind extends HTMLElement>(id: string): Kind {
