@@ -2,7 +2,7 @@
 # Every suite as ctest tests. Only what this run's environment has is registered: no test passes by being skipped.
 
 # Not part of "all", which is what run, console and exec need.
-add_custom_target(tests DEPENDS "${host_native}/.complete" "${build}/tests/programs/.complete")
+add_custom_target(tests DEPENDS "${host_native}/.complete" "${build}/tests/programs/.complete" "${package}/package.json")
 
 # ---- checks of the sources ----------------------------------------------------------------------------------------
 
@@ -68,6 +68,7 @@ node_test(boot.processes boot/processes.test.mjs 600 boot)
 node_test(boot.runaway boot/runaway.test.mjs 600 boot)
 node_test(boot.strace boot/strace.test.mjs 180 boot)
 node_test(boot.kallsyms boot/kallsyms.test.mjs 180 boot)
+node_test(package.npm package/package.test.mjs 600 package)
 node_test(browser.chromium browser/chromium.test.mjs 900 browser)
 node_test(browser.api browser/api.test.mjs 300 browser)
 node_test(browser.clipboard browser/clipboard.test.mjs 300 browser)

@@ -53,3 +53,13 @@ add_custom_command(
     COMMENT "The page"
     VERBATIM)
 add_custom_target(page ALL DEPENDS "${page}")
+
+# Not part of "all": run, console and exec do not need it.
+set(package "${build}/package")
+add_custom_command(
+    OUTPUT "${package}/package.json"
+    COMMAND ${run_with} "${node}" "${root}/web/make-package.ts" "${package}"
+    DEPENDS ${web_inputs} "${vmlinux}" "${initramfs}" "${host_wasm}"
+    COMMENT "The package for npm"
+    VERBATIM)
+add_custom_target(package DEPENDS "${package}/package.json")

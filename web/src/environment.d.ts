@@ -6,8 +6,8 @@ interface DedicatedWorkerGlobalScope {
   postMessage(message: unknown, transfer?: readonly Transferable[]): void;
 }
 
-/** Sizes and addresses of the parts of a machine; vite.config.ts makes it. */
+/** Sizes and addresses of the parts of a machine; vite.config.ts and make-package.ts make it. */
 declare module 'auklet:assets' {
-  const assets: Record<'kernel' | 'initramfs' | 'host', { url: string; size: number }>;
+  const assets: Record<'kernel' | 'initramfs' | 'host', { url: string | URL; size: number }>;
   export default assets;
 }

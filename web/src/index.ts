@@ -9,28 +9,10 @@
 // The page must be cross-origin isolated (docs/hosting.md).
 
 import assets from 'auklet:assets';
-import { boot as bootWith, Machine as AnyMachine } from './api/machine.ts';
-import type { BootOptions, PlatformOptions } from './api/types.ts';
+import { setPlatform } from './api/machine.ts';
 
-export { checkPlatform } from './api/machine.ts';
+setPlatform({ assets });
+
+export { boot, checkPlatform, Machine } from './api/machine.ts';
+export type { MachineOptions } from './api/machine.ts';
 export * from './api/types.ts';
-
-function withDefaults(options: BootOptions & Partial<PlatformOptions>): BootOptions & PlatformOptions {
-  return { assets, ...options };
-}
-
-export class Machine extends AnyMachine {
-  /** Starts at once; `started` tells when it runs. `boot` is the shorter way. */
-  constructor(options: BootOptions & Partial<PlatformOptions> = {}) {
-    super(withDefaults(options));
-  }
-}
-
-/**
- * Boots a Linux machine. Resolves when its first program has been started.
- *
- * @throws MachineError with a code when the page cannot run it, a download fails, or memory is short.
- */
-export function boot(options: BootOptions & Partial<PlatformOptions> = {}): Promise<AnyMachine> {
-  return bootWith(withDefaults(options));
-}

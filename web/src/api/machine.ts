@@ -53,12 +53,29 @@ export function checkPlatform(): void {
 
 const OUT_OF_MEMORY = /out of memory|no \d+ MiB of memory|could not allocate|Allocation failed/i;
 
+/** What an entry of the package knows: where the parts and the workers' scripts are. */
+let platform: PlatformOptions | undefined;
+
+/** Sets what machines are made of where their options do not say. */
+export function setPlatform(options: PlatformOptions): void {
+  platform = options;
+}
+
+/** The options of `boot`; an entry of the package has defaults for those of the platform. */
+export type MachineOptions = BootOptions & Partial<PlatformOptions>;
+
+function withPlatform(options: MachineOptions): BootOptions & PlatformOptions {
+  const assets = options.assets ?? platform?.assets;
+  if (assets === undefined) throw new MachineError('failed', 'a machine needs assets: kernel, initramfs and host');
+  return { ...platform, ...options, assets };
+}
+
 /**
  * Boots a Linux machine. Resolves when its first program has been started.
  *
  * @throws MachineError when it cannot be loaded or started.
  */
-export async function boot(options: BootOptions & PlatformOptions): Promise<Machine> {
+export async function boot(options: MachineOptions = {}): Promise<Machine> {
   const machine = new Machine(options);
   await machine.started;
   return machine;
@@ -88,9 +105,12 @@ export class Machine {
   /** Input that waits for the host worker to have a machine; undefined when it has. */
   private beforeStart: ToHost[] | undefined = [];
   private progress: Progress;
+  private readonly options: BootOptions & PlatformOptions;
 
-  /** Use `boot`, or this to have a console while the machine starts. */
-  constructor(private readonly options: BootOptions & PlatformOptions) {
+  /** Starts at once; `started` tells when it runs. `boot` is the shorter way. */
+  constructor(given: MachineOptions = {}) {
+    const options = withPlatform(given);
+    this.options = options;
     this.progress = { stage: 'loading', loaded: 0, total: totalSize(options.assets) };
     this.started = new Promise((resolve, reject) => {
       this.resolveStarted = resolve;

@@ -56,6 +56,12 @@ function nodeWorkerThreads(): NodeWorkerThreads {
   return module as NodeWorkerThreads;
 }
 
+/** Node.js's file system; undefined in a browser. */
+export function nodeFiles(): { readFile(path: URL): Promise<Uint8Array<ArrayBuffer>> } | undefined {
+  if (!isNode) return undefined;
+  return nodeProcess?.getBuiltinModule?.('node:fs/promises') as ReturnType<typeof nodeFiles>;
+}
+
 /** MiB. What our workers keep is small, and V8 reserves by the limit: each is 1.5 MB smaller than without. */
 const WORKER_HEAP = 64;
 
