@@ -56,6 +56,8 @@ export function signalNumber(signal: Signal): number {
 export interface Ports {
   send(port: number, bytes: Uint8Array): void;
   close(port: number): void;
+  /** Added to the environment of every command. */
+  environment?: Record<string, string>;
 }
 
 export function encodeCommand(command: readonly string[], directory: string, environment: Record<string, string>) {
@@ -141,6 +143,7 @@ export class ExecClient {
       );
     const message = encodeCommand(command, options.directory ?? '/root', {
       ...DEFAULT_ENVIRONMENT,
+      ...this.ports.environment,
       ...options.environment,
     });
     return new Promise((resolve, reject) => {

@@ -12,6 +12,7 @@ import {
 } from '../machine/protocol.ts';
 import { loadBytes, loadModule, totalSize } from './assets.ts';
 import { ExecClient } from './exec.ts';
+import { checkTimeZone } from './time-zone.ts';
 import { needsRelay, relayWorkers } from './worker-relay.ts';
 import {
   MachineError,
@@ -106,6 +107,8 @@ export class Machine {
   private beforeStart: ToHost[] | undefined = [];
   private progress: Progress;
   private readonly options: BootOptions & PlatformOptions;
+  /** For the kernel's command line. */
+  private readonly timeZone: string | undefined;
 
   /** Starts at once; `started` tells when it runs. `boot` is the shorter way. */
   constructor(given: MachineOptions = {}) {
@@ -120,6 +123,8 @@ export class Machine {
     this.started.catch(() => {});
     this.halted = new Promise((resolve) => (this.resolveHalted = resolve));
     checkPlatform();
+    const { timeZone } = options;
+    if (timeZone !== undefined) this.timeZone = `TZ=${checkTimeZone(timeZone)}`;
     options.signal?.throwIfAborted();
     options.signal?.addEventListener('abort', () => void this.dispose(), { once: true });
     this.host =
@@ -133,6 +138,7 @@ export class Machine {
       this.commands = new ExecClient({
         send: (port, bytes) => this.post({ type: 'input', port, bytes }),
         close: (port) => this.post({ type: 'closeInput', port }),
+        ...(timeZone === undefined ? {} : { environment: { TZ: timeZone } }),
       });
     this.load().catch((error: unknown) => {
       if (this.disposal !== undefined) return;
@@ -257,7 +263,10 @@ export class Machine {
       'rows',
     ] as const;
     for (const name of sizes) if (this.options[name] !== undefined) configuration[name] = this.options[name];
-    const words = [kernelArguments, exec ? 'auklet.exec' : undefined].filter((text) => text !== undefined);
+    // The kernel hands words that it does not know to the first program, as its environment.
+    const words = [this.timeZone, kernelArguments, exec ? 'auklet.exec' : undefined].filter(
+      (text) => text !== undefined,
+    );
     if (words.length > 0) configuration.kernelArguments = words.join(' ');
     if (exec) configuration.ports = [...EXEC_PORTS];
     this.post({

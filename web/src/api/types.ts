@@ -57,6 +57,8 @@ export interface BootOptions {
   processMemory?: number;
   /** Added to the kernel's command line. */
   kernelArguments?: string;
+  /** IANA's name of the time zone, such as Europe/Berlin: TZ for all programs. Default none, which is UTC. */
+  timeZone?: string;
   /** Size of the console's screen. */
   columns?: number;
   rows?: number;
@@ -88,7 +90,7 @@ export interface ExecOptions {
    * Only the first command of a machine can have it: a port's end cannot be taken back.
    */
   stdin?: Uint8Array | string | AsyncIterable<Uint8Array>;
-  /** Added to PATH, HOME, USER, SHELL, LANG and TERM. */
+  /** Added to PATH, HOME, USER, SHELL, LANG, TERM, and TZ if the machine has a time zone. */
   environment?: Record<string, string>;
   /** Default /root. */
   directory?: string;

@@ -4,6 +4,7 @@
 import { writeSync } from 'node:fs';
 import { Machine } from '../api/machine.ts';
 import type { HaltReason } from '../api/types.ts';
+import { engineTimeZone } from '../api/time-zone.ts';
 import { filesOf, startMachineHere } from './machine.ts';
 import { parseCommandLine, sizeOptions, UsageError } from './options.ts';
 
@@ -66,6 +67,7 @@ export async function consoleCommand(words: readonly string[]): Promise<number> 
     throw new UsageError(`console: write kernel arguments after --: ./auklet console -- ${line.words.join(' ')}`);
   const sizes = sizeOptions(line);
   const files = await filesOf(line.puts);
+  const timeZone = engineTimeZone();
   const terminal = process.stdin.isTTY;
   const readerGone = new Promise<'left'>((resolve, reject) =>
     process.stdout.on('error', (error: NodeJS.ErrnoException) =>
@@ -85,6 +87,7 @@ export async function consoleCommand(words: readonly string[]): Promise<number> 
         rows: process.stdout.rows ?? 24,
         files,
         ...sizes,
+        ...(timeZone === undefined ? {} : { timeZone }),
         ...(line.rest === undefined ? {} : { kernelArguments: line.rest.join(' ') }),
       });
       const how = await session(machine, readerGone);

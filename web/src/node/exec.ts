@@ -2,6 +2,7 @@
 // auklet exec: boots a machine, runs one command in it, and ends with its status.
 
 import type { HaltReason } from '../api/types.ts';
+import { engineTimeZone } from '../api/time-zone.ts';
 import { filesOf, startMachineHere } from './machine.ts';
 import { numberOption, parseCommandLine, sizeOptions, UsageError } from './options.ts';
 import { Output } from './output.ts';
@@ -30,11 +31,13 @@ export async function exec(input: readonly string[]): Promise<number> {
   const timeout = numberOption(line, 'timeout', 1, 1_000_000, ' s');
   const kernelArguments = line.values.get('arguments');
   const files = await filesOf(line.puts);
+  const timeZone = engineTimeZone();
 
   const machine = await startMachineHere({
     exec: true,
     files,
     ...sizes,
+    ...(timeZone === undefined ? {} : { timeZone }),
     ...(kernelArguments === undefined ? {} : { kernelArguments }),
   });
   const stdout = new Output(1);
