@@ -22,6 +22,12 @@ add_test(NAME types.web COMMAND "${node}" "${node_modules}/typescript/bin/tsc" -
 set_tests_properties(sources.tool sources.pack sources.linux sources.musl sources.licences format.shell format.cpp format.web types.web
     PROPERTIES LABELS sources TIMEOUT 600)
 
+# ---- the SDK --------------------------------------------------------------------------------------------------------
+
+add_test(NAME sdk.cplusplus COMMAND "${sdk}/bin/wasm32-linux-musl-clang" -std=c++23 -Wall -Werror -fsyntax-only
+    "${root}/tests/tools/operator-new.cpp")
+set_tests_properties(sdk.cplusplus PROPERTIES LABELS sdk TIMEOUT 60)
+
 # ---- the model of the CPU tokens ------------------------------------------------------------------------------------
 
 add_test(NAME model.cpu-token COMMAND sh "${root}/tests/model/run")
