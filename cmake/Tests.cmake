@@ -26,7 +26,8 @@ set_tests_properties(sources.tool sources.pack sources.linux sources.musl source
 
 add_test(NAME sdk.cplusplus COMMAND "${sdk}/bin/wasm32-linux-musl-clang" -std=c++23 -Wall -Werror -fsyntax-only
     "${root}/tests/tools/operator-new.cpp")
-set_tests_properties(sdk.cplusplus PROPERTIES LABELS sdk TIMEOUT 60)
+add_test(NAME sdk.callbacks COMMAND python3 "${root}/tests/tools/callbacks.py" "${sdk}/sysroot/lib/libc.a")
+set_tests_properties(sdk.cplusplus sdk.callbacks PROPERTIES LABELS sdk TIMEOUT 60)
 
 # ---- the model of the CPU tokens ------------------------------------------------------------------------------------
 

@@ -3,21 +3,25 @@
 #include "callback.h"
 
 /*
- * The shape of each function in the table. The compiler wrapper links a second
- * time with the true ones; in a program linked by hand there are none, and every
+ * The compiler wrapper links a second time with the true ones; in a program linked by hand there are none, and every
  * function is called as declared.
  */
 __attribute__((__weak__)) const unsigned char __function_shapes[1] = { UNKNOWN_SHAPE };
 __attribute__((__weak__)) const unsigned __function_shapes_count = 0;
 
+/* The wrapper makes the true one: a call for each type of the program that has a number. */
+__attribute__((__weak__)) uintptr_t __call_other_shape(uintptr_t function, unsigned shape, uintptr_t a, uintptr_t b, uintptr_t c, uintptr_t d)
+{
+	__builtin_trap();
+}
+
 #define CALL(result, parameters, ...) ((result (*)parameters)function)(__VA_ARGS__)
 typedef uintptr_t word;
 
-uintptr_t __call_by_shape(uintptr_t function, enum function_shape declared, uintptr_t a, uintptr_t b, uintptr_t c)
+uintptr_t __call_by_shape(uintptr_t function, enum function_shape declared, uintptr_t a, uintptr_t b, uintptr_t c, uintptr_t d)
 {
 	enum function_shape shape = UNKNOWN_SHAPE;
 	if (function < __function_shapes_count) shape = __function_shapes[function];
-	// One that takes a long long, say: the call as declared traps, as it should.
 	if (shape == UNKNOWN_SHAPE) shape = declared;
 	switch (shape) {
 	case VOID_0: CALL(void, (void)); return 0;
@@ -28,6 +32,8 @@ uintptr_t __call_by_shape(uintptr_t function, enum function_shape declared, uint
 	case WORD_2: return CALL(word, (word, word), a, b);
 	case VOID_3: CALL(void, (word, word, word), a, b, c); return 0;
 	case WORD_3: return CALL(word, (word, word, word), a, b, c);
-	default: __builtin_trap();
+	case VOID_4: CALL(void, (word, word, word, word), a, b, c, d); return 0;
+	case WORD_4: return CALL(word, (word, word, word, word), a, b, c, d);
+	default: return __call_other_shape(function, shape, a, b, c, d);
 	}
 }

@@ -3,6 +3,7 @@
 #include <stdarg.h>
 #include "pthread_impl.h"
 #include "syscall.h"
+#include "callback.h"
 
 struct start {
 	int (*function)(void *);
@@ -28,6 +29,6 @@ int __clone(int (*function)(void *), void *stack, int flags, void *argument, ...
 __attribute__((__export_name__("__clone_start")))
 void __clone_start(struct start *start)
 {
-	int status = start->function(start->argument);
+	int status = CALLBACK1(WORD_1, start->function, start->argument);
 	for (;;) __syscall(SYS_exit, status);
 }
