@@ -17,6 +17,8 @@ endfunction()
 
 # With Debian's security fixes.
 source_package(musl musl.dsc)
+# Functions of long double, for musl
+source_package(picolibc picolibc.tar --tar-only)
 # Without Debian's patches.
 source_package(busybox busybox.tar --tar-only)
 # libfdt, for the host

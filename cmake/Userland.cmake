@@ -6,9 +6,9 @@ inputs(sdk_inputs userland/musl userland/sdk)
 add_custom_command(
     OUTPUT "${sdk}/.complete"
     COMMAND sh "${root}/userland/sdk/install.sh" "${sdk}" "${kernel_headers}"
-    COMMAND ${run_with} sh "${root}/userland/musl/build.sh" "${sources}/musl.dsc" "${build}/musl" "${sdk}/sysroot"
+    COMMAND ${run_with} sh "${root}/userland/musl/build.sh" "${sources}/musl.dsc" "${sources}/picolibc.tar" "${build}/musl" "${sdk}/sysroot"
     COMMAND ${CMAKE_COMMAND} -E touch "${sdk}/.complete"
-    DEPENDS ${sdk_inputs} "${kernel_headers}/include/linux/version.h" "${sources}/musl.dsc" "${root}/tools/prepare-source"
+    DEPENDS ${sdk_inputs} "${kernel_headers}/include/linux/version.h" "${sources}/musl.dsc" "${sources}/picolibc.tar" "${root}/tools/prepare-source"
     ${alone}
     COMMENT "musl and the SDK"
     VERBATIM)

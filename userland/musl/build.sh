@@ -1,21 +1,24 @@
 #!/bin/sh
 # SPDX-License-Identifier: MIT
-# Builds musl for wasm32: build.sh SOURCE BUILD SYSROOT
+# Builds musl for wasm32: build.sh SOURCE PICOLIBC BUILD SYSROOT
 #   SOURCE   the source package's .dsc, a tarball or a folder (pin says which); it is only read
+#   PICOLIBC the same of picolibc (picolibc-pin), of which the functions of long double come
 #   BUILD    scratch folder, kept between builds
 #   SYSROOT  where include/ and lib/ are installed
 # CLANG, LLVM_AR, LLVM_RANLIB, CCACHE and JOBS may be set in the environment.
 set -eu
 
 fail() { printf 'musl: %s\n' "$1" >&2; exit 1; }
-[ $# = 3 ] || fail "usage: build.sh SOURCE BUILD SYSROOT"
+[ $# = 4 ] || fail "usage: build.sh SOURCE PICOLIBC BUILD SYSROOT"
 
 here=$(cd "$(dirname "$0")" && pwd)
 [ -e "$1" ] || fail "no source $1"
+[ -e "$2" ] || fail "no source $2"
 source=$(realpath "$1")
-mkdir -p "$2" "$3"
-build=$(cd "$2" && pwd)
-sysroot=$(cd "$3" && pwd)
+picolibc=$(realpath "$2")
+mkdir -p "$3" "$4"
+build=$(cd "$3" && pwd)
+sysroot=$(cd "$4" && pwd)
 jobs=${JOBS:-2}
 : "${CLANG:=clang-22}" "${LLVM_AR:=llvm-ar-22}" "${LLVM_RANLIB:=llvm-ranlib-22}"
 if [ -z "${CCACHE+set}" ]; then
@@ -26,6 +29,13 @@ fi
 "$here/../../tools/prepare-source" "$source" "$here/overlay" "$here/patches" "$build/src"
 . "$here/pin"
 [ "$(cat "$build/src/VERSION")" = "$version" ] || fail "$source is not musl $version"
+
+if [ -f "$picolibc" ]; then
+	. "$here/picolibc-pin"
+	echo "$orig_sha256  $picolibc" | sha256sum --check --status || fail "$picolibc is not picolibc $version (picolibc-pin)"
+fi
+"$here/../../tools/prepare-source" "$picolibc" none none "$build/picolibc"
+quad=$build/picolibc/newlib/libm/ld
 
 target_flags=$(grep -v '^#' "$here/../sdk/target-flags" | tr '\n' ' ')
 
@@ -46,6 +56,8 @@ CFLAGS_AUTO = -O2 -pipe -fomit-frame-pointer -fno-strict-aliasing \\
   -Werror=implicit-function-declaration -Werror=implicit-int -Werror=pointer-sign \\
   -Werror=pointer-arith -Werror=int-conversion -Werror=incompatible-pointer-types
 OPTIMIZE_GLOBS = internal/*.c malloc/*.c string/*.c
+# picolibc's are included by overlay/src/math/wasm32
+obj/src/math/wasm32/%.o: CFLAGS_ALL += -I$quad
 # the one file that uses setjmp itself
 obj/src/time/timer_create.o: CFLAGS_ALL += -mllvm -enable-emscripten-sjlj
 SHARED_LIBS =
