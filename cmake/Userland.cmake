@@ -2,7 +2,7 @@
 # The C library, the SDK around it, BusyBox and the root image.
 
 set(sdk "${build}/sdk")
-inputs(sdk_inputs userland/musl userland/sdk)
+inputs(sdk_inputs userland/musl userland/picolibc userland/sdk)
 add_custom_command(
     OUTPUT "${sdk}/.complete"
     COMMAND sh "${root}/userland/sdk/install.sh" "${sdk}" "${kernel_headers}"

@@ -2,7 +2,7 @@
 # SPDX-License-Identifier: MIT
 # Builds musl for wasm32: build.sh SOURCE PICOLIBC BUILD SYSROOT
 #   SOURCE   the source package's .dsc, a tarball or a folder (pin says which); it is only read
-#   PICOLIBC the same of picolibc (picolibc-pin), of which the functions of long double come
+#   PICOLIBC the same of picolibc (userland/picolibc/pin), of which the functions of long double come
 #   BUILD    scratch folder, kept between builds
 #   SYSROOT  where include/ and lib/ are installed
 # CLANG, LLVM_AR, LLVM_RANLIB, CCACHE and JOBS may be set in the environment.
@@ -31,8 +31,8 @@ fi
 [ "$(cat "$build/src/VERSION")" = "$version" ] || fail "$source is not musl $version"
 
 if [ -f "$picolibc" ]; then
-	. "$here/picolibc-pin"
-	echo "$orig_sha256  $picolibc" | sha256sum --check --status || fail "$picolibc is not picolibc $version (picolibc-pin)"
+	. "$here/../picolibc/pin"
+	echo "$orig_sha256  $picolibc" | sha256sum --check --status || fail "$picolibc is not picolibc $version (userland/picolibc/pin)"
 fi
 "$here/../../tools/prepare-source" "$picolibc" none none "$build/picolibc"
 quad=$build/picolibc/newlib/libm/ld

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
  * What picolibc's functions for long double of 128 bits need besides <math.h>: they are the stock ones of OpenBSD (Stephen Moshier's
- * and Sun's), each included by a file here (../../../../../README.md, "long double"). musl has its own for other types only.
+ * and Sun's), each included by a file here (docs/decisions/0053). musl has its own for other types only.
  */
 #ifndef QUAD_H
 #define QUAD_H
