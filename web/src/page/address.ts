@@ -1,14 +1,24 @@
 // SPDX-License-Identifier: MIT
-// What the page's address sets: ?cpus=4&memory=256&arguments=quiet. Anything else in it is an error that says what is right.
+// What the page's address sets: ?cpus=4&memory=256&arguments=quiet&screenreader. Anything else in it is an error that says what is right.
 
 import { RANGES, wholeNumber, type RangedOption } from '../api/options.ts';
 import { MachineError, type BootOptions } from '../index.ts';
 
-const KNOWN = [...Object.keys(RANGES), 'arguments'];
+const KNOWN = [...Object.keys(RANGES), 'arguments', 'screenreader'];
+
+/** ?screenreader alone switches it on. */
+const SWITCH: Record<string, boolean> = { '': true, '1': true, on: true, '0': false, off: false };
+
+export interface Address {
+  options: BootOptions;
+  /** Undefined: as the visitor had it last. */
+  screenReader?: boolean;
+}
 
 /** Throws a MachineError for a name that is unknown or given twice, and for a value that is no such value. */
-export function optionsFromAddress(search: string): BootOptions {
+export function readAddress(search: string): Address {
   const options: BootOptions = {};
+  const address: Address = { options };
   const seen = new Set<string>();
   for (const [name, value] of new URLSearchParams(search)) {
     if (!KNOWN.includes(name))
@@ -19,9 +29,15 @@ export function optionsFromAddress(search: string): BootOptions {
     if (seen.has(name)) throw new MachineError('invalid-option', `The address has the option ${name} twice.`);
     seen.add(name);
     if (name in RANGES) options[name as RangedOption] = wholeNumber(name, value, RANGES[name as RangedOption]);
-    else options.kernelArguments = value;
+    else if (name === 'arguments') options.kernelArguments = value;
+    else {
+      const on = Object.hasOwn(SWITCH, value) ? SWITCH[value] : undefined;
+      if (on === undefined)
+        throw new MachineError('invalid-option', `screenreader must be 1 or 0, not ${shown(value)}.`);
+      address.screenReader = on;
+    }
   }
-  return options;
+  return address;
 }
 
 /** Of a text that may be long. */

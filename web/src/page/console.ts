@@ -6,6 +6,9 @@ import { WebLinksAddon } from '@xterm/addon-web-links';
 import { Terminal } from '@xterm/xterm';
 import '@xterm/xterm/css/xterm.css';
 import { GuestClipboard } from './clipboard.ts';
+import { keyBehind } from './keys.ts';
+import { Title } from './title.ts';
+import { Touch } from './touch.ts';
 
 const THEME = {
   background: '#10141a',
@@ -31,16 +34,36 @@ const THEME = {
   brightWhite: '#ffffff',
 };
 
+/** Milliseconds: how long the frame of the terminal shows the bell, and how long it does not then. Not more than 3 in a second. */
+const BELL_SHOWN = 150;
+const BELL_PAUSE = 350;
+
+/** What the terminal sends by itself: answers to the guest's questions, and that it has the focus. */
+const ANSWER = /^\x1b(?:\[[?>=]?[\d;]*[Rnctuy]|\[[IO]$|[P\]])/;
+
 export class Console {
   readonly terminal: Terminal;
+  /** Whether somebody has typed since the last reset. */
+  used = false;
   private readonly fit = new FitAddon();
+  private readonly title = new Title();
+  private compositionEnd = -Infinity;
+  /** What the height of rows was made for. */
+  private rowsFit = '';
+  private bellRings = false;
+  private tabMovesFocus = false;
+  private tabModeChanged: (moves: boolean) => void = () => {};
 
-  constructor(element: HTMLElement) {
+  constructor(
+    private readonly element: HTMLElement,
+    screenReader: boolean,
+  ) {
     this.terminal = new Terminal({
       // Blinking is an animation, which would keep the browser drawing: 3 % of a core at the prompt.
       cursorBlink: false,
       fontFamily: 'ui-monospace, "SF Mono", Menlo, Consolas, "DejaVu Sans Mono", monospace',
       fontSize: 14,
+      screenReaderMode: screenReader,
       scrollback: 10000,
       theme: THEME,
     });
@@ -48,9 +71,19 @@ export class Console {
     this.terminal.loadAddon(new WebLinksAddon());
     const clipboard = new GuestClipboard();
     this.terminal.parser.registerOscHandler(52, (data) => clipboard.handle(data));
+    this.fitRows();
+    // Its size may change by an option, and the pixels by the browser's zoom: both draw everything.
+    this.terminal.onRender(() => this.fitRows());
     this.terminal.open(element);
     this.fit.fit();
     this.terminal.attachCustomKeyEventHandler((event) => this.handleKey(event));
+    this.terminal.textarea?.addEventListener('compositionend', ({ timeStamp }) => (this.compositionEnd = timeStamp));
+    this.terminal.textarea?.setAttribute('aria-describedby', 'terminal-help');
+    this.terminal.onTitleChange((title) => this.title.set(title));
+    this.terminal.onBell(() => this.ring());
+    this.terminal.onData((text) => (this.used ||= !ANSWER.test(text)));
+    this.terminal.onBinary(() => (this.used = true));
+    new Touch(this.terminal, element);
     new ResizeObserver(() => this.fit.fit()).observe(element);
   }
 
@@ -68,14 +101,98 @@ export class Console {
     this.terminal.write(bytes);
   }
 
-  /** Ctrl-Shift-C copies, as in other terminals; Ctrl-Shift-V is the browser's own paste. */
+  /** For a new machine. */
+  reset(): void {
+    this.terminal.reset();
+    this.title.set('');
+    this.used = false;
+  }
+
+  /** Reports changes of whether Tab leaves the terminal, by Ctrl+M or by setTabMovesFocus. */
+  onTabMode(handler: (moves: boolean) => void): void {
+    this.tabModeChanged = handler;
+  }
+
+  setTabMovesFocus(moves: boolean): void {
+    this.tabMovesFocus = moves;
+    this.tabModeChanged(moves);
+  }
+
+  toggleTabMode(): void {
+    this.setTabMovesFocus(!this.tabMovesFocus);
+  }
+
+  setScreenReader(on: boolean): void {
+    this.terminal.options.screenReaderMode = on;
+  }
+
+  /** Copies what is selected; the browser wants a click or a key for it. */
+  copy(): void {
+    if (this.terminal.hasSelection()) void navigator.clipboard.writeText(this.terminal.getSelection()).catch(() => {});
+  }
+
+  /** Pastes as Ctrl-V does. A browser may ask first, or refuse. */
+  async paste(): Promise<void> {
+    const text = await navigator.clipboard.readText().catch(() => '');
+    if (text !== '') this.terminal.paste(text);
+  }
+
+  /**
+   * Makes rows one pixel of the screen higher than xterm.js does, which takes the font's ascent and descent as the browser rounds
+   * them: a font has the underscore at its lower end, where that pixel is the one that is missing.
+   */
+  private fitRows(): void {
+    const { fontSize, fontFamily } = this.terminal.options;
+    const wanted = `${fontSize}px ${fontFamily} ${devicePixelRatio}`;
+    if (wanted === this.rowsFit) return;
+    const zoomed = !this.rowsFit.endsWith(` ${devicePixelRatio}`);
+    this.rowsFit = wanted;
+    const context = document.createElement('canvas').getContext('2d');
+    if (context === null) return;
+    context.font = `${fontSize}px ${fontFamily}`;
+    const { fontBoundingBoxAscent, fontBoundingBoxDescent } = context.measureText('W');
+    const pixels = Math.ceil((fontBoundingBoxAscent + fontBoundingBoxDescent) * devicePixelRatio);
+    // xterm.js takes the whole pixels of the product.
+    if (pixels > 0) this.terminal.options.lineHeight = (pixels + 1.01) / pixels;
+    if (zoomed) this.fit.fit();
+  }
+
+  private ring(): void {
+    this.title.bell();
+    if (this.bellRings) return;
+    this.bellRings = true;
+    this.element.classList.add('bell');
+    setTimeout(() => {
+      this.element.classList.remove('bell');
+      setTimeout(() => (this.bellRings = false), BELL_PAUSE);
+    }, BELL_SHOWN);
+  }
+
+  /**
+   * Ctrl-Shift-C copies, as in other terminals; Ctrl-Shift-V is the browser's own paste. Ctrl-M, which is Enter in a terminal, is
+   * the way out of it: Tab and Shift-Tab move the focus then, until Ctrl-M is pressed again.
+   */
   private handleKey(event: KeyboardEvent): boolean {
-    if (event.type !== 'keydown' || !event.ctrlKey || !event.shiftKey) return true;
-    if (event.code === 'KeyC') {
-      if (this.terminal.hasSelection()) void navigator.clipboard.writeText(this.terminal.getSelection());
+    if (event.type !== 'keydown') return true;
+    const behind = keyBehind(event, this.compositionEnd);
+    if (behind !== undefined) {
+      // False: the browser may do what it does with the key, such as moving the focus.
+      if (!this.terminal.textarea!.dispatchEvent(behind)) event.preventDefault();
+      return false;
+    }
+    const { code, ctrlKey, shiftKey, altKey, metaKey } = event;
+    if (code === 'KeyM' && ctrlKey && !shiftKey && !altKey && !metaKey) {
+      this.toggleTabMode();
       event.preventDefault();
       return false;
     }
-    return event.code !== 'KeyV';
+    if (code === 'Tab' && !ctrlKey && !altKey && !metaKey && this.tabMovesFocus) return false;
+    if (!ctrlKey || !shiftKey) return true;
+    if (code === 'KeyC') {
+      this.copy();
+      event.preventDefault();
+      return false;
+    }
+    return code !== 'KeyV';
   }
 }

@@ -1,19 +1,35 @@
 // SPDX-License-Identifier: MIT
-// The keys that touch keyboards lack. Ctrl stays down for the next key, from the bar or the keyboard.
+// The keys that touch keyboards lack, and the clipboard. Ctrl stays down for the next key, from the bar or the keyboard.
 
-const KEYS: readonly [label: string, input: string][] = [
-  ['Esc', '\x1b'],
-  ['Tab', '\t'],
-  ['Ctrl', ''],
-  ['↑', '\x1b[A'],
-  ['↓', '\x1b[B'],
-  ['←', '\x1b[D'],
-  ['→', '\x1b[C'],
-  ['|', '|'],
-  ['/', '/'],
-  ['-', '-'],
-  ['~', '~'],
+/** What a press does: text that it types, Ctrl, or something for the page. */
+type Action = { input: string } | 'control' | 'copy' | 'paste';
+
+const KEYS: readonly [label: string, action: Action][] = [
+  ['Esc', { input: '\x1b' }],
+  ['Tab', { input: '\t' }],
+  ['Ctrl', 'control'],
+  ['^C', { input: '\x03' }],
+  ['↑', { input: '\x1b[A' }],
+  ['↓', { input: '\x1b[B' }],
+  ['←', { input: '\x1b[D' }],
+  ['→', { input: '\x1b[C' }],
+  ['Copy', 'copy'],
+  ['Paste', 'paste'],
+  ['Home', { input: '\x1b[H' }],
+  ['End', { input: '\x1b[F' }],
+  ['PgUp', { input: '\x1b[5~' }],
+  ['PgDn', { input: '\x1b[6~' }],
+  ['|', { input: '|' }],
+  ['/', { input: '/' }],
+  ['-', { input: '-' }],
+  ['~', { input: '~' }],
 ];
+
+export interface KeyBarOwner {
+  type(input: string): void;
+  copy(): void;
+  paste(): void;
+}
 
 /** What a terminal sends for Ctrl and this character; the character itself if there is no such key. */
 export function controlCharacter(text: string): string {
@@ -30,18 +46,16 @@ export class KeyBar {
 
   constructor(
     element: HTMLElement,
-    private readonly send: (input: string) => void,
+    private readonly owner: KeyBarOwner,
   ) {
-    for (const [label, input] of KEYS) {
+    for (const [label, action] of KEYS) {
       const button = document.createElement('button');
       button.type = 'button';
       button.textContent = label;
       // Keeps the focus, and with it the touch keyboard, on the terminal.
       button.addEventListener('pointerdown', (event) => event.preventDefault());
-      button.addEventListener('click', () =>
-        input === '' ? this.setControl(!this.controlDown) : this.send(this.filter(input)),
-      );
-      if (input === '') {
+      button.addEventListener('click', () => this.press(action));
+      if (action === 'control') {
         this.control = button;
         button.setAttribute('aria-pressed', 'false');
       }
@@ -50,6 +64,13 @@ export class KeyBar {
     const touch = matchMedia('(pointer: coarse)');
     element.hidden = !touch.matches;
     touch.addEventListener('change', () => (element.hidden = !touch.matches));
+  }
+
+  private press(action: Action): void {
+    if (action === 'control') this.setControl(!this.controlDown);
+    else if (action === 'copy') this.owner.copy();
+    else if (action === 'paste') this.owner.paste();
+    else this.owner.type(this.filter(action.input));
   }
 
   /** All keyboard input goes through here. */

@@ -1,8 +1,9 @@
 // SPDX-License-Identifier: MIT
 // The page: a terminal and the machine behind it.
 
+import { engineTimeZone } from '../api/time-zone.ts';
 import { Machine, MachineError, type Progress } from '../index.ts';
-import { optionsFromAddress } from './address.ts';
+import { readAddress } from './address.ts';
 import type { Console } from './console.ts';
 import { becomeIsolated } from './isolation.ts';
 import { KeyBar } from './key-bar.ts';
@@ -10,6 +11,9 @@ import { Overlay } from './overlay.ts';
 
 /** Milliseconds. */
 const PATIENCE = 400;
+
+/** In localStorage: "1" or "0". */
+const SCREEN_READER = 'auklet.screen-reader';
 
 class Page {
   private console: Console | undefined;
@@ -23,12 +27,31 @@ class Page {
   private resolveOpened!: () => void;
   /** Resolves when there is a terminal, or can be none. */
   readonly opened = new Promise<void>((resolve) => (this.resolveOpened = resolve));
-  private readonly overlay = new Overlay(() => void this.restart());
-  private readonly keys = new KeyBar(document.getElementById('keys')!, (input) => this.machine?.write(input));
+  private readonly overlay = new Overlay(
+    () => void this.restart(),
+    () => this.terminal?.focus(),
+  );
+  private readonly keys = new KeyBar(document.getElementById('keys')!, {
+    type: (input) => {
+      if (this.console !== undefined) this.console.used = true;
+      this.machine?.write(input);
+    },
+    copy: () => this.console?.copy(),
+    paste: () => void this.console?.paste(),
+  });
   private machine: Machine | undefined;
   private failure: MachineError | undefined;
+  private running = false;
+  private screenReader = remembered();
 
   constructor() {
+    const tabMoves = document.getElementById('tab-moves')!;
+    tabMoves.addEventListener('click', () => this.console?.toggleTabMode());
+    document.getElementById('screen-reader')!.addEventListener('click', () => this.setScreenReader(!this.screenReader));
+    // What was typed is lost with the page.
+    addEventListener('beforeunload', (event) => {
+      if (this.running && this.console?.used) event.preventDefault();
+    });
     for (const id of ['diagnostics', 'overlay-diagnostics'])
       document
         .getElementById(id)!
@@ -67,7 +90,11 @@ class Page {
       );
       return;
     }
-    this.console = new Console(document.getElementById('terminal')!);
+    this.console = new Console(document.getElementById('terminal')!, this.screenReader);
+    this.console.onTabMode((moves) => {
+      document.getElementById('tab-moves')!.setAttribute('aria-pressed', String(moves));
+      this.overlay.say(moves ? 'Tab leaves the terminal; Ctrl+M changes that' : 'Tab is typed; Ctrl+M changes that');
+    });
     this.console.onInput((input) => this.machine?.write(typeof input === 'string' ? this.keys.filter(input) : input));
     this.console.onResize((columns, rows) => this.machine?.resize(columns, rows));
     this.show();
@@ -75,6 +102,17 @@ class Page {
     this.machine?.resize(cols, rows);
     // A failure has its button focused.
     if (this.failure === undefined) this.console.terminal.focus();
+  }
+
+  private setScreenReader(on: boolean): void {
+    this.screenReader = on;
+    document.getElementById('screen-reader')!.setAttribute('aria-pressed', String(on));
+    this.console?.setScreenReader(on);
+    try {
+      localStorage.setItem(SCREEN_READER, on ? '1' : '0');
+    } catch {
+      // No storage here: it is as it was the next time.
+    }
   }
 
   start(): void {
@@ -86,13 +124,18 @@ class Page {
     this.overlay.hide();
     const terminal = this.terminal;
     try {
+      const { options, screenReader = this.screenReader } = readAddress(location.search);
+      this.setScreenReader(screenReader);
+      const timeZone = engineTimeZone();
       const machine = new Machine({
-        ...optionsFromAddress(location.search),
+        ...(timeZone === undefined ? {} : { timeZone }),
+        ...options,
         ...(terminal === undefined ? {} : { columns: terminal.cols, rows: terminal.rows }),
         onProgress: (progress) => {
           this.latest = progress;
           if (progress.stage === 'booting') this.openConsole();
-          if (progress.stage === 'running') this.speak();
+          this.running = progress.stage === 'running';
+          if (this.running) this.speak();
           else this.show();
         },
       });
@@ -103,6 +146,7 @@ class Page {
       });
       machine.on('error', (error) => this.fail(error));
       machine.on('halted', (reason) => {
+        this.running = false;
         this.speak();
         this.overlay.halted(reason);
         if (reason === 'restart') void this.restart();
@@ -122,8 +166,9 @@ class Page {
     }
     const old = this.machine;
     this.machine = undefined;
+    this.running = false;
     await old?.dispose();
-    this.console.terminal.reset();
+    this.console.reset();
     this.start();
   }
 
@@ -143,6 +188,7 @@ class Page {
   }
 
   private fail(error: MachineError): void {
+    this.running = false;
     this.failure = error;
     this.speak();
     this.overlay.failed(error);
@@ -170,6 +216,14 @@ class Page {
       button.textContent = 'Not allowed: see the browser’s console';
     }
     setTimeout(() => (button.textContent = label), 2000);
+  }
+}
+
+function remembered(): boolean {
+  try {
+    return localStorage.getItem(SCREEN_READER) === '1';
+  } catch {
+    return false;
   }
 }
 

@@ -14,7 +14,10 @@ const STAGES: Record<Progress['stage'], string> = {
 const HALTED: Record<HaltReason, [title: string, text: string]> = {
   poweroff: ['Powered off', 'The machine has shut down.'],
   restart: ['Restarting', ''],
-  panic: ['Kernel panic', 'The kernel has stopped. Its last words are in the console behind this message.'],
+  panic: [
+    'Kernel panic',
+    'The kernel has stopped. Its last words are in the console behind this message: close it to read and copy them.',
+  ],
 };
 
 const ERRORS: Partial<Record<MachineError['code'], string>> = {
@@ -41,8 +44,18 @@ export class Overlay {
   private readonly bar = element<HTMLProgressElement>('progress');
   private readonly status = element('status');
 
-  constructor(restart: () => void) {
-    element('restart').addEventListener('click', restart);
+  /** `closed` is called when somebody closes the box of a machine that has ended. */
+  constructor(restart: () => void, closed: () => void) {
+    for (const id of ['restart', 'restart-again']) element(id).addEventListener('click', restart);
+    const close = () => {
+      this.overlay.hidden = true;
+      element('restart-again').hidden = false;
+      closed();
+    };
+    element('overlay-close').addEventListener('click', close);
+    this.overlay.addEventListener('keydown', (event) => {
+      if (event.key === 'Escape' && !this.actions.hidden) close();
+    });
   }
 
   progress({ stage, loaded, total }: Progress): void {
@@ -59,6 +72,11 @@ export class Overlay {
       this.bar.max = total;
       this.bar.value = loaded;
     } else this.bar.removeAttribute('value');
+  }
+
+  /** In the line of status, until the machine has something to say there. */
+  say(text: string): void {
+    this.status.textContent = text;
   }
 
   halted(reason: HaltReason): void {
@@ -79,6 +97,7 @@ export class Overlay {
 
   hide(): void {
     this.overlay.hidden = true;
+    element('restart-again').hidden = true;
   }
 
   private show(kind: 'loading' | 'halted' | 'failed', title: string, text: string): void {
@@ -87,6 +106,8 @@ export class Overlay {
     this.text.textContent = text;
     this.bar.hidden = true;
     this.actions.hidden = kind === 'loading';
+    // Progress is no dialog, and nothing that a screen reader should stop for.
+    this.overlay.setAttribute('role', kind === 'loading' ? 'group' : 'alertdialog');
     const appeared = this.overlay.hidden;
     this.overlay.hidden = false;
     if (appeared && kind !== 'loading') element('restart').focus();
