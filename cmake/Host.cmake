@@ -17,9 +17,10 @@ add_custom_target(abi DEPENDS "${abi_typescript}")
 set(libfdt "${build}/libfdt")
 add_custom_command(
     OUTPUT "${libfdt}/libfdt.h"
+    COMMAND "${root}/tools/check-source" "${root}/host/pin" "${sources}/device-tree-compiler.tar"
     COMMAND ${CMAKE_COMMAND} -E make_directory "${libfdt}"
     COMMAND tar --extract --touch --file "${sources}/device-tree-compiler.tar" --wildcards --strip-components=2 --directory "${libfdt}" "*/libfdt/*"
-    DEPENDS "${sources}/device-tree-compiler.tar"
+    DEPENDS "${sources}/device-tree-compiler.tar" "${root}/host/pin" "${root}/tools/check-source"
     COMMENT "libfdt"
     VERBATIM)
 

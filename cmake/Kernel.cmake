@@ -8,9 +8,10 @@ list(FILTER kernel_inputs EXCLUDE REGEX "^${root}/kernel/model/")
 set(kernel_prepared "${build}/kernel/.prepared")
 add_custom_command(
     OUTPUT "${kernel_prepared}"
+    COMMAND "${root}/tools/check-source" "${root}/kernel/pin" "${linux_source}"
     COMMAND "${root}/tools/prepare-source" "${linux_source}" "${root}/kernel/overlay" "${root}/kernel/patches" "${kernel_source}"
     COMMAND ${CMAKE_COMMAND} -E touch "${kernel_prepared}"
-    DEPENDS ${kernel_inputs} "${root}/tools/prepare-source" "${linux_source}"
+    DEPENDS ${kernel_inputs} "${root}/tools/prepare-source" "${root}/tools/check-source" "${linux_source}"
     COMMENT "The source of Linux"
     VERBATIM)
 add_custom_target(kernel-source DEPENDS "${kernel_prepared}")
@@ -22,7 +23,7 @@ add_custom_command(
     OUTPUT "${kernel_headers}/include/linux/version.h"
     COMMAND make -s -C "${kernel_source}" "O=${kernel_headers}-build" ARCH=wasm "INSTALL_HDR_PATH=${kernel_headers}" headers_install
     COMMAND ${CMAKE_COMMAND} -E touch "${kernel_headers}/include/linux/version.h"
-    DEPENDS ${header_inputs} "${root}/kernel/version" "${linux_source}" kernel-source
+    DEPENDS ${header_inputs} "${root}/kernel/pin" "${linux_source}" kernel-source
     COMMENT "Headers of Linux"
     VERBATIM)
 

@@ -15,12 +15,25 @@ function(source_package package result)
     set(source_packages ${source_packages} "${sources}/${result}" PARENT_SCOPE)
 endfunction()
 
-# With Debian's security fixes.
+# Each is checked against its pin where it is used (tools/check-source).
 source_package(musl musl.dsc)
-# Functions of long double, for musl
+# Functions of long double, for musl.
 source_package(picolibc picolibc.tar --tar-only)
-# Without Debian's patches.
-source_package(busybox busybox.tar --tar-only)
-# libfdt, for the host
+source_package(busybox busybox.dsc)
+# libfdt, for the host. The other files of this package are not on every mirror.
 source_package(device-tree-compiler device-tree-compiler.tar --tar-only)
 add_custom_target(sources DEPENDS ${source_packages})
+
+set(source_results ${source_packages})
+list(TRANSFORM source_results REPLACE "^.*/" "")
+add_custom_target(update-sources
+    COMMAND "${root}/tools/update-sources" "${sources}" ${source_results}
+    USES_TERMINAL
+    VERBATIM)
+
+# At the end of each build: what was built, and what Debian has newer.
+add_custom_target(versions ALL
+    COMMAND "${root}/tools/source-versions" "${sources}"
+    DEPENDS ${source_packages}
+    COMMENT "Versions of the sources"
+    VERBATIM)

@@ -7,6 +7,7 @@ add_custom_target(tests DEPENDS "${host_native}/.complete" "${build}/tests/progr
 # ---- checks of the sources ----------------------------------------------------------------------------------------
 
 add_test(NAME sources.tool COMMAND sh "${root}/tests/tools/prepare-source.sh" "${root}/tools/prepare-source")
+add_test(NAME sources.packages COMMAND sh "${root}/tests/tools/sources.sh" "${root}")
 add_test(NAME sources.pack COMMAND sh "${root}/tests/tools/pack.sh" "${root}/initramfs/pack.py")
 # Overlay paths, zero fuzz, nothing but changes of existing files: on the trees that were built.
 add_test(NAME sources.linux COMMAND "${root}/tools/prepare-source" "${linux_source}" "${root}/kernel/overlay" "${root}/kernel/patches"
@@ -19,7 +20,7 @@ add_test(NAME format.cpp COMMAND sh -c "git -C '${root}' ls-files -z '*.cpp' '*.
 add_test(NAME format.web COMMAND "${node}" "${node_modules}/prettier/bin/prettier.cjs" --check --config "${root}/web/.prettierrc.json"
     --ignore-path "${root}/web/.prettierignore" "${root}/web/**/*.{ts,css,html,json}" "${root}/{tests,tools}/**/*.mjs")
 add_test(NAME types.web COMMAND "${node}" "${node_modules}/typescript/bin/tsc" --project "${root}/web/tsconfig.json")
-set_tests_properties(sources.tool sources.pack sources.linux sources.musl sources.licences format.shell format.cpp format.web types.web
+set_tests_properties(sources.tool sources.packages sources.pack sources.linux sources.musl sources.licences format.shell format.cpp format.web types.web
     PROPERTIES LABELS sources TIMEOUT 600)
 
 # ---- the SDK --------------------------------------------------------------------------------------------------------

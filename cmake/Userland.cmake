@@ -6,9 +6,12 @@ inputs(sdk_inputs userland/musl userland/picolibc userland/sdk)
 add_custom_command(
     OUTPUT "${sdk}/.complete"
     COMMAND sh "${root}/userland/sdk/install.sh" "${sdk}" "${kernel_headers}"
+    COMMAND "${root}/tools/check-source" "${root}/userland/musl/pin" "${sources}/musl.dsc"
+    COMMAND "${root}/tools/check-source" "${root}/userland/picolibc/pin" "${sources}/picolibc.tar"
     COMMAND ${run_with} sh "${root}/userland/musl/build.sh" "${sources}/musl.dsc" "${sources}/picolibc.tar" "${build}/musl" "${sdk}/sysroot"
     COMMAND ${CMAKE_COMMAND} -E touch "${sdk}/.complete"
-    DEPENDS ${sdk_inputs} "${kernel_headers}/include/linux/version.h" "${sources}/musl.dsc" "${sources}/picolibc.tar" "${root}/tools/prepare-source"
+    DEPENDS ${sdk_inputs} "${root}/userland/picolibc/pin" "${kernel_headers}/include/linux/version.h" "${sources}/musl.dsc" "${sources}/picolibc.tar"
+        "${root}/tools/prepare-source" "${root}/tools/check-source"
     ${alone}
     COMMENT "musl and the SDK"
     VERBATIM)
@@ -18,9 +21,10 @@ inputs(busybox_inputs userland/busybox)
 set(busybox "${build}/busybox")
 add_custom_command(
     OUTPUT "${busybox}/busybox"
-    COMMAND ${run_with} sh "${root}/userland/busybox/build.sh" "${sources}/busybox.tar" "${build}/busybox-build" "${sdk}" "${busybox}"
+    COMMAND "${root}/tools/check-source" "${root}/userland/busybox/pin" "${sources}/busybox.dsc"
+    COMMAND ${run_with} sh "${root}/userland/busybox/build.sh" "${sources}/busybox.dsc" "${build}/busybox-build" "${sdk}" "${busybox}"
     COMMAND ${CMAKE_COMMAND} -E touch "${busybox}/busybox"
-    DEPENDS ${busybox_inputs} "${sdk}/.complete" "${sources}/busybox.tar" "${root}/tools/prepare-source"
+    DEPENDS ${busybox_inputs} "${sdk}/.complete" "${sources}/busybox.dsc" "${root}/tools/prepare-source" "${root}/tools/check-source"
     ${alone}
     COMMENT "BusyBox"
     VERBATIM)

@@ -13,13 +13,12 @@ mkdir -p "$2/obj"
 build=$(cd "$2" && pwd)
 obj=$build/obj
 
-# shellcheck source=version
-. "$here/version"
-version=$(make -s -C "$source" kernelversion)
-case $version in
-"$tested") ;;
-"$series".*) echo "notice: Linux $version is not the tested version, $tested" ;;
-*) echo "kernel: the source is Linux $version, but this port is for $series" >&2; exit 1 ;;
+# shellcheck source=pin
+. "$here/pin"
+source_version=$(make -s -C "$source" kernelversion)
+case $source_version in
+"$version".*) ;;
+*) echo "kernel: the source is Linux $source_version, but this port is for $version" >&2; exit 1 ;;
 esac
 
 compiler=clang-22

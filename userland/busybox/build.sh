@@ -1,7 +1,7 @@
 #!/bin/sh
 # SPDX-License-Identifier: MIT
 # Builds BusyBox for the guest: build.sh SOURCE BUILD SDK OUTPUT
-#   SOURCE   the upstream tarball (pin says which) or a folder; it is only read
+#   SOURCE   the source package's .dsc, a tarball or a folder (pin says which); it is only read
 #   BUILD    scratch folder, kept between builds
 #   SDK      prefix of the installed SDK, with the kernel's headers
 #   OUTPUT   gets busybox and busybox.links (one path of a link to it per line)
@@ -23,10 +23,11 @@ jobs=${JOBS:-2}
 PATH=$sdk/bin:$PATH
 export PATH
 
-# No overlay and no patches: both folders are not there.
+# No overlay and no patches of ours: both folders are not there.
 "$here/../../tools/prepare-source" "$source" "$here/overlay" "$here/patches" "$build/src"
 . "$here/pin"
-grep -q "^PATCHLEVEL = 37" "$build/src/Makefile" || fail "$source is not BusyBox $version"
+found=$(sed -nE 's/^(VERSION|PATCHLEVEL|SUBLEVEL) = //p' "$build/src/Makefile" | paste -sd .)
+[ "$found" = "$version" ] || fail "$source is BusyBox $found, and config is for $version"
 
 mkdir -p "$build/obj"
 if ! cmp -s "$here/config" "$build/config"; then

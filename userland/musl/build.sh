@@ -30,10 +30,6 @@ fi
 . "$here/pin"
 [ "$(cat "$build/src/VERSION")" = "$version" ] || fail "$source is not musl $version"
 
-if [ -f "$picolibc" ]; then
-	. "$here/../picolibc/pin"
-	echo "$orig_sha256  $picolibc" | sha256sum --check --status || fail "$picolibc is not picolibc $version (userland/picolibc/pin)"
-fi
 "$here/../../tools/prepare-source" "$picolibc" none none "$build/picolibc"
 quad=$build/picolibc/newlib/libm/ld
 
