@@ -2,7 +2,15 @@
 # Every suite as ctest tests. Only what this run's environment has is registered: no test passes by being skipped.
 
 # Not part of "all", which is what run, console and exec need.
-add_custom_target(tests DEPENDS "${host_native}/.complete" "${build}/tests/programs/.complete" "${package}/package.json")
+add_custom_target(tests DEPENDS "${host_native}/.complete" "${build}/tests/programs/.complete" "${package}/package.json" "${build}/tests/clock/clock-shim.so")
+
+# For the programs of this computer whose clock a test sets.
+add_custom_command(
+    OUTPUT "${build}/tests/clock/clock-shim.so"
+    COMMAND ${CMAKE_COMMAND} -E make_directory "${build}/tests/clock"
+    COMMAND clang-22 -O2 -Wall -Werror -shared -fPIC -o "${build}/tests/clock/clock-shim.so" "${root}/tests/clock/clock-shim.c"
+    DEPENDS "${root}/tests/clock/clock-shim.c"
+    VERBATIM)
 
 # ---- checks of the sources ----------------------------------------------------------------------------------------
 
@@ -75,6 +83,7 @@ node_test(boot.image boot/image.test.mjs 600 boot)
 node_test(boot.limits boot/limits.test.mjs 300 boot)
 node_test(boot.processes boot/processes.test.mjs 600 boot)
 node_test(boot.runaway boot/runaway.test.mjs 600 boot)
+node_test(boot.clock clock/node.test.mjs 600 boot)
 node_test(boot.strace boot/strace.test.mjs 180 boot)
 node_test(boot.kallsyms boot/kallsyms.test.mjs 180 boot)
 node_test(package.npm package/package.test.mjs 600 package)
@@ -83,8 +92,12 @@ node_test(browser.api browser/api.test.mjs 300 browser)
 node_test(browser.clipboard browser/clipboard.test.mjs 300 browser)
 node_test(browser.page browser/page.test.mjs 900 browser)
 node_test(browser.debugger browser/debugger.test.mjs 180 browser)
+node_test(browser.clock clock/chromium.test.mjs 600 browser)
 node_test(browser.firefox browser/firefox.test.mjs 300 browser)
 node_test(long.idle-and-boots boot/long.test.mjs 2700 long CONFIGURATIONS long)
+# A minute, as the kernel is patient for 21 s by itself.
+node_test(long.clock clock/node.test.mjs 900 long CONFIGURATIONS long ENVIRONMENT AUKLET_TEST_STOP=60)
+node_test(long.clock-chromium clock/chromium.test.mjs 900 long CONFIGURATIONS long ENVIRONMENT AUKLET_TEST_STOP=60)
 node_test(long.chromium browser/long.test.mjs 1800 long CONFIGURATIONS long)
 # Half an hour for each of three numbers of CPUs, and Chromium's.
 node_test(soak.node soak/node.test.mjs 7200 soak CONFIGURATIONS soak)

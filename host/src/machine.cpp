@@ -29,7 +29,7 @@ Machine::Machine(Configuration configuration, Platform& platform, GuestMemory& m
     : configuration_(std::move(configuration)), platform_(platform), memory_(memory),
       memories_(platform, configuration_.memory_limit, configuration_.process_pages()),
       workers_(platform, memories_, configuration_.worker_limit),
-      entropy_([&platform](std::span<std::byte> bytes) { platform.random(bytes); }) {
+      entropy_([&platform](std::span<std::byte> bytes) { platform.random(bytes); }), wall_clock_(platform) {
     add_console({{.kind = virtio::ConsolePort::Kind::console}}, 0);
     // Further ports have devices of their own, so that the console stays without F_MULTIPORT (console.hpp says why).
     for (std::size_t first = 0; first < configuration_.ports.size(); first += virtio::ConsoleDevice::most_ports) {
@@ -120,6 +120,7 @@ Result<void> Machine::attach(std::uint64_t machine_address, std::uint64_t heap_b
     memories_.attach(*state_);
     workers_.attach(*state_);
     state_->region().store32(offsetof(abi::Machine, processors), configuration_.processors);
+    wall_clock_.attach(*state_);
     // Last: a version says that the rest is there.
     state_->region().store32(offsetof(abi::Machine, version), AUKLET_ABI_VERSION);
     return {};
@@ -182,6 +183,9 @@ void Machine::timer() {
 }
 
 void Machine::input(std::uint32_t port, std::span<const std::byte> bytes) {
+    // Who wakes a computer types: what he starts finds the right time.
+    if (state_)
+        wall_clock_.look(*state_);
     if (auto* console = console_of(port))
         console->device->input(port - console->first_port, bytes);
 }
@@ -211,6 +215,7 @@ void Machine::device_failed(std::string_view device, std::string_view reason) {
 void Machine::watch() {
     if (!state_)
         return;
+    wall_clock_.look(*state_);
     auto stopped = watchdog_.look(*state_, configuration_.cpus, platform_.now());
     if (stopped.empty())
         return;

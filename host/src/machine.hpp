@@ -15,6 +15,7 @@
 #include "virtio/console.hpp"
 #include "virtio/entropy.hpp"
 #include "virtio/transport.hpp"
+#include "wall_clock.hpp"
 #include "watchdog.hpp"
 #include "worker_pool.hpp"
 
@@ -55,8 +56,8 @@ class Machine final : private virtio::TransportEvents {
     void close_input(std::uint32_t port);
     void resize(std::uint16_t columns, std::uint16_t rows);
 
-    /// Looks whether the guest has stopped, and logs a warning with the diagnostics if so. To be called every
-    /// Watchdog::interval once the machine runs.
+    /// Looks whether the wall clock was set, and whether the guest has stopped, and logs a warning with the diagnostics
+    /// if so. To be called every Watchdog::interval once the machine runs.
     void watch();
 
     /// Lines for a bug report: CPUs, workers and their tasks, memories, devices.
@@ -111,6 +112,7 @@ class Machine final : private virtio::TransportEvents {
     std::vector<std::unique_ptr<virtio::Transport>> transports_;
     Layout layout_;
     std::optional<MachineState> state_;
+    WallClock wall_clock_;
     Watchdog watchdog_;
 };
 

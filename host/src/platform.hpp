@@ -36,6 +36,8 @@ class Platform {
 
     /// Monotonic milliseconds.
     [[nodiscard]] virtual double now() = 0;
+    /// Milliseconds since 1970 on the wall clock of this computer, as it is set now.
+    [[nodiscard]] virtual double wall_time() = 0;
     /// Calls Machine::timer once, `milliseconds` from now. A new call replaces the old one.
     virtual void set_timer(double milliseconds) = 0;
 

@@ -48,6 +48,18 @@ export async function launchChromium(test) {
   return browser;
 }
 
+/** Chromium as a process that the test can stop, with more environment variables. */
+export async function launchChromiumProcess(test, environment) {
+  const { chromium } = require('playwright-core');
+  const server = await chromium.launchServer({
+    executablePath: '/usr/bin/chromium',
+    args: CHROMIUM_OPTIONS,
+    env: { ...process.env, ...environment },
+  });
+  test.after(() => server.close());
+  return { browser: await chromium.connect(server.wsEndpoint()), pid: server.process().pid };
+}
+
 /** Playwright needs a patched Firefox; WebDriver BiDi drives Debian's. */
 export async function launchFirefox(test) {
   const puppeteer = require('puppeteer-core');

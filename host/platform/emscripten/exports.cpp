@@ -57,6 +57,7 @@ class JavaScriptPlatform final : public Platform {
     void start_worker(std::uint32_t slot) override { javascript::start_worker(slot); }
     void terminate_worker(std::uint32_t slot) override { javascript::terminate_worker(slot); }
     double now() override { return javascript::now(); }
+    double wall_time() override { return javascript::wall_time(); }
     void set_timer(double milliseconds) override { javascript::set_timer(milliseconds); }
     void random(std::span<std::byte> bytes) override { javascript::random(bytes.data(), bytes.size()); }
     void port_output(std::uint32_t port, std::span<const std::byte> bytes) override {

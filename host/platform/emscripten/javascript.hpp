@@ -35,6 +35,7 @@ AUKLET_IMPORT(setSafepoint) void set_safepoint(std::uint32_t id, std::uint32_t a
 AUKLET_IMPORT(startWorker) void start_worker(std::uint32_t slot);
 AUKLET_IMPORT(terminateWorker) void terminate_worker(std::uint32_t slot);
 AUKLET_IMPORT(now) double now();
+AUKLET_IMPORT(wallTime) double wall_time();
 AUKLET_IMPORT(setTimer) void set_timer(double milliseconds);
 AUKLET_IMPORT(random) void random(void* bytes, std::size_t size);
 AUKLET_IMPORT(portOutput) void port_output(std::uint32_t port, const void* bytes, std::size_t size);

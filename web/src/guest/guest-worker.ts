@@ -22,6 +22,7 @@ import {
 } from '../generated/abi.ts';
 import { holdLifeLock, parentPort } from '../machine/platform.ts';
 import type { FromGuest, GuestStart, ToGuest } from '../machine/protocol.ts';
+import { GuestClock } from './clock.ts';
 import { Coroutines } from './coroutines.ts';
 import { classifyTrap, Trap } from './traps.ts';
 import { bufferOf, USER_ACCESS_FUNCTIONS, type UserAccess, UserAccessMaker } from './user-access.ts';
@@ -38,6 +39,7 @@ interface KernelExports {
   user_access: WebAssembly.Global;
   trap_text: WebAssembly.Global;
   wasm_in_kernel: WebAssembly.Global;
+  wasm_clock_offset: WebAssembly.Global;
   __indirect_function_table: WebAssembly.Table;
   boot_cpu(dtb: number): void;
   secondary_cpu(cpu: number): void;
@@ -89,7 +91,8 @@ class GuestWorker {
   /** Memories that its next task needs, and this worker has asked for. */
   private readonly awaitedMemories = new Map<number, () => void>();
   private readonly userAccess = new Map<number, UserAccess>();
-  private readonly timeOrigin = performance.timeOrigin;
+  /** Asks at once: the answer comes while this worker starts. */
+  private readonly clock = new GuestClock(() => this.port.post({ type: 'clock' }));
 
   private kernelMemory!: WebAssembly.Memory;
   private words!: Int32Array<ArrayBufferLike>;
@@ -133,6 +136,9 @@ class GuestWorker {
           this.awaitedModules.get(message.id)?.(message.module);
           this.awaitedModules.delete(message.id);
           return;
+        case 'clock':
+          this.clock.answer(message);
+          return;
       }
     } catch (error) {
       this.fail(error);
@@ -166,6 +172,7 @@ class GuestWorker {
       host: { ...this.hostFunctions(), ...(this.coroutines?.imports ?? NO_COROUTINES) },
     });
     this.kernel = instance.exports as unknown as KernelExports;
+    this.kernel.wasm_clock_offset.value = await this.clock.offset;
     this.machine = (this.kernel.auklet_machine.value as number) >>> 0;
     const slots = (this.kernel.user_access.value as number) >>> 2;
     this.accessSlots = USER_ACCESS_FUNCTIONS.map((_, index) => this.words[slots + index] as number);
@@ -188,10 +195,8 @@ class GuestWorker {
 
   private hostFunctions(): WebAssembly.ModuleImports {
     const bytes = new Uint8Array(this.kernelMemory.buffer);
-    const origin = this.timeOrigin;
-    const clock = performance;
     return {
-      now: () => origin + clock.now(),
+      now: performance.now.bind(performance),
       console_write: (address: number, length: number) => {
         const text = bytes.subarray(address >>> 0, (address >>> 0) + (length >>> 0));
         // No terminal driver is behind this console: a new line must also return to the first column.

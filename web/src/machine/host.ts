@@ -384,6 +384,9 @@ export class Host implements HostPlatform {
         // The first program that the kernel starts is init.
         if (this.stage === 'booting') this.setStage('running');
         return;
+      case 'clock':
+        guest.handle.post({ type: 'clock', now: performance.now(), timeOrigin: performance.timeOrigin });
+        return;
       case 'memory': {
         const memory = this.memories[message.id];
         if (memory === undefined) this.fail(new Error(`the kernel names memory ${message.id}, which does not exist`));

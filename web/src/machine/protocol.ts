@@ -152,7 +152,9 @@ export type ToGuest =
   | { type: 'boot'; dtb: number }
   /** One of the first that was made since, or the answer to the worker's 'memory'. */
   | { type: 'memory'; id: number; memory: WebAssembly.Memory }
-  | { type: 'module'; id: number; module: WebAssembly.Module };
+  | { type: 'module'; id: number; module: WebAssembly.Module }
+  /** Answer to 'clock', at once: performance.now() and timeOrigin of the host. */
+  | { type: 'clock'; now: number; timeOrigin: number };
 
 // ---- guest worker to host worker --------------------------------------------------------------------------------
 
@@ -164,6 +166,8 @@ export type FromGuest =
   | { type: 'ready'; machine?: number; heapBase?: number }
   /** module_compile made a module: for all other workers, and for those started later. */
   | { type: 'module'; id: number; module: WebAssembly.Module }
+  /** What the host's clock says; answered with 'clock'. */
+  | { type: 'clock' }
   /** The worker needs this user memory for its next task; answered with 'memory'. */
   | { type: 'memory'; id: number }
   /** Early console and panic text. */

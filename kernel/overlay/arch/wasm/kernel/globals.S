@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
 /* The per-instance globals of asm/globals.h, and the one place that unwinds. */
 
-.macro DEFINE_GLOBAL name
+.macro DEFINE_GLOBAL name, type=i32
 	.globl	\name
-	.globaltype \name, i32
+	.globaltype \name, \type
 \name:
 .endm
 
@@ -14,6 +14,7 @@
 	DEFINE_GLOBAL wasm_home_cpu
 	DEFINE_GLOBAL wasm_worker
 	DEFINE_GLOBAL wasm_in_kernel
+	DEFINE_GLOBAL wasm_clock_offset, f64
 
 	.globl	wasm_unwind_tag
 	.tagtype wasm_unwind_tag

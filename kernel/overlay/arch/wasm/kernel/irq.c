@@ -39,6 +39,10 @@ void device_interrupt(void)
 		lines &= ~BIT(AUKLET_LINE_POOLS);
 		pools_interrupt();
 	}
+	if (lines & BIT(AUKLET_LINE_CLOCK)) {
+		lines &= ~BIT(AUKLET_LINE_CLOCK);
+		wall_clock_interrupt();
+	}
 	for_each_set_bit(line, &lines, AUKLET_MAX_DEVICES)
 		generic_handle_domain_irq(line_domain, line);
 }

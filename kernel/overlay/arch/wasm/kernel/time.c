@@ -1,13 +1,20 @@
 // SPDX-License-Identifier: GPL-2.0-only
-/* Clock source: the host's wall clock. Clock events: a deadline that the CPU's own worker sleeps for. */
+/*
+ * Clock source: the host's monotonic clock. Clock events: a deadline that the CPU's own worker
+ * sleeps for.
+ */
 #include <linux/clockchips.h>
 #include <linux/clocksource.h>
 #include <linux/cpu.h>
 #include <linux/delay.h>
 #include <linux/init.h>
+#include <linux/kvm_para.h>
+#include <linux/nmi.h>
+#include <linux/rcupdate.h>
 #include <linux/sched/clock.h>
 #include <linux/smp.h>
 #include <linux/timekeeping.h>
+#include <linux/workqueue.h>
 #include <asm/globals.h>
 #include <asm/host_calls.h>
 #include <asm/machine.h>
@@ -16,14 +23,56 @@ static u64 boot_time;	/* host_now() at the start, so that sched_clock() starts n
 static u64 latest;	/* the latest time that any worker has seen */
 
 /*
- * Workers read clocks of their own, which agree to some microseconds. Time must
- * not run backwards from one to the next, so nobody reads less than anyone has read.
+ * Nobody has read the clock for so long: the machine may have been stopped. An idle one does not
+ * read it either, but to forgive a pause that was none does no harm.
+ */
+#define PAUSE_NS	(2ULL * NSEC_PER_SEC)
+/* A complaint that comes so long after a pause has another reason. */
+#define FORGIVEN_NS	(30ULL * NSEC_PER_SEC)
+
+static u64 now(void);
+static u64 pause_end;	/* the first reading after a pause; 0 = none, or it was forgiven */
+
+/*
+ * The host's process was stopped, or the computer slept and the engine's clock counted that. This
+ * comes before the new time is published, and so before jiffies have it: a reading moves them.
+ */
+static noinline void note_pause(u64 time)
+{
+	reset_hung_task_detector();
+	__atomic_store_n(&pause_end, time, __ATOMIC_SEQ_CST);
+}
+
+/*
+ * Who is about to complain that a CPU, a grace period or a work queue does not get on asks this.
+ * True: the machine was stopped, so nothing could.
+ */
+bool kvm_check_and_clear_guest_paused(void)
+{
+	u64 end = __atomic_exchange_n(&pause_end, 0, __ATOMIC_SEQ_CST);
+
+	if (!end || now() - end > FORGIVEN_NS)
+		return false;
+	touch_softlockup_watchdog_sync();
+	wq_watchdog_touch(-1);
+	rcu_cpu_stall_reset();
+	return true;
+}
+
+/*
+ * Workers read clocks of their own. A message to the host and its answer bound how far each is from
+ * the host's (web/src/guest/clock.ts): mostly it is exact, but where the wall clock was just set it
+ * may be wrong by the time between question and answer. Time must not run backwards from one worker
+ * to the next, so nobody reads less than anyone has read. While a worker is ahead, time stands
+ * still for the others.
  */
 static u64 now(void)
 {
 	u64 time = host_now();
 	u64 seen = __atomic_load_n(&latest, __ATOMIC_SEQ_CST);
 
+	if (unlikely(time > seen && time - seen > PAUSE_NS))
+		note_pause(time);
 	while (time > seen)
 		if (__atomic_compare_exchange_n(&latest, &seen, time, false,
 						__ATOMIC_SEQ_CST, __ATOMIC_SEQ_CST))
@@ -51,7 +100,7 @@ unsigned long long notrace sched_clock(void)
 
 void read_persistent_clock64(struct timespec64 *time)
 {
-	*time = ns_to_timespec64(now());
+	*time = ns_to_timespec64(wall_clock_at(now()));
 }
 
 static DEFINE_PER_CPU(struct clock_event_device, clock_event);
@@ -115,7 +164,6 @@ void __init start_clock(void)
 	boot_time = host_now();
 	latest = boot_time;
 }
-
 
 void __delay(unsigned long nanoseconds)
 {

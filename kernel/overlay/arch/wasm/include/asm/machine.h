@@ -86,11 +86,13 @@ void __noreturn stop_cpu_forever(void);
 void __noreturn start_user(void);
 void take_interrupts_of_user(void);
 
-/* time.c, irq.c, smp.c */
+/* time.c, wall_clock.c, irq.c, smp.c */
 void start_clock(void);
 void setup_clock_event(void);
 void setup_smp(void);
 void timer_interrupt(void);
+u64 wall_clock_at(u64 monotonic);
+void wall_clock_interrupt(void);
 void device_interrupt(void);
 
 /* The bits of auklet_cpu.pending that are interrupts. */

@@ -14,7 +14,7 @@
 
 #include <linux/types.h>
 
-#define AUKLET_ABI_VERSION	6
+#define AUKLET_ABI_VERSION	7
 #define AUKLET_MAX_CPUS		8
 #define AUKLET_MAX_WORKERS	1024
 #define AUKLET_MAX_MEMORIES	1024
@@ -30,6 +30,8 @@
 
 /* Bit of auklet_machine.interrupt_lines that the host raises after it bumped pool_wait, or copied. */
 #define AUKLET_LINE_POOLS	31
+/* And the one that it raises after it wrote wall_offset. */
+#define AUKLET_LINE_CLOCK	30
 
 /* Values of auklet_cpu.state; any other value is USER: the address of the auklet_worker that runs user code. */
 #define AUKLET_CPU_KERNEL	0
@@ -52,7 +54,7 @@
 struct auklet_cpu {
 	__u32 state;		/* atomic: who executes as this CPU */
 	__u32 pending;		/* atomic, futex of the CPU's own worker */
-	__u64 deadline;		/* clock event, host nanoseconds; ~0 = none */
+	__u64 deadline;		/* clock event, ns of the monotonic clock; ~0 = none */
 	__u64 armed;		/* deadline that the CPU's own worker waits for now */
 	__u32 switch_to;	/* task handed over with IRQ_SWITCH */
 	__u32 ticks;		/* timer interrupts taken: stands still when the CPU is idle or stuck */
@@ -182,7 +184,9 @@ struct auklet_machine {
 	__u32 sleep_trace_size;	/* bytes of each, zero-terminated */
 	struct auklet_copy copy;
 	__u32 processors;	/* host: how many threads it can execute at the same time; 0 = not known */
-	__u32 reserved[3];
+	__u32 wall_sequence;	/* atomic: odd while the host writes wall_offset, another number after each change */
+	__u32 reserved;
+	__u64 wall_offset;	/* host: ns since 1970 minus ns of the host's monotonic clock */
 	struct auklet_cpu cpu[AUKLET_MAX_CPUS];
 	struct auklet_memory memory[AUKLET_MAX_MEMORIES];
 	struct auklet_worker worker[AUKLET_MAX_WORKERS];
