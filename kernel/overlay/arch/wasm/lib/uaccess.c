@@ -68,29 +68,3 @@ struct user_access user_access = {
 	.grow		= no_grow,
 };
 EXPORT_SYMBOL(user_access);
-
-long strncpy_from_user(char *to, const char __user *from, long count)
-{
-	long length;
-
-	might_fault();
-	if (count <= 0)
-		return 0;
-	if (!access_ok(from, 1))
-		return -EFAULT;
-	length = user_access.string_copy(to, (unsigned long)from, count);
-	return length < 0 ? -EFAULT : length;
-}
-EXPORT_SYMBOL(strncpy_from_user);
-
-long strnlen_user(const char __user *from, long count)
-{
-	long length;
-
-	might_fault();
-	if (count <= 0 || !access_ok(from, 1))
-		return 0;
-	length = user_access.string_length((unsigned long)from, count);
-	return length < 0 ? 0 : length + 1;
-}
-EXPORT_SYMBOL(strnlen_user);

@@ -2,7 +2,8 @@
 /*
  * Address spaces of programs: areas in the linear memory U of a process.
  *
- * U has no pages and no protection: an area is a promise about contents. The
+ * U has no pages and no protection: an area is a promise about contents, and
+ * what it forbids only system calls obey (access.c). The
  * areas are vm_area_structs in the mm's maple tree, as everywhere, so /proc shows them; what
  * they describe is memory of U itself, which grows at its end only. Mappings are
  * therefore placed at the lowest gap that fits. File mappings are read in; shared ones of files in memory follow
@@ -47,12 +48,37 @@ static int grow_memory(struct mm_struct *mm, unsigned long end)
 	return 0;
 }
 
+/* [@start, @end) is part of @vma from now on, or of no area where that is NULL. */
 static int store_area(struct mm_struct *mm, unsigned long start, unsigned long end,
 		      struct vm_area_struct *vma)
 {
 	MA_STATE(mas, &mm->mm_mt, start, end - 1);
+	int error = vma ? prepare_access(mm, start, end) : 0;
 
-	return mas_store_gfp(&mas, vma, GFP_KERNEL);
+	if (!error)
+		error = mas_store_gfp(&mas, vma, GFP_KERNEL);
+	if (!error)
+		set_access(mm, start, end, vma ? vma->vm_flags : 0);
+	return error;
+}
+
+/*
+ * What the kernel itself does to the contents of areas, which their protection
+ * does not concern. Like copy_to_user(), these return how many bytes are left.
+ */
+static unsigned long copy_from_area(void *to, unsigned long from, unsigned long n)
+{
+	return user_access.copy_from(to, from, n);
+}
+
+static unsigned long copy_to_area(unsigned long to, const void *from, unsigned long n)
+{
+	return user_access.copy_to(to, from, n);
+}
+
+static unsigned long clear_area(unsigned long start, unsigned long n)
+{
+	return user_access.clear(start, n);
 }
 
 /* RLIMIT_AS. */
@@ -143,7 +169,7 @@ static int for_each_page(struct vm_area_struct *vma, unsigned long start, unsign
 
 static int note_page(struct file *file, unsigned long address, loff_t position, void *page, u64 *sum)
 {
-	if (copy_from_user(page, (const void __user *)address, PAGE_SIZE))
+	if (copy_from_area(page, address, PAGE_SIZE))
 		return -EFAULT;
 	*sum = page_sum(page);
 	return 0;
@@ -178,7 +204,7 @@ static int write_page_back(struct file *file, unsigned long address, loff_t posi
 	if (left <= 0)
 		return 0;
 	length = min_t(loff_t, left, PAGE_SIZE);
-	if (copy_from_user(page, (const void __user *)address, PAGE_SIZE))
+	if (copy_from_area(page, address, PAGE_SIZE))
 		return -EFAULT;
 	now = page_sum(page);
 	if (now == *sum)
@@ -213,7 +239,7 @@ static int read_page_again(struct file *file, unsigned long address, loff_t posi
 	if (now == *sum)
 		return 0;
 	*sum = now;
-	return copy_to_user((void __user *)address, page, PAGE_SIZE) ? -EFAULT : 0;
+	return copy_to_area(address, page, PAGE_SIZE) ? -EFAULT : 0;
 }
 
 /* Writes what the program has changed of a shared mapping in [start, end) to its file. U must be bound. */
@@ -373,18 +399,18 @@ static struct vm_area_struct *add_area(struct mm_struct *mm, unsigned long start
 static int read_file(struct file *file, unsigned long start, unsigned long length, unsigned long pgoff)
 {
 	loff_t position = (loff_t)pgoff << PAGE_SHIFT;
-	ssize_t count;
+	ssize_t count = 0;
 
+	current->thread.ignores_access = true;
 	while (length) {
 		count = vfs_read(file, (char __user *)start, length, &position);
-		if (count < 0)
-			return count;
-		if (!count)
+		if (count <= 0)
 			break;
 		start += count;
 		length -= count;
 	}
-	return 0;
+	current->thread.ignores_access = false;
+	return min(count, 0);
 }
 
 /* What this process has written to other mappings of pages of the file is nowhere else; a new mapping of these must show it. */
@@ -519,7 +545,7 @@ static unsigned long map_file(struct file *file, unsigned long address, unsigned
 	if (IS_ERR(vma))
 		return PTR_ERR(vma);
 	/* Another mapping may have been here. */
-	if (clear_user((void __user *)address, length))
+	if (clear_area(address, length))
 		return -ENOMEM;
 	if (file) {
 		error = read_file(file, address, length, pgoff);
@@ -620,7 +646,7 @@ SYSCALL_DEFINE1(brk, unsigned long, brk)
 		} else if (IS_ERR(add_area(mm, old_end, new_end, VM_DATA_DEFAULT_FLAGS, NULL, 0))) {
 			goto out;
 		}
-		if (clear_user((void __user *)old_end, new_end - old_end))
+		if (clear_area(old_end, new_end - old_end))
 			goto out;
 	}
 	mm->brk = brk;
@@ -666,7 +692,7 @@ static unsigned long do_mremap(struct mm_struct *mm, unsigned long address, unsi
 				return -ENOMEM;
 			vma->vm_end = address + new_length;
 			count_area(mm, vma, (new_length - old_length) >> PAGE_SHIFT);
-			if (clear_user((void __user *)end, new_length - old_length))
+			if (clear_area(end, new_length - old_length))
 				return -ENOMEM;
 			return address;
 		}
@@ -706,7 +732,7 @@ static unsigned long do_mremap(struct mm_struct *mm, unsigned long address, unsi
 		if (user_access.move(target, address, min(old_length, new_length)))
 			return -EFAULT;
 		if (new_length > old_length &&
-		    clear_user((void __user *)(target + old_length), new_length - old_length))
+		    clear_area(target + old_length, new_length - old_length))
 			return -EFAULT;
 	}
 	error = do_munmap(mm, address, old_length, NULL);
@@ -724,7 +750,7 @@ SYSCALL_DEFINE5(mremap, unsigned long, address, unsigned long, old_length,
 	return result;
 }
 
-/* The flags are kept and shown; wasm cannot enforce them (docs/architecture.md, "Isolation"). */
+/* System calls obey the flags; wasm cannot enforce them (docs/architecture.md, "Isolation"). */
 SYSCALL_DEFINE3(mprotect, unsigned long, start, size_t, length, unsigned long, prot)
 {
 	struct mm_struct *mm = current->mm;
@@ -758,6 +784,7 @@ SYSCALL_DEFINE3(mprotect, unsigned long, start, size_t, length, unsigned long, p
 			error = write_back(vma, vma->vm_start, vma->vm_end);
 		vm_flags_reset(vma, (vma->vm_flags & ~(VM_READ | VM_WRITE | VM_EXEC)) |
 				    calc_vm_prot_bits(prot, 0));
+		set_access(mm, vma->vm_start, vma->vm_end, vma->vm_flags);
 	}
 	mmap_write_unlock(mm);
 	return error;
@@ -828,7 +855,7 @@ SYSCALL_DEFINE3(madvise, unsigned long, start, size_t, length, int, advice)
 		stop = min(end, vma->vm_end);
 		if (vma->vm_flags & VM_SHARED)
 			continue;
-		if (clear_user((void __user *)at, stop - at))
+		if (clear_area(at, stop - at))
 			error = -ENOMEM;
 		else if (vma->vm_file)
 			error = read_file(vma->vm_file, at, stop - at,

@@ -9,6 +9,7 @@
 #include <asm/globals.h>
 #include <asm/host_calls.h>
 #include <asm/machine.h>
+#include "internal.h"
 
 /* Whether a task of another process executes in the current one's U. Who only looks into it does not count. */
 static bool other_process_uses(struct mm_struct *mm)
@@ -39,6 +40,7 @@ int init_new_context(struct task_struct *task, struct mm_struct *mm)
 
 	memset(&mm->context, 0, sizeof(mm->context));
 	mm->context.memory = WASM_NO_MEMORY;
+	init_access(mm);
 	if (task != current || !get_wasm_worker())
 		return 0;
 	if (current->thread.exec_memory != WASM_NO_MEMORY) {
@@ -71,6 +73,7 @@ static void release_memory(struct mm_struct *mm)
 void destroy_context(struct mm_struct *mm)
 {
 	release_memory(mm);
+	free_access(mm);
 }
 
 void activate_mm(struct mm_struct *old, struct mm_struct *new)

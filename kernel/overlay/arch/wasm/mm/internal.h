@@ -8,6 +8,12 @@
 
 #define WASM_PAGE_SHIFT	16
 
+/* access.c */
+void init_access(struct mm_struct *mm);
+void free_access(struct mm_struct *mm);
+int prepare_access(struct mm_struct *mm, unsigned long start, unsigned long end);
+void set_access(struct mm_struct *mm, unsigned long start, unsigned long end, vm_flags_t vm_flags);
+
 /* remote.c */
 int remote_copy(struct mm_struct *mm, unsigned long address, void *buffer, int length, bool write);
 

@@ -119,10 +119,48 @@ void remote_update_rest(struct update *update)
 	update->places = 0;
 }
 
+/* Whether get_user_pages() would let a caller with @gup_flags have pages of @vma. */
+static bool area_allows(const struct vm_area_struct *vma, unsigned int gup_flags)
+{
+	if (gup_flags & FOLL_WRITE)
+		return vma->vm_flags & VM_WRITE || (gup_flags & FOLL_FORCE && is_cow_mapping(vma->vm_flags));
+	return vma->vm_flags & (gup_flags & FOLL_FORCE ? VM_MAYREAD : VM_READ);
+}
+
+/* How many of @length bytes at @address are in areas that allow it. */
+static int reach_in_areas(struct mm_struct *mm, unsigned long address, int length, unsigned int gup_flags)
+{
+	unsigned long end = address + length < address ? TASK_SIZE : address + length;
+	unsigned long at = address;
+	struct vm_area_struct *vma;
+	VMA_ITERATOR(areas, mm, address);
+
+	for_each_vma_range(areas, vma, end) {
+		if (vma->vm_start > at || !area_allows(vma, gup_flags))
+			break;
+		at = min(vma->vm_end, end);
+	}
+	return at - address;
+}
+
+/* As remote_copy(), for who asks on behalf of a program: protection holds. */
+static int remote_access(struct mm_struct *mm, unsigned long address, void *buffer, int length,
+			 unsigned int gup_flags)
+{
+	int copied;
+
+	if (length <= 0 || mmap_read_lock_killable(mm))
+		return 0;
+	length = reach_in_areas(mm, address, length, gup_flags);
+	copied = remote_copy(mm, address, buffer, length, gup_flags & FOLL_WRITE);
+	mmap_read_unlock(mm);
+	return copied;
+}
+
 int access_remote_vm(struct mm_struct *mm, unsigned long address, void *buffer, int length,
 		     unsigned int gup_flags)
 {
-	return remote_copy(mm, address, buffer, length, gup_flags & FOLL_WRITE);
+	return remote_access(mm, address, buffer, length, gup_flags);
 }
 
 int access_process_vm(struct task_struct *task, unsigned long address, void *buffer, int length,
@@ -133,7 +171,7 @@ int access_process_vm(struct task_struct *task, unsigned long address, void *buf
 
 	if (!mm)
 		return 0;
-	copied = remote_copy(mm, address, buffer, length, gup_flags & FOLL_WRITE);
+	copied = remote_access(mm, address, buffer, length, gup_flags);
 	mmput(mm);
 	return copied;
 }
@@ -150,9 +188,10 @@ static ssize_t copy_vector(struct mm_struct *mm, unsigned long address, size_t l
 		part = min3(length, iov_iter_count(local), (size_t)PAGE_SIZE);
 		if (write) {
 			part = copy_from_iter(page, part, local);
-			copied = remote_copy(mm, address, page, part, true);
+			copied = remote_access(mm, address, page, part, FOLL_WRITE);
+			iov_iter_revert(local, part - copied);
 		} else {
-			part = remote_copy(mm, address, page, part, false);
+			part = remote_access(mm, address, page, part, 0);
 			copied = copy_to_iter(page, part, local);
 		}
 		done += copied;

@@ -309,7 +309,7 @@ static int fill_area(const struct vm_area_struct *vma)
 
 	for (; address < vma->vm_end && !error; address += PAGE_SIZE, index++) {
 		cached = get_cached(mapping, index, &folio);
-		if (copy_to_user((void __user *)address, cached, PAGE_SIZE))
+		if (user_access.copy_to(address, cached, PAGE_SIZE))
 			error = -EFAULT;
 		put_cached(folio);
 		cond_resched();
@@ -438,7 +438,7 @@ static int change_word(unsigned int operation, u32 __user *word, u32 operand, u3
 		*old = seen;
 		if (operation == WASM_ATOMIC_COMPARE && *old != expected)
 			return 0;
-		if (user_access.compare_exchange((unsigned long)word, *old, result_of(operation, *old, operand), &seen))
+		if (user_compare_exchange(word, *old, result_of(operation, *old, operand), &seen))
 			return -EFAULT;
 	} while (seen != *old);
 	return 0;

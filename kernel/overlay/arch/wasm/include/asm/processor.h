@@ -68,6 +68,8 @@ struct thread_struct {
 	int fork_source;		/* child: number of the parent's U, until it was copied */
 	struct completion *fork_done;	/* parent: waits for that; child: the parent's */
 
+	bool ignores_access;	/* copies go by the size of U alone: mm/access.c */
+
 	/* Number of a U that was taken for this task's exec when it was made, or WASM_NO_MEMORY. */
 	int exec_memory;
 

@@ -31,24 +31,19 @@ struct user_access {
 	long (*grow)(unsigned long pages);
 };
 
-/* Table indexes, the same in every instance; what they call is per worker. */
+/*
+ * Table indexes, the same in every instance; what they call is per worker. These know the size of U, but no protection:
+ * for what the kernel itself does to the contents of areas.
+ */
 extern struct user_access user_access;
 
-static inline unsigned long raw_copy_from_user(void *to, const void __user *from, unsigned long n)
-{
-	return user_access.copy_from(to, (unsigned long)from, n);
-}
-
-static inline unsigned long raw_copy_to_user(void __user *to, const void *from, unsigned long n)
-{
-	return user_access.copy_to((unsigned long)to, from, n);
-}
-
-static inline unsigned long __clear_user(void __user *to, unsigned long n)
-{
-	return user_access.clear((unsigned long)to, n);
-}
+/* These go by the protection of the program's areas: mm/access.c. */
+unsigned long raw_copy_from_user(void *to, const void __user *from, unsigned long n);
+unsigned long raw_copy_to_user(void __user *to, const void *from, unsigned long n);
+unsigned long __clear_user(void __user *to, unsigned long n);
 #define __clear_user __clear_user
+int user_compare_exchange(u32 __user *word, u32 expected, u32 value, u32 *old);
+int user_futex_op(int op, int argument, u32 __user *word, int *old);
 
 /*
  * The rest is for the functions above to find out. But the first page of U exists, as the end of the stack: no object
