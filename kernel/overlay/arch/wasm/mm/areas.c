@@ -15,6 +15,7 @@
 #include <linux/fs.h>
 #include <linux/major.h>
 #include <linux/maple_tree.h>
+#include <linux/memfd.h>
 #include <linux/mm.h>
 #include <linux/mman.h>
 #include <linux/mmap_lock.h>
@@ -464,6 +465,22 @@ static int check_file_mapping(struct file *file, unsigned long prot, unsigned lo
 	return 0;
 }
 
+/* What mmap() and, later, mprotect() may allow the mapping. */
+static vm_flags_t mapping_flags(const struct file *file, unsigned long prot, unsigned long flags)
+{
+	vm_flags_t vm_flags = calc_vm_prot_bits(prot, 0) | calc_vm_flag_bits((struct file *)file, flags) |
+			      VM_MAYREAD | VM_MAYEXEC | VM_MAYWRITE;
+
+	if ((flags & MAP_TYPE) != MAP_PRIVATE) {
+		vm_flags |= VM_SHARED | VM_MAYSHARE;
+		if (file && !(file->f_mode & FMODE_WRITE))
+			vm_flags &= ~(VM_MAYWRITE | VM_SHARED);
+	}
+	if (file && path_noexec(&file->f_path))
+		vm_flags &= ~VM_MAYEXEC;
+	return vm_flags;
+}
+
 /* A shared mapping at @start, where nothing is mapped, that follows @file. */
 static int map_live_file(struct mm_struct *mm, unsigned long start, unsigned long length, vm_flags_t vm_flags,
 			 struct file *file, unsigned long pgoff)
@@ -482,8 +499,8 @@ static int map_live_file(struct mm_struct *mm, unsigned long start, unsigned lon
 }
 
 static unsigned long map_file(struct file *file, unsigned long address, unsigned long length,
-			      unsigned long prot, unsigned long flags, vm_flags_t vm_flags,
-			      unsigned long pgoff, struct list_head *uf)
+			      unsigned long flags, vm_flags_t vm_flags, unsigned long pgoff,
+			      struct list_head *uf)
 {
 	struct mm_struct *mm = current->mm;
 	bool shared = (flags & MAP_TYPE) != MAP_PRIVATE;
@@ -530,13 +547,6 @@ static unsigned long map_file(struct file *file, unsigned long address, unsigned
 			return error;
 	}
 
-	vm_flags |= calc_vm_prot_bits(prot, 0) | calc_vm_flag_bits(file, flags) |
-		    VM_MAYREAD | VM_MAYEXEC | VM_MAYWRITE;
-	if (shared) {
-		vm_flags |= VM_SHARED | VM_MAYSHARE;
-		if (!(file->f_mode & FMODE_WRITE))
-			vm_flags &= ~(VM_MAYWRITE | VM_SHARED);
-	}
 	if (shared && file_is_live(file)) {
 		error = map_live_file(mm, address, length, vm_flags, file, pgoff);
 		return error ? error : address;
@@ -575,20 +585,38 @@ unsigned long do_mmap(struct file *file, unsigned long address, unsigned long le
 		return -ENOMEM;
 	if (pgoff + (length >> PAGE_SHIFT) < pgoff)
 		return -EOVERFLOW;
-	if (shared && (flags & MAP_TYPE) != MAP_SHARED && (flags & MAP_TYPE) != MAP_SHARED_VALIDATE)
+	switch (flags & MAP_TYPE) {
+	case MAP_PRIVATE:
+	case MAP_SHARED:
+		break;
+	case MAP_SHARED_VALIDATE:
+		if (!file)
+			return -EINVAL;
+		/* MAP_SYNC is for persistent memory, of which there is none. */
+		if (flags & ~LEGACY_MAP_MASK)
+			return -EOPNOTSUPP;
+		break;
+	default:
 		return -EINVAL;
+	}
 	if (file) {
 		error = check_file_mapping(file, prot, flags);
 		if (error)
 			return error;
 	}
+	vm_flags |= mapping_flags(file, prot, flags);
+	if (shared && file) {
+		error = memfd_check_seals_mmap(file, &vm_flags);
+		if (error)
+			return error;
+	}
 	if (!shared || (file && !is_zero_device(file)))
-		return map_file(file, address, length, prot, flags, vm_flags, pgoff, uf);
+		return map_file(file, address, length, flags, vm_flags, pgoff, uf);
 	/* Anonymous memory is a file that only its mappings know. */
 	file = shmem_kernel_file_setup("dev/zero", length, 0);
 	if (IS_ERR(file))
 		return PTR_ERR(file);
-	result = map_file(file, address, length, prot, flags, vm_flags, 0, uf);
+	result = map_file(file, address, length, flags, vm_flags, 0, uf);
 	fput(file);
 	return result;
 }
@@ -771,7 +799,8 @@ SYSCALL_DEFINE3(mprotect, unsigned long, start, size_t, length, unsigned long, p
 			error = -ENOMEM;
 			break;
 		}
-		if (prot & PROT_WRITE && !(vma->vm_flags & VM_MAYWRITE)) {
+		/* The flags of what is allowed at most lie four bits above. */
+		if (calc_vm_prot_bits(prot, 0) & ~(vma->vm_flags >> 4) & VM_ACCESS_FLAGS) {
 			error = -EACCES;
 			break;
 		}
@@ -819,50 +848,123 @@ SYSCALL_DEFINE3(msync, unsigned long, start, size_t, length, int, flags)
 	return error;
 }
 
-SYSCALL_DEFINE3(madvise, unsigned long, start, size_t, length, int, advice)
+/* The contents as they were when the range was mapped. */
+static int forget_range(struct vm_area_struct *vma, unsigned long start, unsigned long end)
 {
-	struct mm_struct *mm = current->mm;
-	unsigned long at, stop, end = start + PAGE_ALIGN(length);
-	struct vm_area_struct *vma;
-	int error = 0;
+	if (vma->vm_flags & VM_SHARED)
+		return 0;
+	if (clear_area(start, end - start))
+		return -ENOMEM;
+	if (!vma->vm_file)
+		return 0;
+	return read_file(vma->vm_file, start, end - start,
+			 vma->vm_pgoff + ((start - vma->vm_start) >> PAGE_SHIFT));
+}
 
-	if (offset_in_page(start) || end < start)
-		return -EINVAL;
+static bool is_known_advice(int advice)
+{
 	switch (advice) {
 	case MADV_NORMAL:
 	case MADV_RANDOM:
 	case MADV_SEQUENTIAL:
 	case MADV_WILLNEED:
+	case MADV_DONTNEED:
+	case MADV_FREE:
+	case MADV_DONTFORK:
+	case MADV_DOFORK:
+	case MADV_WIPEONFORK:
+	case MADV_KEEPONFORK:
 	case MADV_HUGEPAGE:
 	case MADV_NOHUGEPAGE:
 	case MADV_DONTDUMP:
 	case MADV_DODUMP:
-	case MADV_FREE:
 	case MADV_COLD:
-		return 0;
-	case MADV_DONTNEED:
-		break;
-	default:
-		return -EINVAL;
+	case MADV_PAGEOUT:
+	case MADV_POPULATE_READ:
+	case MADV_POPULATE_WRITE:
+		return true;
 	}
+	return false;
+}
+
+/* What @advice changes of an area's flags; the others do nothing, because all of U is always there. */
+static int advised_flags(const struct vm_area_struct *vma, int advice, vm_flags_t *vm_flags)
+{
+	switch (advice) {
+	case MADV_DONTFORK:
+		*vm_flags |= VM_DONTCOPY;
+		break;
+	case MADV_DOFORK:
+		*vm_flags &= ~VM_DONTCOPY;
+		break;
+	case MADV_WIPEONFORK:
+		if (vma->vm_file || vma->vm_flags & VM_SHARED)
+			return -EINVAL;
+		*vm_flags |= VM_WIPEONFORK;
+		break;
+	case MADV_KEEPONFORK:
+		*vm_flags &= ~VM_WIPEONFORK;
+		break;
+	case MADV_DONTDUMP:
+		*vm_flags |= VM_DONTDUMP;
+		break;
+	case MADV_DODUMP:
+		*vm_flags &= ~VM_DONTDUMP;
+		break;
+	case MADV_FREE:
+		if (vma->vm_file || vma->vm_flags & VM_SHARED)
+			return -EINVAL;
+		break;
+	case MADV_POPULATE_READ:
+		return vma->vm_flags & VM_READ ? 0 : -EINVAL;
+	case MADV_POPULATE_WRITE:
+		return vma->vm_flags & VM_WRITE ? 0 : -EINVAL;
+	}
+	return 0;
+}
+
+/* [@start, @end) lies in @vma, which may be split. */
+static int advise_range(struct mm_struct *mm, struct vm_area_struct *vma, unsigned long start,
+			unsigned long end, int advice)
+{
+	vm_flags_t vm_flags = vma->vm_flags;
+	int error;
+
+	if (advice == MADV_DONTNEED)
+		return forget_range(vma, start, end);
+	error = advised_flags(vma, advice, &vm_flags);
+	if (error || vm_flags == vma->vm_flags)
+		return error;
+	error = isolate_range(mm, start, end);
+	if (!error)
+		vm_flags_reset(vma_lookup(mm, start), vm_flags);
+	return error;
+}
+
+SYSCALL_DEFINE3(madvise, unsigned long, start, size_t, length, int, advice)
+{
+	struct mm_struct *mm = current->mm;
+	unsigned long at, stop, end = start + PAGE_ALIGN(length);
+	struct vm_area_struct *vma;
+	int error = 0, hole = 0;
+
+	if (!is_known_advice(advice) || offset_in_page(start) || end < start || (length && end == start))
+		return -EINVAL;
 	mmap_write_lock(mm);
 	for (at = start; at < end && !error; at = stop) {
-		vma = vma_lookup(mm, at);
-		if (!vma) {
-			error = -ENOMEM;
+		/* (find_vma() finds nothing in a hole, without an MMU.) */
+		vma = find_vma_intersection(mm, at, end);
+		/* What is mapped is advised, and the hole told of. */
+		if (!vma || vma->vm_start > at)
+			hole = -ENOMEM;
+		if (!vma)
 			break;
-		}
+		at = max(at, vma->vm_start);
 		stop = min(end, vma->vm_end);
-		if (vma->vm_flags & VM_SHARED)
-			continue;
-		if (clear_area(at, stop - at))
-			error = -ENOMEM;
-		else if (vma->vm_file)
-			error = read_file(vma->vm_file, at, stop - at,
-					  vma->vm_pgoff + ((at - vma->vm_start) >> PAGE_SHIFT));
+		error = advise_range(mm, vma, at, stop, advice);
 	}
 	mmap_write_unlock(mm);
-	return error;
+	return error ?: hole;
 }
 
 /* All of the current process's shared mappings. */
@@ -944,6 +1046,11 @@ int dup_areas(struct mm_struct *mm, struct mm_struct *old)
 	mm->exec_vm = old->exec_vm;
 	mm->data_vm = old->data_vm;
 	mt_for_each(&old->mm_mt, vma, index, ULONG_MAX) {
+		if (vma->vm_flags & VM_DONTCOPY) {
+			count_area(mm, vma, -(long)vma_pages(vma));
+			mm->map_count--;
+			continue;
+		}
 		copy = vm_area_dup(vma);
 		if (!copy) {
 			error = -ENOMEM;
@@ -1046,6 +1153,8 @@ int fork_copy_memory(int source)
 			if (!error)
 				error = link_area(vma);
 			copy.done = vma->vm_end;
+		} else if (vma->vm_flags & VM_WIPEONFORK) {
+			error = fork_skip(&copy, vma->vm_end);
 		} else if (dead < dead_end && vma->vm_start <= dead && dead_end <= vma->vm_end) {
 			error = fork_range(&copy, vma->vm_start, dead);
 			if (!error)

@@ -94,18 +94,18 @@ static void put_cached(struct folio *folio)
 		folio_put(folio);
 }
 
-static int write_cached(struct file *file, loff_t position, const u8 *from, unsigned int length)
+static int write_cached(struct address_space *mapping, loff_t position, const u8 *from, unsigned int length)
 {
-	struct address_space *mapping = file->f_mapping;
 	struct folio *folio;
 	void *data = NULL;
 	int result;
 
-	result = mapping->a_ops->write_begin(file, mapping, position, length, &folio, &data);
+	/* Without the file: ramfs takes it for a store then, which is no write to what is sealed. */
+	result = mapping->a_ops->write_begin(NULL, mapping, position, length, &folio, &data);
 	if (result < 0)
 		return result;
 	memcpy_to_folio(folio, offset_in_folio(folio, position), (const char *)from, length);
-	result = mapping->a_ops->write_end(file, mapping, position, length, length, folio, data);
+	result = mapping->a_ops->write_end(NULL, mapping, position, length, length, folio, data);
 	return result < 0 ? result : 0;
 }
 
@@ -156,7 +156,7 @@ static int publish_page(struct vm_area_struct *vma, pgoff_t index, unsigned int 
 		first++;
 	while (pair->program[length - 1] == pair->cached[length - 1])
 		length--;
-	error = write_cached(vma->vm_file, ((loff_t)index << PAGE_SHIFT) + first, pair->program + first,
+	error = write_cached(mapping, ((loff_t)index << PAGE_SHIFT) + first, pair->program + first,
 			     length - first);
 	if (error)
 		return error;
