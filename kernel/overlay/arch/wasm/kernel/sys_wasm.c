@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0-only
-/* The system call table, and the calls whose 64-bit arguments come as two halves, low word first. */
+/* The system call table, and the entries of calls whose 64-bit arguments come as two words: asm/syscall_wrapper.h. */
 #include <linux/fs.h>
 #include <linux/syscalls.h>
 #include <asm/syscall.h>
@@ -10,7 +10,9 @@ static inline u64 join(long low, long high)
 	return (u32)low | (u64)(u32)high << 32;
 }
 
-#define SPLIT_SYSCALL(name)	static long split_##name(WASM_SYSCALL_ARGS)
+#define SPLIT_SYSCALL(name)						\
+	asmlinkage long __wasm_sys_##name(WASM_SYSCALL_ARGS);		\
+	asmlinkage long __wasm_sys_##name(WASM_SYSCALL_ARGS)
 
 SPLIT_SYSCALL(truncate64)	{ return do_sys_truncate((const char __user *)a, join(b, c)); }
 SPLIT_SYSCALL(ftruncate64)	{ return do_sys_ftruncate(a, join(b, c), 0); }
@@ -42,12 +44,4 @@ const sys_call_ptr_t sys_call_table[NR_syscalls] = {
 	[__NR_wasm_signal_frame] = __wasm_sys_wasm_signal_frame,
 	[__NR_wasm_safepoint] = __wasm_sys_wasm_safepoint,
 	[__NR_wasm_atomic] = __wasm_sys_wasm_atomic,
-	[__NR_truncate64] = split_truncate64,
-	[__NR_ftruncate64] = split_ftruncate64,
-	[__NR_fallocate] = split_fallocate,
-	[__NR_pread64] = split_pread64,
-	[__NR_pwrite64] = split_pwrite64,
-	[__NR_readahead] = split_readahead,
-	[__NR_sync_file_range] = split_sync_file_range,
-	[__NR_fadvise64_64] = split_fadvise64_64,
 };
