@@ -48,8 +48,9 @@ add_custom_command(
     OUTPUT "${page}"
     COMMAND ${CMAKE_COMMAND} -E chdir "${root}/web" ${vite} build --logLevel warn
     COMMAND ${run_with} "${node}" "${root}/tools/finish-dist.mjs" "${build}/dist"
+    COMMAND ${run_with} "${node}" "${root}/tools/about.mjs" "${build}/dist" "${build}" "${sources}"
     COMMAND ${CMAKE_COMMAND} -E touch "${page}"
-    DEPENDS ${web_inputs} "${root}/tools/finish-dist.mjs" "${vmlinux}" "${initramfs}" "${host_wasm}"
+    DEPENDS ${web_inputs} "${root}/tools/finish-dist.mjs" "${root}/tools/about.mjs" "${vmlinux}" "${initramfs}" "${host_wasm}"
     COMMENT "The page"
     VERBATIM)
 add_custom_target(page ALL DEPENDS "${page}")
