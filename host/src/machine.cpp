@@ -186,6 +186,7 @@ void Machine::input(std::uint32_t port, std::span<const std::byte> bytes) {
     // Who wakes a computer types: what he starts finds the right time.
     if (state_)
         wall_clock_.look(*state_);
+    workers_.expect_use();
     if (auto* console = console_of(port))
         console->device->input(port - console->first_port, bytes);
 }
@@ -302,7 +303,8 @@ std::string Machine::diagnostics() const {
     text += text_of("interrupt lines ", region.load32(offsetof(abi::Machine, interrupt_lines)), ", doorbell ",
                     region.load32(offsetof(abi::Machine, doorbell)), ", worker goal ",
                     region.load32(offsetof(abi::Machine, worker_goal)), ", memory goal ",
-                    region.load32(offsetof(abi::Machine, memory_goal)), "\n");
+                    region.load32(offsetof(abi::Machine, memory_goal)), ", killed tasks without a worker ",
+                    region.load32(offsetof(abi::Machine, late_deaths)), "\n");
     return text;
 }
 

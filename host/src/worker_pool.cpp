@@ -15,6 +15,9 @@ namespace {
 /// a new worker costs 10 to 20 ms, and its terminated predecessor keeps a memory for up to 2 s in Chromium.
 constexpr double abandoned_grace_milliseconds = 20;
 
+/// Parked ones: the kernel leaves one for tasks that are killed (WORKER_RESERVE in arch/wasm/kernel/pools.c).
+constexpr std::uint32_t workers_of_a_used_machine = 2;
+
 } // namespace
 
 WorkerPool::WorkerPool(Platform& platform, MemoryPool& memories, std::uint32_t limit)
@@ -29,6 +32,8 @@ void WorkerPool::attach(MachineState& state) {
     state_ = &state;
     state.region().store32(offsetof(abi::Machine, worker_limit), limit_);
     state.region().store32(offsetof(abi::Machine, workers), static_cast<std::uint32_t>(slots_.size()));
+    if (used_)
+        provide(workers_of_a_used_machine);
 }
 
 void WorkerPool::start_one(std::uint32_t slot) {
@@ -53,10 +58,9 @@ std::uint32_t WorkerPool::available() const {
     return count;
 }
 
-bool WorkerPool::refill() {
-    // The goal is the guest's word: the limit bounds it.
-    auto goal = std::min(state_->region().load32(offsetof(abi::Machine, worker_goal)), limit_);
+void WorkerPool::provide(std::uint32_t goal) {
     auto have = available();
+    goal = std::min(goal, limit_);
     // The limit may have been lowered to the number of workers while there were holes between them.
     const auto room = limit_ - std::min(count(), limit_);
     const auto wanted = have + std::min(goal - std::min(have, goal), room);
@@ -65,6 +69,19 @@ bool WorkerPool::refill() {
             start_one(slot);
             ++have;
         }
+}
+
+void WorkerPool::expect_use() {
+    if (used_)
+        return;
+    used_ = true;
+    if (state_ != nullptr)
+        provide(workers_of_a_used_machine);
+}
+
+bool WorkerPool::refill() {
+    // The goal is the guest's word: the limit bounds it.
+    provide(state_->region().load32(offsetof(abi::Machine, worker_goal)));
     auto starting = std::ranges::count(slots_, Life::starting, &Slot::life);
     // With workers on their way, ready() tells the kernel.
     return starting == 0;

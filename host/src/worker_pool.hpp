@@ -24,6 +24,8 @@ class WorkerPool {
     /// Starts as many workers as the kernel's goal asks for, within the limit. True if the kernel should look again,
     /// because nothing more will come.
     [[nodiscard]] bool refill();
+    /// Somebody begins to use the machine. The first program that he starts finds a worker.
+    void expect_use();
     /// Looks for abandoned workers, and ends those that did not come back by themselves.
     void reap();
 
@@ -44,6 +46,8 @@ class WorkerPool {
     };
 
     void start_one(std::uint32_t slot);
+    /// Starts workers until `goal` are parked or will be soon, within the limit.
+    void provide(std::uint32_t goal);
     [[nodiscard]] std::uint32_t available() const;
 
     Platform& platform_;
@@ -53,6 +57,7 @@ class WorkerPool {
     std::vector<Slot> slots_;
     /// Starts that failed in a row: the engine has no more workers.
     std::uint32_t failed_starts_ = 0;
+    bool used_ = false;
 };
 
 } // namespace auklet

@@ -987,7 +987,7 @@ return_served_task:
 move_to_fresh_worker:
 	atomic {
 		w = task_worker[task];
-		/* worker_take_now(): there is always one here. */
+		/* worker_take_for_death(): there is always one here. */
 		if
 		:: worker_state[0] == WORKER_IDLE -> fresh = 0
 #if WORKERS > 1

@@ -4,9 +4,9 @@
  * memories for processes. Taking one is a compare-exchange on its state, so no
  * host code runs on the way of fork(). See docs/abi.md, "Workers".
  */
-#include <linux/jiffies.h>
 #include <linux/kernel.h>
 #include <linux/mutex.h>
+#include <linux/pid.h>
 #include <linux/sched.h>
 #include <linux/smp.h>
 #include <linux/wait.h>
@@ -14,14 +14,23 @@
 #include <asm/host_calls.h>
 #include <asm/machine.h>
 
-/* Parked workers and free memories to keep ready. */
-#define WORKER_RESERVE	1
+/*
+ * Parked workers to keep ready: one for a new task, and one for a task that is killed in user code.
+ * A new task may wait until the host has started a worker; who kills may not, and its victim
+ * executes meanwhile.
+ */
+#define DEATH_RESERVE	1
+#define WORKER_RESERVE	(1 + DEATH_RESERVE)
 #define MEMORY_RESERVE	4
 /* In pages of 64 KiB: not longer to clear than to bind another memory. */
 #define SMALL_MEMORY	64
 
 /* The host answers a request at once; a worker takes 10 to 60 ms to start. */
 #define POOL_TIMEOUT	(10 * HZ)
+/* Twice, because the whole machine may stand still for the first time. */
+#define wait_for_pool(condition)						\
+	(wait_event_timeout(pool_queue, condition, POOL_TIMEOUT) ?:		\
+	 wait_event_timeout(pool_queue, condition, POOL_TIMEOUT))
 
 struct auklet_machine auklet_machine __aligned(64);
 
@@ -40,7 +49,8 @@ static void request(u32 *goal, u32 reserve)
 	ring_doorbell(AUKLET_DOORBELL_POOLS);
 }
 
-struct auklet_worker *worker_take_now(void)
+/* A parked worker, if so many others remain. Otherwise, and soon after, the host is asked for more. */
+static struct auklet_worker *take_parked(unsigned int others)
 {
 	u32 count = word_load(&auklet_machine.workers);
 	struct auklet_worker *taken = NULL;
@@ -57,7 +67,13 @@ struct auklet_worker *worker_take_now(void)
 		else if (++parked >= WORKER_RESERVE)
 			break;
 	}
-	if (parked < WORKER_RESERVE)
+	/* After the look at the others: of two who take the last two, at most one may go on. */
+	if (taken && parked < others) {
+		word_store(&taken->state, AUKLET_WORKER_IDLE);
+		taken = NULL;
+	}
+	/* What init starts is the system itself: the prompt needs no second worker yet. */
+	if (parked < WORKER_RESERVE && !(taken && parked && is_global_init(current)))
 		request(&auklet_machine.worker_goal, WORKER_RESERVE);
 	if (taken) {
 		word_store(&taken->wake, 0);
@@ -68,10 +84,26 @@ struct auklet_worker *worker_take_now(void)
 	return taken;
 }
 
+static struct auklet_worker *worker_take_now(void)
+{
+	return take_parked(DEATH_RESERVE);
+}
+
+/* For a task that is killed in user code; NULL if there is none now. */
+struct auklet_worker *worker_take_for_death(void)
+{
+	struct auklet_worker *worker = take_parked(0);
+
+	if (!worker)
+		word_add(&auklet_machine.late_deaths, 1);
+	return worker;
+}
+
 /* Whether the host could still make a worker, or one that has no task will be parked soon. */
 static bool worker_may_come(void)
 {
 	u32 count = word_load(&auklet_machine.workers);
+	u32 parked = 0;
 	u32 exist = 0;
 	u32 slot;
 
@@ -79,6 +111,9 @@ static bool worker_may_come(void)
 		switch (word_load(&auklet_machine.worker[slot].state)) {
 		case AUKLET_WORKER_EMPTY:
 			break;
+		case AUKLET_WORKER_IDLE:
+			parked++;
+			fallthrough;
 		case AUKLET_WORKER_CLAIMED:
 		case AUKLET_WORKER_ASSIGNED:
 		case AUKLET_WORKER_RUNNING:
@@ -88,14 +123,13 @@ static bool worker_may_come(void)
 			return true;
 		}
 	}
-	return exist < word_load(&auklet_machine.worker_limit);
+	return parked > DEATH_RESERVE || exist < word_load(&auklet_machine.worker_limit);
 }
 
 /* A parked worker, or NULL if none can be had. May sleep. */
 struct auklet_worker *worker_take(void)
 {
 	struct auklet_worker *worker = worker_take_now();
-	unsigned long end = jiffies + POOL_TIMEOUT;
 	u32 seen;
 
 	if (likely(worker))
@@ -110,10 +144,7 @@ struct auklet_worker *worker_take(void)
 			futex_wait_word(&auklet_machine.pool_wait, seen, NSEC_PER_SEC / HZ);
 		}
 	}
-	wait_event_timeout(pool_queue,
-			   (worker = worker_take_now()) || !worker_may_come(),
-			   POOL_TIMEOUT);
-	if (!worker && time_after(jiffies, end))
+	if (!wait_for_pool((worker = worker_take_now()) || !worker_may_come()))
 		pr_warn_ratelimited("no worker for a new task\n");
 	return worker;
 }
@@ -195,9 +226,7 @@ int memory_take(u32 pages)
 
 	if (likely(id >= 0))
 		return id;
-	wait_event_timeout(pool_queue,
-			   (id = memory_take_now(pages, false)) >= 0 || !memory_may_come(),
-			   POOL_TIMEOUT);
+	wait_for_pool((id = memory_take_now(pages, false)) >= 0 || !memory_may_come());
 	return id;
 }
 

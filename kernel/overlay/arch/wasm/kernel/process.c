@@ -441,7 +441,7 @@ static bool user_must_die(void)
 static bool move_to_fresh_worker(unsigned int cpu)
 {
 	struct auklet_worker *old = current->thread.worker;
-	struct auklet_worker *fresh = worker_take_now();
+	struct auklet_worker *fresh = worker_take_for_death();
 
 	if (!fresh)
 		return false;

@@ -44,7 +44,7 @@ static inline void ring_doorbell(u32 bits)
 
 /* pools.c: workers and memories. */
 struct auklet_worker *worker_take(void);
-struct auklet_worker *worker_take_now(void);
+struct auklet_worker *worker_take_for_death(void);
 void worker_start(struct auklet_worker *worker, struct task_struct *task);
 void worker_cancel(struct auklet_worker *worker);
 int memory_take(u32 pages);

@@ -185,7 +185,7 @@ struct auklet_machine {
 	struct auklet_copy copy;
 	__u32 processors;	/* host: how many threads it can execute at the same time; 0 = not known */
 	__u32 wall_sequence;	/* atomic: odd while the host writes wall_offset, another number after each change */
-	__u32 reserved;
+	__u32 late_deaths;	/* atomic: how often a killed task found no parked worker; kernel */
 	__u64 wall_offset;	/* host: ns since 1970 minus ns of the host's monotonic clock */
 	struct auklet_cpu cpu[AUKLET_MAX_CPUS];
 	struct auklet_memory memory[AUKLET_MAX_MEMORIES];
