@@ -104,10 +104,14 @@ Result<GuestAddress> Machine::prepare() {
     return blob_region->address();
 }
 
-void Machine::start_pools() {
+Result<void> Machine::start_pools() {
     // Memories first: a worker's start message carries those that exist.
     memories_.start(configuration_.initial_memories);
+    if (memories_.count() < configuration_.initial_memories)
+        return failure("there is no room for the memories of ", configuration_.initial_memories,
+                       " processes; dispose of other machines");
     workers_.start(configuration_.initial_workers);
+    return {};
 }
 
 Result<void> Machine::attach(std::uint64_t machine_address, std::uint64_t heap_base) {
@@ -175,6 +179,11 @@ void Machine::copy_memory() {
     state_->pools_changed();
 }
 
+void Machine::end() {
+    if (state_)
+        state_->end(workers_.slots());
+}
+
 void Machine::worker_gone(std::uint32_t slot) { workers_.gone(slot); }
 
 void Machine::timer() {
@@ -194,6 +203,21 @@ void Machine::input(std::uint32_t port, std::span<const std::byte> bytes) {
 void Machine::close_input(std::uint32_t port) {
     if (auto* console = console_of(port); console != nullptr && port != 0)
         console->device->close_input(port - console->first_port);
+}
+
+void Machine::output_taken(std::uint32_t port, std::size_t count) {
+    if (auto* console = console_of(port))
+        console->device->output_taken(port - console->first_port, count);
+}
+
+bool Machine::output_waits(std::uint32_t port) {
+    auto* console = console_of(port);
+    return console != nullptr && console->device->output_waits(port - console->first_port);
+}
+
+void Machine::flush_output() {
+    for (auto& console : consoles_)
+        console.device->flush_output();
 }
 
 void Machine::resize(std::uint16_t columns, std::uint16_t rows) {
@@ -217,11 +241,14 @@ void Machine::watch() {
     if (!state_)
         return;
     wall_clock_.look(*state_);
-    auto stopped = watchdog_.look(*state_, configuration_.cpus, platform_.now());
-    if (stopped.empty())
+    const auto report = watchdog_.look(*state_, configuration_.cpus, platform_.now());
+    // The page knows both messages by how they begin.
+    if (report.resumed)
+        platform_.log(LogLevel::information, "the guest goes on: all CPUs tick");
+    if (report.stopped.empty())
         return;
     std::string numbers;
-    for (auto cpu : stopped)
+    for (auto cpu : report.stopped)
         numbers += text_of(numbers.empty() ? "" : ", ", cpu);
     platform_.log(LogLevel::warning,
                   text_of("the guest has stopped: no tick for ", static_cast<int>(Watchdog::patience / 1000),

@@ -37,8 +37,9 @@ class Machine final : private virtio::TransportEvents {
     /// Writes initramfs, device tree and control pages to K. Returns the address of the device tree.
     [[nodiscard]] Result<GuestAddress> prepare();
 
-    /// Makes the first memories and starts the first workers.
-    void start_pools();
+    /// Makes the first memories and starts the first workers. An error if the engine has not even those memories: the
+    /// machine would boot and then start no program.
+    [[nodiscard]] Result<void> start_pools();
 
     /// The kernel is instantiated: its structure is at `machine_address`, its image ends at `heap_base`.
     [[nodiscard]] Result<void> attach(std::uint64_t machine_address, std::uint64_t heap_base);
@@ -48,12 +49,19 @@ class Machine final : private virtio::TransportEvents {
     /// Serves the doorbell. True if it should be called again soon: the guest rings without end.
     [[nodiscard]] bool service();
 
+    /// The machine has ended: every worker leaves wasm soon, unless its program makes no system calls.
+    void end();
+
     void worker_ready(std::uint32_t slot) { workers_.ready(slot); }
     void worker_gone(std::uint32_t slot);
     void timer();
 
     void input(std::uint32_t port, std::span<const std::byte> bytes);
     void close_input(std::uint32_t port);
+    /// Flow control of a port's output: virtio::ConsoleDevice says what these do.
+    void output_taken(std::uint32_t port, std::size_t count);
+    [[nodiscard]] bool output_waits(std::uint32_t port);
+    void flush_output();
     void resize(std::uint16_t columns, std::uint16_t rows);
 
     /// Looks whether the wall clock was set, and whether the guest has stopped, and logs a warning with the diagnostics

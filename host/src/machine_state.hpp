@@ -50,6 +50,24 @@ class MachineState {
             region_.notify(cpu(target, offsetof(abi::Cpu, pending)));
     }
 
+    /// The machine has ended: wakes every worker that sleeps in the kernel, which then leaves wasm. Each word that
+    /// somebody may sleep on for long is changed, so that nobody falls asleep on it after this; the other sleeps are
+    /// short.
+    void end(std::uint32_t workers) const {
+        for (std::uint32_t number = 0; number < AUKLET_MAX_CPUS; ++number)
+            region_.or32(cpu(number, offsetof(abi::Cpu, pending)), AUKLET_IRQ_STOP);
+        for (std::uint32_t number = 0; number < AUKLET_MAX_CPUS; ++number) {
+            region_.notify(cpu(number, offsetof(abi::Cpu, pending)));
+            region_.notify(cpu(number, offsetof(abi::Cpu, state)));
+        }
+        for (std::uint32_t slot = 0; slot < workers; ++slot) {
+            region_.store32(worker(slot, offsetof(abi::Worker, wake)), AUKLET_WAKE_TRACE);
+            region_.notify(worker(slot, offsetof(abi::Worker, wake)));
+            region_.add32(worker(slot, offsetof(abi::Worker, entry_wake)), 1);
+            region_.notify(worker(slot, offsetof(abi::Worker, entry_wake)));
+        }
+    }
+
   private:
     explicit MachineState(GuestRegion region) : region_(region) {}
     GuestRegion region_;

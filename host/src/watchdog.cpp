@@ -2,9 +2,11 @@
 
 #include "watchdog.hpp"
 
+#include <algorithm>
+
 namespace auklet {
 
-std::vector<std::uint32_t> Watchdog::look(const MachineState& state, std::uint32_t cpus, double now) {
+Watchdog::Report Watchdog::look(const MachineState& state, std::uint32_t cpus, double now) {
     const auto& region = state.region();
     auto elapsed = now - last_look_;
     last_look_ = now;
@@ -12,7 +14,7 @@ std::vector<std::uint32_t> Watchdog::look(const MachineState& state, std::uint32
     if (elapsed > 2 * interval)
         elapsed = 0;
 
-    std::vector<std::uint32_t> stopped;
+    Report report;
     for (std::uint32_t number = 0; number < cpus; ++number) {
         auto& cpu = cpus_[number];
         auto ticks = region.load32(MachineState::cpu(number, offsetof(abi::Cpu, ticks)));
@@ -20,15 +22,17 @@ std::vector<std::uint32_t> Watchdog::look(const MachineState& state, std::uint32
         auto stopping = (region.load32(MachineState::cpu(number, offsetof(abi::Cpu, pending))) & AUKLET_IRQ_STOP) != 0;
         // No tick at all: it has not got so far in its boot that it has a timer.
         if (ticks != cpu.ticks || ticks == 0 || who == AUKLET_CPU_IDLE || who == AUKLET_CPU_OFFLINE || stopping) {
+            report.resumed |= cpu.waited >= patience;
             cpu = {.ticks = ticks};
             continue;
         }
         auto before = cpu.waited;
         cpu.waited += elapsed;
         if (before < patience && cpu.waited >= patience)
-            stopped.push_back(number);
+            report.stopped.push_back(number);
     }
-    return stopped;
+    report.resumed &= std::ranges::none_of(cpus_, [](const Cpu& cpu) { return cpu.waited >= patience; });
+    return report;
 }
 
 } // namespace auklet

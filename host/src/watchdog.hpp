@@ -16,9 +16,15 @@ class Watchdog {
     static constexpr double interval = 1000;
     static constexpr double patience = 5000;
 
-    /// `now` in milliseconds. The CPUs that have been without a tick for too long since this call; each is told once,
-    /// until it ticks again.
-    [[nodiscard]] std::vector<std::uint32_t> look(const MachineState& state, std::uint32_t cpus, double now);
+    struct Report {
+        /// CPUs that have been without a tick for too long since this look; each is told once, until it ticks again.
+        std::vector<std::uint32_t> stopped = {};
+        /// The last of those that were told is well again.
+        bool resumed = false;
+    };
+
+    /// `now` in milliseconds.
+    [[nodiscard]] Report look(const MachineState& state, std::uint32_t cpus, double now);
 
   private:
     struct Cpu {

@@ -34,6 +34,8 @@ class WorkerPool {
     /// The worker is gone (terminated, or it could not start), and touches no memory any more.
     void gone(std::uint32_t slot);
 
+    /// Slots that have been used.
+    [[nodiscard]] std::uint32_t slots() const { return static_cast<std::uint32_t>(slots_.size()); }
     /// Workers that exist, in any state.
     [[nodiscard]] std::uint32_t count() const;
 

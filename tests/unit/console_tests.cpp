@@ -227,6 +227,79 @@ TEST_CASE("an input buffer that the driver made readable stops the device") {
     CHECK(f.driver.events.failures[0] == "queue 0: an input buffer that the device cannot write to");
 }
 
+TEST_CASE("output of a port waits until what came before is taken, in the middle of a chain") {
+    Multiport f;
+    f.open_all();
+    constexpr auto limit = virtio::ConsoleDevice::output_limit;
+    std::string text(limit + 100'000, 'x');
+    text.back() = 'y';
+    transmit(f.driver, 1, f.output0, text);
+    CHECK(f.events.output[0].size() == limit);
+    CHECK(f.output0.used_index() == 0);
+    CHECK(f.device.output_waits(0));
+    CHECK(f.events.output[0].size() == limit);
+
+    // Another port does not wait for this one.
+    transmit(f.driver, 5, f.output1, "from two");
+    CHECK(f.events.output[1] == "from two");
+    CHECK_FALSE(f.device.output_waits(1));
+
+    f.device.output_taken(0, 50'000);
+    CHECK(f.events.output[0].size() > limit);
+    CHECK(f.events.output[0].size() < text.size());
+    CHECK(f.output0.used_index() == 0);
+    f.device.output_taken(0, f.events.output[0].size() - 50'000);
+    CHECK(f.events.output[0] == text);
+    CHECK(f.output0.used_index() == 1);
+    CHECK_FALSE(f.device.output_waits(0));
+}
+
+TEST_CASE("a driver that resets in the middle of a chain begins anew") {
+    Multiport f;
+    f.open_all();
+    transmit(f.driver, 1, f.output0, std::string(virtio::ConsoleDevice::output_limit + 1, 'x'));
+    CHECK(f.device.output_waits(0));
+    f.driver.set_status(0);
+    CHECK_FALSE(f.device.output_waits(0));
+    f.device.output_taken(0, virtio::ConsoleDevice::output_limit);
+    CHECK(f.events.output[0].size() == virtio::ConsoleDevice::output_limit);
+}
+
+TEST_CASE("a console's driver is asked to wait, and told when it need not; the kernel's messages pass") {
+    Plain f;
+    REQUIRE(f.driver.start(feature_size) == 15);
+    constexpr auto limit = virtio::ConsoleDevice::output_limit;
+    auto held = [&] { return f.driver.page.load32(offsetof(abi::VirtioPage, held)); };
+    transmit(f.driver, 1, f.output, std::string(limit, 'x'));
+    CHECK(held() == 0);
+    transmit(f.driver, 1, f.output, "more");
+    CHECK(held() == 1U << 1);
+    transmit(f.driver, 1, f.output, "a message of the kernel");
+    CHECK(f.events.output[0].ends_with("morea message of the kernel"));
+
+    (void)f.driver.take_interrupt();
+    f.device.output_taken(0, limit / 4);
+    CHECK(held() == 1U << 1);
+    CHECK((f.driver.take_interrupt() & AUKLET_VIRTIO_INT_RELEASED) == 0);
+    f.device.output_taken(0, f.events.output[0].size() - limit / 4 - limit / 2);
+    CHECK(held() == 0);
+    CHECK((f.driver.take_interrupt() & AUKLET_VIRTIO_INT_RELEASED) != 0);
+}
+
+TEST_CASE("a driver that does not wait is not served for ever, but to the end of the machine") {
+    Plain f;
+    REQUIRE(f.driver.start(feature_size) == 15);
+    std::string piece(500'000, 'x');
+    for (int count = 0; count < 8; ++count)
+        transmit(f.driver, 1, f.output, piece);
+    CHECK(f.events.output[0].size() >= virtio::ConsoleDevice::console_limit);
+    CHECK(f.events.output[0].size() < virtio::ConsoleDevice::console_limit + 65536);
+    CHECK(f.device.output_waits(0));
+    f.device.flush_output();
+    CHECK(f.events.output[0].size() == 8 * piece.size());
+    CHECK(f.driver.page.load32(offsetof(abi::VirtioPage, held)) == 0);
+}
+
 TEST_CASE("ports are announced, named and opened as section 5.3.6.2 says") {
     Multiport f;
     auto page = f.driver.page.read_structure<abi::VirtioPage>(0);

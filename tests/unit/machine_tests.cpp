@@ -29,7 +29,7 @@ struct Fixture {
 
     void start() {
         device_tree = *machine->prepare();
-        machine->start_pools();
+        REQUIRE(machine->start_pools());
         REQUIRE(machine->attach(machine_address, heap_base));
         for (auto slot : std::vector(platform.started))
             park(slot);
@@ -479,8 +479,21 @@ TEST_CASE("a CPU that is not idle and does not tick is told once") {
         wait(20, 0);
         CHECK(f.platform.logged.size() == 1);
         wait(1, 1);
+        REQUIRE(f.platform.logged.size() == 2);
+        CHECK(f.platform.logged.back() == "the guest goes on: all CPUs tick");
         wait(6, 0);
+        CHECK(f.platform.logged.size() == 3);
+    }
+    SECTION("of two that have stopped the last one to go on counts") {
+        wait(2, 0);
+        wait(2, 1);
+        wait(6);
+        REQUIRE(f.platform.logged.size() == 2);
+        wait(3, 0);
         CHECK(f.platform.logged.size() == 2);
+        set_state(1, AUKLET_CPU_IDLE);
+        wait(1, 0);
+        CHECK(f.platform.logged.size() == 3);
     }
     SECTION("not because this computer slept") {
         wait(1, 0);
@@ -494,6 +507,41 @@ TEST_CASE("a CPU that is not idle and does not tick is told once") {
         wait(20);
         CHECK(f.platform.logged.empty());
     }
+}
+
+TEST_CASE("at the end every word that a worker may sleep on is changed, then notified") {
+    Fixture f;
+    f.start();
+    const auto pending = MachineState::cpu(1, offsetof(abi::Cpu, pending));
+    const auto wake = f.worker(3, offsetof(abi::Worker, wake));
+    const auto entry_wake = f.worker(3, offsetof(abi::Worker, entry_wake));
+    f.set(pending, AUKLET_IRQ_DEVICE);
+    f.set(entry_wake, 7);
+    f.notified.clear();
+    f.machine->end();
+    CHECK(f.get(pending) == (AUKLET_IRQ_DEVICE | AUKLET_IRQ_STOP));
+    CHECK(f.get(wake) == AUKLET_WAKE_TRACE);
+    CHECK(f.get(entry_wake) == 8);
+    // Kernel code looks at the first CPU's bits, wherever it was woken.
+    CHECK((f.get(MachineState::cpu(0, offsetof(abi::Cpu, pending))) & AUKLET_IRQ_STOP) != 0);
+    CHECK(f.notified.front() == machine_address + MachineState::cpu(0, offsetof(abi::Cpu, pending)));
+    for (auto word : {pending, MachineState::cpu(1, offsetof(abi::Cpu, state)), wake, entry_wake})
+        CHECK(std::ranges::count(f.notified, machine_address + word) == 1);
+}
+
+TEST_CASE("a machine that cannot have its first memories does not start") {
+    Fixture f;
+    f.platform.memories_available = 1;
+    auto started = f.machine->start_pools();
+    REQUIRE_FALSE(started);
+    CHECK(started.error().message == "there is no room for the memories of 2 processes; dispose of other machines");
+    CHECK(f.platform.started.empty());
+}
+
+TEST_CASE("a machine whose kernel never started has nobody to wake") {
+    Fixture f;
+    f.machine->end();
+    CHECK(f.notified.empty());
 }
 
 TEST_CASE("diagnostics tell what tasks do, and follow no wild address") {

@@ -168,7 +168,7 @@ AUKLET_EXPORT(prepare) std::uint32_t host_prepare() {
     return device_tree.value_or(0);
 }
 
-AUKLET_EXPORT(startPools) void host_start_pools() { instance->machine.start_pools(); }
+AUKLET_EXPORT(startPools) int host_start_pools() { return succeed_or_keep(instance->machine.start_pools()); }
 
 AUKLET_EXPORT(attach) int host_attach(std::uint32_t machine_address, std::uint32_t heap_base) {
     return succeed_or_keep(instance->machine.attach(machine_address, heap_base));
@@ -176,6 +176,10 @@ AUKLET_EXPORT(attach) int host_attach(std::uint32_t machine_address, std::uint32
 
 AUKLET_EXPORT(doorbell) std::uint32_t host_doorbell() { return instance->machine.doorbell(); }
 AUKLET_EXPORT(service) int host_service() { return instance->machine.service() ? 1 : 0; }
+AUKLET_EXPORT(end) void host_end() {
+    if (instance)
+        instance->machine.end();
+}
 AUKLET_EXPORT(timer) void host_timer() { instance->machine.timer(); }
 AUKLET_EXPORT(watch) void host_watch() { instance->machine.watch(); }
 AUKLET_EXPORT(workerReady) void host_worker_ready(std::uint32_t slot) { instance->machine.worker_ready(slot); }
@@ -185,6 +189,13 @@ AUKLET_EXPORT(input) void host_input(std::uint32_t port, const void* bytes, std:
     instance->machine.input(port, bytes_of(bytes, size));
 }
 AUKLET_EXPORT(closeInput) void host_close_input(std::uint32_t port) { instance->machine.close_input(port); }
+AUKLET_EXPORT(outputTaken) void host_output_taken(std::uint32_t port, std::size_t count) {
+    instance->machine.output_taken(port, count);
+}
+AUKLET_EXPORT(outputWaits) int host_output_waits(std::uint32_t port) {
+    return instance->machine.output_waits(port) ? 1 : 0;
+}
+AUKLET_EXPORT(flushOutput) void host_flush_output() { instance->machine.flush_output(); }
 AUKLET_EXPORT(resize) void host_resize(std::uint32_t columns, std::uint32_t rows) {
     instance->machine.resize(static_cast<std::uint16_t>(columns), static_cast<std::uint16_t>(rows));
 }

@@ -18,6 +18,7 @@ constexpr std::uint32_t device_type = 3; // 5.3.1
 constexpr std::uint32_t control_receive_queue = 2;
 constexpr std::uint32_t control_transmit_queue = 3;
 constexpr std::uint32_t receive_queue(std::uint32_t port) { return port == 0 ? 0 : 2 + 2 * port; }
+constexpr std::uint32_t transmit_queue(std::uint32_t port) { return receive_queue(port) + 1; }
 
 /// Linux fills an input queue with pages: 16 of them take 64 KiB, and more would only be memory.
 constexpr std::uint16_t receive_size = 16;
@@ -91,6 +92,8 @@ void ConsoleDevice::reset() {
     for (std::uint32_t port = 0; port < ports_.size(); ++port) {
         ports_[port].ready = false;
         ports_[port].closed = false;
+        ports_[port].sending.reset();
+        ports_[port].held = false;
         set_open(port, false);
     }
 }
@@ -104,23 +107,80 @@ Result<void> ConsoleDevice::process(std::uint32_t queue) {
     return queue % 2 == 0 ? receive(port) : transmit(port);
 }
 
-/// The guest wrote to a port.
-Result<void> ConsoleDevice::transmit(std::uint32_t port) {
-    auto* queue = transport_->queue(receive_queue(port) + 1);
+bool ConsoleDevice::may_hand_on(const Port& port) const {
+    const auto limit = port.description.kind == ConsolePort::Kind::console ? console_limit : output_limit;
+    return unlimited_ || port.handed_on < limit;
+}
+
+/// The guest wrote to a port, or some of its output was taken.
+Result<void> ConsoleDevice::transmit(std::uint32_t index) {
+    auto* queue = transport_->queue(transmit_queue(index));
+    auto& port = ports_[index];
+    std::array<std::byte, output_piece> piece;
     bool any = false;
-    auto result = for_each_chain(*queue, [&](DescriptorChain& chain) {
+    // A driver that adds chains as fast as they are taken must not hold the host's event loop: it rings again.
+    for (std::uint32_t count = 0; queue != nullptr && count < 2 * queue->size() && may_hand_on(port); ++count) {
+        if (!port.sending) {
+            auto chain = queue->pop();
+            if (!chain)
+                return failure(message(chain.error()));
+            if (!*chain)
+                break;
+            port.sending = std::move(**chain);
+        }
         any = true;
-        std::array<std::byte, output_piece> piece;
-        while (auto count = chain.reader.read(piece))
-            events_.console_output(port, std::span(piece).first(count));
-    });
+        while (may_hand_on(port)) {
+            auto size = port.sending->reader.read(piece);
+            if (size == 0)
+                break;
+            port.handed_on += size;
+            events_.console_output(index, std::span(piece).first(size));
+        }
+        if (port.sending->reader.remaining() == 0) {
+            queue->push(*port.sending);
+            port.sending.reset();
+        }
+    }
+    hold_console(index);
     // Without control messages nothing tells when the driver's console layer listens, and what Linux receives before
     // that, it drops. It listens before it writes for the first time.
-    if (result && any && !multiport() && !ports_[port].open) {
-        set_open(port, true);
-        return receive(port);
+    if (any && !multiport() && !port.open) {
+        set_open(index, true);
+        return receive(index);
     }
-    return result;
+    return {};
+}
+
+void ConsoleDevice::hold_console(std::uint32_t index) {
+    auto& port = ports_[index];
+    if (port.description.kind != ConsolePort::Kind::console)
+        return;
+    // Between the two limits nothing changes, so that not every piece is a reason to talk about it.
+    const bool hold = !unlimited_ && (port.held ? port.handed_on > output_limit / 2 : port.handed_on > output_limit);
+    if (hold != port.held)
+        transport_->hold(transmit_queue(index), port.held = hold);
+}
+
+void ConsoleDevice::output_taken(std::uint32_t index, std::size_t count) {
+    if (index >= ports_.size())
+        return;
+    auto& port = ports_[index];
+    port.handed_on -= std::min(port.handed_on, count);
+    if (transport_ != nullptr)
+        transport_->run(transmit_queue(index));
+}
+
+bool ConsoleDevice::output_waits(std::uint32_t index) {
+    if (index >= ports_.size() || transport_ == nullptr)
+        return false;
+    transport_->run(transmit_queue(index));
+    return !may_hand_on(ports_[index]);
+}
+
+void ConsoleDevice::flush_output() {
+    unlimited_ = true;
+    for (std::uint32_t port = 0; port < ports_.size() && transport_ != nullptr; ++port)
+        transport_->run(transmit_queue(port));
 }
 
 /// Moves input to the guest, as far as it gave buffers.

@@ -5,6 +5,7 @@
 #include "transport.hpp"
 
 #include <deque>
+#include <optional>
 #include <string>
 
 namespace auklet::virtio {
@@ -49,6 +50,20 @@ class ConsoleDevice final : public Device {
     /// Bytes of input that the guest has not taken.
     [[nodiscard]] std::size_t queued(std::uint32_t port) const;
 
+    /// Who gets the output has done with so many bytes of it. The guest waits while more than output_limit are on their
+    /// way.
+    void output_taken(std::uint32_t port, std::size_t count);
+    /// Whether the guest has written what is not handed on, because of that limit.
+    [[nodiscard]] bool output_waits(std::uint32_t port);
+    /// Hands on all output, whoever takes it: the machine has ended, and what is in the queues is the last.
+    void flush_output();
+
+    /// Bytes of a port's output that are handed on and not taken.
+    static constexpr std::size_t output_limit = 128 * 1024;
+    /// The same for a console. There the limit is a request to the driver (Transport::hold), which the kernel's own
+    /// messages pass: they may not wait for a terminal. So the device takes more, but not for ever.
+    static constexpr std::size_t console_limit = 2 * 1024 * 1024;
+
     [[nodiscard]] std::string_view name() const override { return "console"; }
     [[nodiscard]] std::uint32_t type() const override;
     [[nodiscard]] std::uint32_t features() const override;
@@ -65,14 +80,19 @@ class ConsoleDevice final : public Device {
         std::deque<std::vector<std::byte>> input = {};
         std::size_t first_offset = 0; ///< bytes of input.front() that the guest has
         std::size_t queued = 0;
-        bool ready = false;   ///< the driver knows the port
-        bool open = false;    ///< a program in the guest, or its console layer, reads
-        bool closing = false; ///< end-of-file after the input
-        bool closed = false;  ///< the driver was told so
+        bool ready = false;                          ///< the driver knows the port
+        bool open = false;                           ///< a program in the guest, or its console layer, reads
+        bool closing = false;                        ///< end-of-file after the input
+        bool closed = false;                         ///< the driver was told so
+        std::size_t handed_on = 0;                   ///< bytes of output that are not taken
+        std::optional<DescriptorChain> sending = {}; ///< is handed on in part
+        bool held = false;                           ///< the driver was asked to wait
     };
 
     [[nodiscard]] bool multiport() const { return (features_ & feature_multiport) != 0; }
     [[nodiscard]] Result<void> transmit(std::uint32_t port);
+    [[nodiscard]] bool may_hand_on(const Port& port) const;
+    void hold_console(std::uint32_t port);
     [[nodiscard]] Result<void> receive(std::uint32_t port);
     [[nodiscard]] Result<void> receive_control();
     [[nodiscard]] Result<void> transmit_control();
@@ -91,6 +111,7 @@ class ConsoleDevice final : public Device {
     ConsoleEvents& events_;
     Transport* transport_ = nullptr;
     std::uint32_t features_ = 0;
+    bool unlimited_ = false;
     std::deque<std::vector<std::byte>> control_; ///< messages that wait for a buffer of the driver
 };
 

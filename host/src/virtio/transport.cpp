@@ -89,6 +89,7 @@ void Transport::reset() {
     for (std::uint32_t index = 0; index < AUKLET_MAX_QUEUES; ++index)
         page_.store32(queue_field(index, offsetof(abi::VirtioQueue, ready)), 0);
     page_.store32(offsetof(abi::VirtioPage, interrupt), 0);
+    page_.store32(offsetof(abi::VirtioPage, held), held_ = 0);
     features_accepted_ = false;
     active_ = false;
     needs_reset_ = false;
@@ -155,6 +156,13 @@ void Transport::deliver_interrupts() {
 void Transport::interrupt(std::uint32_t bits) {
     page_.or32(offsetof(abi::VirtioPage, interrupt), bits);
     events_.raise_interrupt(line_);
+}
+
+void Transport::hold(std::uint32_t queue, bool held) {
+    held_ = held ? held_ | 1U << queue : held_ & ~(1U << queue);
+    page_.store32(offsetof(abi::VirtioPage, held), held_);
+    if (!held)
+        interrupt(AUKLET_VIRTIO_INT_RELEASED);
 }
 
 void Transport::update_configuration() {

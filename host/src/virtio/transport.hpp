@@ -66,6 +66,8 @@ class Transport {
     [[nodiscard]] Virtqueue* queue(std::uint32_t index);
     /// Lets the device work on a queue outside of a notification (input arrived), with the same error handling.
     void run(std::uint32_t queue);
+    /// Asks the driver to put nothing into a queue that can wait, or ends that.
+    void hold(std::uint32_t queue, bool held);
     /// Writes the device's configuration anew and tells the driver.
     void update_configuration();
 
@@ -91,6 +93,7 @@ class Transport {
     std::array<std::optional<Virtqueue>, AUKLET_MAX_QUEUES> queues_;
     std::uint32_t features_ = 0;
     std::uint32_t generation_ = 0;
+    std::uint32_t held_ = 0;
     bool features_accepted_ = false;
     bool active_ = false;
     bool needs_reset_ = false;

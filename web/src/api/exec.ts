@@ -2,6 +2,7 @@
 // Runs commands in the guest over the ports of its exec agent. Framing: docs/exec.md.
 
 import { EXEC_PORTS } from '../machine/protocol.ts';
+import { isPromise, reportException } from './handlers.ts';
 import { MachineError, type ExecOptions, type ExecResult, type Signal } from './types.ts';
 
 /** Port numbers in the order of EXEC_PORTS; 0 is the console. */
@@ -16,6 +17,8 @@ const [COMMAND, STDIN, STDOUT, STDERR, STATUS, SIGNALS] = EXEC_PORTS.map((_, ind
 
 /** Bytes of standard input on the way to the guest before the sender has to wait. */
 const MOST_INPUT_ON_THE_WAY = 256 * 1024;
+/** Less than what the host hands on of a port's output without an answer (virtio::ConsoleDevice::output_limit). */
+const OUTPUT_WITHOUT_FLUSH = 64 * 1024;
 /** One message's worth, so that a large array does not sit in the queue twice. */
 const INPUT_PIECE = 64 * 1024;
 
@@ -58,12 +61,14 @@ export interface Ports {
   close(port: number): void;
   /** Added to the environment of every command. */
   environment?: Record<string, string>;
+  /** Resolves when all output has come that the guest has written to the port before. */
+  flush(port: number): Promise<void>;
 }
 
 export function encodeCommand(command: readonly string[], directory: string, environment: Record<string, string>) {
   const words = Object.entries(environment).map(([name, value]) => `${name}=${value}`);
   for (const word of [...command, directory, ...words])
-    if (word.includes('\0')) throw new MachineError('failed', 'arguments may not contain NUL characters');
+    if (word.includes('\0')) throw new MachineError('invalid-option', 'arguments may not contain NUL characters');
   const terminated = (texts: readonly string[]) => texts.map((text) => `${text}\0`).join('');
   return new TextEncoder().encode(
     `${command.length}\n${terminated(command)}${terminated([directory])}${words.length}\n${terminated(words)}`,
@@ -90,7 +95,7 @@ async function* pieces(stdin: ExecOptions['stdin']): AsyncIterable<Uint8Array> {
 /** The commands of one machine, one after the other: the agent has one set of ports. */
 export class ExecClient {
   private last: Promise<unknown> = Promise.resolve();
-  private receive: ((port: number, bytes: Uint8Array) => void) | undefined;
+  private receive: ((port: number, bytes: Uint8Array) => unknown) | undefined;
   private onWay = 0;
   private inputEnded = false;
   private inputTaken: (() => void) | undefined;
@@ -115,8 +120,9 @@ export class ExecClient {
     return true;
   }
 
-  output(port: number, bytes: Uint8Array): void {
-    this.receive?.(port, bytes);
+  /** A promise if who gets the bytes needs time for them. */
+  output(port: number, bytes: Uint8Array): unknown {
+    return this.receive?.(port, bytes);
   }
 
   consumed(port: number, bytes: number): void {
@@ -147,8 +153,13 @@ export class ExecClient {
       ...options.environment,
     });
     return new Promise((resolve, reject) => {
-      const stdout: Uint8Array[] = [];
-      const stderr: Uint8Array[] = [];
+      const collected = new Map<number, Uint8Array[]>([
+        [STDOUT, []],
+        [STDERR, []],
+      ]);
+      const sizes = new Map<number, number>();
+      /** Settles when all handlers have taken all output. */
+      let taken: Promise<unknown> = Promise.resolve();
       let status = '';
       const done = () => {
         this.receive = undefined;
@@ -158,18 +169,36 @@ export class ExecClient {
         done();
         reject(error);
       };
+      const finish = async () => {
+        // The agent writes the status last, and ports keep their order: all output is here, but for what the host keeps back.
+        for (const [port, size] of sizes) if (size > OUTPUT_WITHOUT_FLUSH) await this.ports.flush(port);
+        await taken;
+        done();
+        const number = Number.parseInt(status, 10);
+        if (Number.isNaN(number)) reject(new MachineError('failed', `the guest's agent answered ${status.trim()}`));
+        else
+          resolve({
+            status: number,
+            stdout: concatenate(collected.get(STDOUT) ?? []),
+            stderr: concatenate(collected.get(STDERR) ?? []),
+          });
+      };
       this.receive = (port, bytes) => {
-        if (port === STDOUT) (options.onStdout ?? ((piece) => stdout.push(piece)))(bytes);
-        else if (port === STDERR) (options.onStderr ?? ((piece) => stderr.push(piece)))(bytes);
-        else if (port === STATUS) {
-          // The agent writes it last, and ports keep their order: all output is here.
-          status += new TextDecoder().decode(bytes);
-          if (!status.includes('\n')) return;
-          done();
-          const number = Number.parseInt(status, 10);
-          if (Number.isNaN(number)) reject(new MachineError('failed', `the guest's agent answered ${status.trim()}`));
-          else resolve({ status: number, stdout: concatenate(stdout), stderr: concatenate(stderr) });
+        if (port === STDOUT || port === STDERR) {
+          sizes.set(port, (sizes.get(port) ?? 0) + bytes.length);
+          const handler = port === STDOUT ? options.onStdout : options.onStderr;
+          if (handler === undefined) return void collected.get(port)?.push(bytes);
+          try {
+            const result = handler(bytes);
+            if (isPromise(result)) taken = Promise.allSettled([taken, result]);
+            return result;
+          } catch (error) {
+            return reportException(error);
+          }
         }
+        if (port !== STATUS) return;
+        status += new TextDecoder().decode(bytes);
+        if (status.includes('\n')) void finish();
       };
       ++this.started;
       this.ports.send(COMMAND, message);

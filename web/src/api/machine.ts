@@ -1,24 +1,19 @@
 // SPDX-License-Identifier: MIT
 // boot() and the Machine it returns: the owner's side of a host worker, in a page and in Node.js.
 
-import { isNode, runHere, startWorker, type WorkerHandle } from '../machine/platform.ts';
-import {
-  CONSOLE_PORT,
-  EXEC_PORTS,
-  type FromHost,
-  type HaltReason,
-  type MachineStage,
-  type ToHost,
-} from '../machine/protocol.ts';
+import { isNode, runHere, startWorker, within, type WorkerHandle } from '../machine/platform.ts';
+import { CONSOLE_PORT, EXEC_PORTS, type FromHost, type MachineStage, type ToHost } from '../machine/protocol.ts';
 import { loadBytes, loadModule, totalSize } from './assets.ts';
 import { ExecClient } from './exec.ts';
-import { checkTimeZone } from './time-zone.ts';
+import { checkBootOptions, checkExec } from './check-options.ts';
+import { isPromise, reportException } from './handlers.ts';
 import { needsRelay, relayWorkers } from './worker-relay.ts';
 import {
   MachineError,
   type BootOptions,
   type ExecOptions,
   type ExecResult,
+  type MachineEnd,
   type MachineEvents,
   type PlatformOptions,
   type Progress,
@@ -52,8 +47,6 @@ export function checkPlatform(): void {
   }
 }
 
-const OUT_OF_MEMORY = /out of memory|no \d+ MiB of memory|could not allocate|Allocation failed/i;
-
 /** What an entry of the package knows: where the parts and the workers' scripts are. */
 let platform: PlatformOptions | undefined;
 
@@ -67,26 +60,32 @@ export type MachineOptions = BootOptions & Partial<PlatformOptions>;
 
 function withPlatform(options: MachineOptions): BootOptions & PlatformOptions {
   const assets = options.assets ?? platform?.assets;
-  if (assets === undefined) throw new MachineError('failed', 'a machine needs assets: kernel, initramfs and host');
+  if (assets === undefined)
+    throw new MachineError('invalid-option', 'a machine needs assets: kernel, initramfs and host');
   return { ...platform, ...options, assets };
 }
 
 /**
  * Boots a Linux machine. Resolves when its first program has been started.
  *
- * @throws MachineError when it cannot be loaded or started.
+ * @throws MachineError when it cannot be loaded or started; nothing of it is left then.
  */
 export async function boot(options: MachineOptions = {}): Promise<Machine> {
   const machine = new Machine(options);
-  await machine.started;
+  try {
+    await machine.started;
+  } catch (error) {
+    await machine.dispose();
+    throw error;
+  }
   return machine;
 }
 
 export class Machine {
   /** Resolves when the first program of the machine runs, rejects with a MachineError if that fails. */
   readonly started: Promise<void>;
-  /** Resolves when the machine has powered off, asks for a restart, or has panicked. */
-  readonly halted: Promise<HaltReason>;
+  /** Resolves when the machine has ended in whatever way; it is never rejected. */
+  readonly halted: Promise<MachineEnd>;
   /** The last console output, for diagnostics. */
   transcript = '';
 
@@ -99,7 +98,11 @@ export class Machine {
   private readonly abort = new AbortController();
   private resolveStarted!: () => void;
   private rejectStarted!: (error: MachineError) => void;
-  private resolveHalted!: (reason: HaltReason) => void;
+  private resolveHalted!: (reason: MachineEnd) => void;
+  /** Console output that no handler has got, until there is one. */
+  private kept: Uint8Array[] | undefined = [];
+  private keptSize = 0;
+  private readonly flushed = new Map<number, () => void>();
   private disposal: Promise<void> | undefined;
   private resolveDisposed: (() => void) | undefined;
   private inputOnWay = 0;
@@ -110,8 +113,13 @@ export class Machine {
   /** For the kernel's command line. */
   private readonly timeZone: string | undefined;
 
-  /** Starts at once; `started` tells when it runs. `boot` is the shorter way. */
+  /**
+   * Starts at once; `started` tells when it runs. `boot` is the shorter way. One that fails has to be disposed of, too.
+   *
+   * @throws MachineError 'invalid-option', 'not-isolated' or 'no-shared-memory'.
+   */
   constructor(given: MachineOptions = {}) {
+    checkBootOptions(given);
     const options = withPlatform(given);
     this.options = options;
     this.progress = { stage: 'loading', loaded: 0, total: totalSize(options.assets) };
@@ -124,7 +132,7 @@ export class Machine {
     this.halted = new Promise((resolve) => (this.resolveHalted = resolve));
     checkPlatform();
     const { timeZone } = options;
-    if (timeZone !== undefined) this.timeZone = `TZ=${checkTimeZone(timeZone)}`;
+    if (timeZone !== undefined) this.timeZone = `TZ=${timeZone}`;
     options.signal?.throwIfAborted();
     options.signal?.addEventListener('abort', () => void this.dispose(), { once: true });
     this.host =
@@ -139,6 +147,11 @@ export class Machine {
         send: (port, bytes) => this.post({ type: 'input', port, bytes }),
         close: (port) => this.post({ type: 'closeInput', port }),
         ...(timeZone === undefined ? {} : { environment: { TZ: timeZone } }),
+        flush: (port) =>
+          new Promise((resolve) => {
+            this.flushed.set(port, resolve);
+            this.post({ type: 'flush', port });
+          }),
       });
     this.load().catch((error: unknown) => {
       if (this.disposal !== undefined) return;
@@ -153,6 +166,7 @@ export class Machine {
     const handlers = this.handlers.get(type) ?? new Set();
     this.handlers.set(type, handlers);
     handlers.add(handler);
+    if (type === 'output' && this.kept !== undefined) queueMicrotask(() => this.deliverKept());
     return () => void handlers.delete(handler);
   }
 
@@ -177,6 +191,11 @@ export class Machine {
   exec(command: readonly string[], options?: ExecOptions): Promise<ExecResult> {
     if (this.commands === undefined)
       return Promise.reject(new MachineError('failed', 'boot the machine with exec: true to run commands'));
+    try {
+      checkExec(command, options ?? {});
+    } catch (error) {
+      return Promise.reject(error);
+    }
     return this.commands.run(command, options);
   }
 
@@ -201,7 +220,10 @@ export class Machine {
     return `${host}console:\n${this.transcript}`;
   }
 
-  /** Ends the machine and frees everything it had. Resolves when its workers are gone. */
+  /**
+   * Ends the machine and frees everything it had. Resolves when its workers are gone, within 0.2 s also where a program
+   * makes no system calls: the engine ends that one's worker in its own time (2 s in Chromium).
+   */
   dispose(): Promise<void> {
     this.disposal ??= this.end();
     return this.disposal;
@@ -210,9 +232,17 @@ export class Machine {
   private async end(): Promise<void> {
     this.abort.abort();
     this.endWith(new MachineError('disposed', 'the machine was disposed'));
+    this.resolveHalted('disposed');
     const disposed = new Promise<void>((resolve) => (this.resolveDisposed = resolve));
     this.post({ type: 'dispose' });
-    await disposed;
+    // However busy the computer is: what is left then goes on without anybody who waits.
+    await within(DISPOSE_PATIENCE, this.endHost(disposed));
+  }
+
+  private async endHost(disposed: Promise<void>): Promise<void> {
+    // A host worker that was told nothing has started nothing. One that has not said anything may never be loaded.
+    if (this.beforeStart === undefined)
+      await within(this.progress.stage === 'loading' ? LOAD_PATIENCE : HOST_PATIENCE, disposed);
     // An exit that was asked for is no failure.
     this.host.onError = () => {};
     await this.host.terminate();
@@ -231,9 +261,57 @@ export class Machine {
     else this.host.post(message);
   }
 
-  private emit<Type extends keyof MachineEvents>(type: Type, ...values: Parameters<MachineEvents[Type]>): void {
-    for (const handler of this.handlers.get(type) ?? [])
-      (handler as unknown as (...given: typeof values) => void)(...values);
+  /** Returns what the handlers returned. */
+  private emit<Type extends keyof MachineEvents>(type: Type, ...values: Parameters<MachineEvents[Type]>): unknown[] {
+    const results: unknown[] = [];
+    // A copy: a handler that is added by another one is for later events.
+    for (const handler of [...(this.handlers.get(type) ?? [])]) {
+      try {
+        results.push((handler as unknown as (...given: typeof values) => unknown)(...values));
+      } catch (error) {
+        reportException(error);
+      }
+    }
+    return results;
+  }
+
+  /** Tells the host when all that take these bytes have done so. */
+  private takenWhen(port: number, bytes: number, results: unknown[]): void {
+    const taken = () => this.post({ type: 'taken', port, bytes });
+    const pending = results.filter(isPromise);
+    if (pending.length === 0) taken();
+    else void Promise.all(pending.map((each) => Promise.resolve(each).catch(reportException))).then(taken);
+  }
+
+  private consoleOutput(bytes: Uint8Array): void {
+    const size = bytes.length;
+    this.remember(bytes);
+    if (this.kept !== undefined && (this.handlers.get('output')?.size ?? 0) === 0) {
+      this.keep(bytes);
+      this.takenWhen(CONSOLE_PORT, size, []);
+      return;
+    }
+    this.deliverKept();
+    this.takenWhen(CONSOLE_PORT, size, this.emit('output', bytes));
+  }
+
+  private keep(bytes: Uint8Array): void {
+    const kept = (this.kept ??= []);
+    kept.push(bytes);
+    this.keptSize += bytes.length;
+    while (this.keptSize > KEPT_OUTPUT_SIZE) {
+      const [first] = kept as [Uint8Array];
+      const excess = this.keptSize - KEPT_OUTPUT_SIZE;
+      if (first.length <= excess) kept.shift();
+      else kept[0] = first.subarray(excess);
+      this.keptSize -= Math.min(first.length, excess);
+    }
+  }
+
+  private deliverKept(): void {
+    const kept = this.kept;
+    this.kept = undefined;
+    for (const bytes of kept ?? []) this.takenWhen(CONSOLE_PORT, 0, this.emit('output', bytes));
   }
 
   private report(change: Partial<Progress>): void {
@@ -292,10 +370,14 @@ export class Machine {
         this.stageReached(message.stage);
         return;
       case 'output':
-        if (message.port === CONSOLE_PORT) {
-          this.remember(message.bytes);
-          this.emit('output', message.bytes);
-        } else this.commands?.output(message.port, message.bytes);
+        if (message.port === CONSOLE_PORT) this.consoleOutput(message.bytes);
+        else {
+          const { length } = message.bytes;
+          this.takenWhen(message.port, length, [this.commands?.output(message.port, message.bytes)]);
+        }
+        return;
+      case 'flushed':
+        this.flushed.get(message.port)?.();
         return;
       case 'consumed':
         if (message.port === CONSOLE_PORT) this.consoleConsumed(message.bytes);
@@ -312,13 +394,7 @@ export class Machine {
         this.emit('halted', message.reason);
         return;
       case 'error':
-        this.fail(
-          new MachineError(
-            OUT_OF_MEMORY.test(message.message) ? 'out-of-memory' : 'failed',
-            message.message,
-            message.detail,
-          ),
-        );
+        this.fail(new MachineError(message.code, message.message, message.detail));
         return;
       case 'diagnostics':
         this.diagnosed.shift()?.(message.text);
@@ -353,6 +429,7 @@ export class Machine {
     }
     this.endWith(error);
     this.emit('error', error);
+    this.resolveHalted('failed');
   }
 
   private endWith(error: MachineError): void {
@@ -360,6 +437,15 @@ export class Machine {
     this.commands?.ended(error);
   }
 }
+
+/** Milliseconds that dispose() takes at most. */
+const DISPOSE_PATIENCE = 180;
+/** Milliseconds for a host worker to end its workers, if it was ever heard of. One that has crashed does not answer. */
+const HOST_PATIENCE = 10_000;
+const LOAD_PATIENCE = 100;
+
+/** Bytes of console output that are kept for the first handler. */
+const KEPT_OUTPUT_SIZE = 256 * 1024;
 
 /** Characters of console output that are kept for diagnostics. */
 const TRANSCRIPT_SIZE = 32768;

@@ -45,21 +45,21 @@ export interface Progress {
 export interface BootOptions {
   /** Guest CPUs, 1 to 8; default 2. */
   cpus?: number;
-  /** Guest memory in MiB; default 512. */
+  /** Guest memory in MiB, 32 to 4095; default 512. */
   memory?: number;
-  /** Most processes, each of which has a memory of its own; default: what the engine can bear. */
+  /** Most processes, 1 to 1024, each of which has a memory of its own; default: what the engine can bear. */
   memoryLimit?: number;
-  /** Most tasks (threads of programs), each of which has a worker of its own; default: what the engine can bear. */
+  /** Most tasks (threads of programs), 16 to 1024, each of which has a worker; default: what the engine can bear. */
   workerLimit?: number;
-  /** Workers to start with; more follow when they are needed. Default: what a boot and its first commands need. */
+  /** Workers to start with, 0 to 1024; more follow when they are needed. Default: what a boot and its first commands need. */
   initialWorkers?: number;
-  /** Largest memory of one process in MiB; default 1024, less where the engine pays for what is not used. */
+  /** Largest memory of one process in MiB, 1 to 4096; default 1024, less where the engine pays for what is not used. */
   processMemory?: number;
-  /** Added to the kernel's command line. */
+  /** Added to the kernel's command line, which has 2047 bytes at most. */
   kernelArguments?: string;
   /** IANA's name of the time zone, such as Europe/Berlin: TZ for all programs. Default none, which is UTC. */
   timeZone?: string;
-  /** Size of the console's screen. */
+  /** Size of the console's screen, 1 to 65535. */
   columns?: number;
   rows?: number;
   /** Files, directories and symbolic links to add to the root file system. */
@@ -94,9 +94,12 @@ export interface ExecOptions {
   environment?: Record<string, string>;
   /** Default /root. */
   directory?: string;
-  /** Called for each piece of output. Without it the output is collected for the result. */
-  onStdout?: (bytes: Uint8Array) => void;
-  onStderr?: (bytes: Uint8Array) => void;
+  /**
+   * Called for each piece of output. Without it the output is collected for the result. As a handler of the machine's
+   * 'output' it may return a promise, and the program waits in write() while too much is not taken.
+   */
+  onStdout?: (bytes: Uint8Array) => void | PromiseLike<unknown>;
+  onStderr?: (bytes: Uint8Array) => void | PromiseLike<unknown>;
 }
 
 export interface ExecResult {
@@ -112,10 +115,24 @@ export interface ExecResult {
 export type Signal =
   'SIGHUP' | 'SIGINT' | 'SIGQUIT' | 'SIGKILL' | 'SIGUSR1' | 'SIGUSR2' | 'SIGTERM' | 'SIGCONT' | 'SIGSTOP' | number;
 
+/** How a machine can end: by itself, because it cannot go on (the 'error' event says why), or by dispose(). */
+export type MachineEnd = HaltReason | 'failed' | 'disposed';
+
+/**
+ * A handler that throws, or whose promise is rejected, stops neither the other handlers nor the machine: the error is reported
+ * as that of an event listener is (reportError), or printed where there is no such thing.
+ */
 export interface MachineEvents {
   stage: (stage: MachineStage) => void;
-  /** Console output, including early kernel messages. */
-  output: (bytes: Uint8Array) => void;
+  /**
+   * Console output, including early kernel messages. A handler that needs time for it returns a promise: while more than
+   * 128 KiB are not taken (their promises are pending), programs that write to the console wait, as with a slow line. The
+   * kernel's own messages do not.
+   *
+   * What comes before there is a handler is kept for the first one, the last 256 KiB of it. Nothing waits then, nor when
+   * all handlers are gone; what they would have got is lost, but for the end of `Machine.transcript`.
+   */
+  output: (bytes: Uint8Array) => void | PromiseLike<unknown>;
   log: (level: 'information' | 'warning' | 'error', message: string) => void;
   /** The machine has ended by itself. */
   halted: (reason: HaltReason) => void;
@@ -130,6 +147,8 @@ export type MachineErrorCode =
   | 'no-shared-memory'
   | 'download'
   | 'out-of-memory'
+  /** An option or argument that does not exist, or whose value cannot be. Nothing was started. */
+  | 'invalid-option'
   /** dispose() was called, or the signal given to boot was aborted. */
   | 'disposed'
   /** The machine ended before what was asked for was done. */

@@ -4,10 +4,12 @@
 
 import {
   IRQ_DEVICE,
+  IRQ_STOP,
   CPU,
   CPU_KERNEL,
   CPU_SIZE,
   LEAVE_START,
+  LEAVE_STOP,
   LEAVE_TASK_GONE,
   LINE_POOLS,
   MACHINE,
@@ -103,9 +105,13 @@ class GuestWorker {
   private noAccess: CallableFunction[] = [];
   private accessSlots: number[] = [];
   private machine = 0;
+  /** Of a CPU's own worker. */
+  private cpu = 0;
   private slotNumber = 0;
   /** Word index of this worker's slot. */
   private slot = 0;
+  /** The machine has ended, and nothing runs here any more. */
+  private left = false;
 
   private program: ProgramExports | undefined;
   /** The last one that was made, and of what. */
@@ -124,7 +130,11 @@ class GuestWorker {
           return await this.start(message);
         case 'boot':
           this.words[(this.machine + MACHINE.coroutines) >>> 2] = this.coroutines === undefined ? 0 : 1;
-          this.runCpu(this.kernel.boot_cpu, message.dtb);
+          if (this.cpu === 0) this.runCpu(this.kernel.boot_cpu, message.dtb);
+          else this.runCpu(this.kernel.secondary_cpu, this.cpu);
+          return;
+        case 'end':
+          this.leave();
           return;
         case 'memory':
           this.memories[message.id] = message.memory;
@@ -164,7 +174,7 @@ class GuestWorker {
     if (message.role === 'cpu' && Coroutines.supported) {
       this.coroutines = new Coroutines(
         () => this.kernel.run_coroutine,
-        (error) => this.kernelTrap(error),
+        (error) => this.cpuTrapped(error),
       );
     }
     const instance = new WebAssembly.Instance(message.kernel, {
@@ -182,13 +192,25 @@ class GuestWorker {
       this.slotNumber = message.slot as number;
       this.slot = (this.machine + MACHINE.worker + this.slotNumber * WORKER_SIZE) >>> 2;
       await this.parkForever();
-    } else if (message.cpu === 0) {
+    } else {
+      this.cpu = message.cpu as number;
       const heapBase = (this.kernel.__heap_base.value as number) >>> 0;
       this.port.post({ type: 'ready', machine: this.machine, heapBase });
-    } else {
-      this.port.post({ type: 'ready' });
-      this.runCpu(this.kernel.secondary_cpu, message.cpu as number);
     }
+  }
+
+  // ---- the end ---------------------------------------------------------------------------------------------------------
+
+  /** Kernel code that finds this set traps, so a trap after that means nothing else. */
+  private get machineEnded(): boolean {
+    if (this.machine === 0) return false;
+    return (Atomics.load(this.words, (this.machine + MACHINE.cpu + CPU.pending) >>> 2) & IRQ_STOP) !== 0;
+  }
+
+  private leave(): void {
+    if (this.left) return;
+    this.left = true;
+    this.port.post({ type: 'left' });
   }
 
   // ---- what the kernel imports -----------------------------------------------------------------------------------
@@ -276,14 +298,19 @@ class GuestWorker {
 
   // ---- CPUs ----------------------------------------------------------------------------------------------------------
 
-  /** A CPU's own worker is in wasm, or between two coroutines, for ever. */
+  /** A CPU's own worker is in wasm, or between two coroutines, until the machine ends. */
   private runCpu(enter: (argument: number) => void, argument: number): void {
     try {
       if (this.coroutines !== undefined) this.coroutines.run(enter, argument);
       else enter(argument);
     } catch (error) {
-      this.kernelTrap(error);
+      this.cpuTrapped(error);
     }
+  }
+
+  private cpuTrapped(error: unknown): void {
+    if (this.machineEnded) this.leave();
+    else this.kernelTrap(error);
   }
 
   private kernelTrap(error: unknown): void {
@@ -294,6 +321,7 @@ class GuestWorker {
     try {
       this.kernel.kernel_trap(address, encoded.length);
     } catch (again) {
+      if (this.machineEnded) return this.leave();
       this.port.post({ type: 'console', bytes: new TextEncoder().encode(`\nkernel trap: ${text}\nthen: ${again}\n`) });
       this.port.post({ type: 'halt', reason: 2 });
     }
@@ -340,6 +368,7 @@ class GuestWorker {
         const wait = Atomics.waitAsync(this.words, state, now);
         if (wait.async) await wait.value;
       }
+      if (this.left) return new Promise<never>(() => {});
       await this.learnMemories();
       await this.runTask();
       this.program = undefined;
@@ -352,7 +381,7 @@ class GuestWorker {
   private async runTask(): Promise<void> {
     const leaveIndex = this.slot + (WORKER.leave >>> 2);
     let next: (() => void) | undefined = () => this.kernel.run_task(this.slotNumber);
-    while (next !== undefined) {
+    while (next !== undefined && !this.left) {
       let error: unknown;
       try {
         next();
@@ -362,6 +391,7 @@ class GuestWorker {
       }
       const leave = this.words[leaveIndex];
       this.words[leaveIndex] = 0;
+      if (leave === LEAVE_STOP) break;
       if (leave === LEAVE_TASK_GONE) return;
       if (leave === LEAVE_START) {
         next = await this.prepareProgram();
@@ -373,6 +403,8 @@ class GuestWorker {
         next = () => this.handleTrap(trap);
       }
     }
+    this.leave();
+    return new Promise<never>(() => {});
   }
 
   /** The program trapped. Does not return if it has no handler for the signal. */

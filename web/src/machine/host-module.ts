@@ -35,16 +35,20 @@ interface Exports {
   addDirectory(path: number, pathSize: number, mode: number): number;
   addLink(path: number, pathSize: number, target: number, targetSize: number): number;
   prepare(): number;
-  startPools(): void;
+  startPools(): number;
   attach(machineAddress: number, heapBase: number): number;
   doorbell(): number;
   service(): number;
+  end(): void;
   timer(): void;
   watch(): void;
   workerReady(slot: number): void;
   workerGone(slot: number): void;
   input(port: number, bytes: number, size: number): void;
   closeInput(port: number): void;
+  outputTaken(port: number, bytes: number): void;
+  outputWaits(port: number): number;
+  flushOutput(): void;
   resize(columns: number, rows: number): void;
   diagnose(): void;
 }
@@ -185,8 +189,9 @@ export class HostModule {
     return deviceTree >>> 0;
   }
 
+  /** Throws if there is not enough memory. */
   startPools(): void {
-    this.exports.startPools();
+    this.check(this.exports.startPools());
   }
 
   attach(machineAddress: number, heapBase: number): void {
@@ -209,6 +214,11 @@ export class HostModule {
   /** Ends a waitForDoorbell, which would keep this module and the kernel's memory. */
   wakeDoorbell(): void {
     if (this.doorbell !== undefined) Atomics.notify(this.kernelWords, this.doorbell);
+  }
+
+  /** The machine has ended: makes its workers leave wasm. */
+  end(): void {
+    this.exports.end();
   }
 
   timer(): void {
@@ -234,6 +244,21 @@ export class HostModule {
 
   closeInput(port: number): void {
     this.exports.closeInput(port);
+  }
+
+  /** Who gets a port's output has done with so many bytes of it. */
+  outputTaken(port: number, bytes: number): void {
+    this.exports.outputTaken(port, bytes);
+  }
+
+  /** Whether the guest has written what waits for outputTaken(). */
+  outputWaits(port: number): boolean {
+    return this.exports.outputWaits(port) !== 0;
+  }
+
+  /** Hands on all output: the last of a machine. */
+  flushOutput(): void {
+    this.exports.flushOutput();
   }
 
   resize(columns: number, rows: number): void {

@@ -28,18 +28,21 @@ import {
   type ParentPort,
   processors,
   startWorker,
+  within,
   type WorkerHandle,
 } from './platform.ts';
-import type {
-  FromGuest,
-  FromHost,
-  GuestStart,
-  HaltReason,
-  MachineConfiguration,
-  MachineStage,
-  StartOptions,
-  ToGuest,
-  ToHost,
+import {
+  CONSOLE_PORT,
+  type FailureCode,
+  type FromGuest,
+  type FromHost,
+  type GuestStart,
+  type HaltReason,
+  type MachineConfiguration,
+  type MachineStage,
+  type StartOptions,
+  type ToGuest,
+  type ToHost,
 } from './protocol.ts';
 
 /** A browser that is out of workers (Firefox) neither starts one nor reports an error. */
@@ -53,10 +56,19 @@ const OUTPUT_INTERVAL = 4;
 /** Collected output of this size (bytes) does not wait. */
 const OUTPUT_SIZE = 65536;
 
+/** Milliseconds in which workers come out of wasm at the machine's end; a program that makes no system calls does not. */
+const LEAVE_PATIENCE = 100;
+/** Milliseconds in which those that came out are gone. */
+const GONE_PATIENCE = 50;
+
 const KEPT_LOG_LINES = 200;
 
 /** Where kernel threads need no workers: init, a program that it starts, and one to spare. */
 const INITIAL_WORKERS = 3;
+/** With those of the kernel's threads. */
+const INITIAL_WORKERS_AND_THREADS = 24;
+/** For a pipeline and what is in the background; a machine that cannot have these would be of no use. */
+const INITIAL_MEMORIES = 8;
 
 const HALT_REASONS: readonly HaltReason[] = ['poweroff', 'restart', 'panic'];
 
@@ -75,11 +87,32 @@ interface Guest {
   lifeLock: string | undefined;
   ready: boolean;
   startTimer: ReturnType<typeof setTimeout> | undefined;
+  /** At the machine's end: whether it is in its event loop for good, and who waits for that. */
+  hasLeft: boolean;
+  onLeft: () => void;
 }
 
 function createGuestWorker(): Worker {
   // Written out and without a name, because bundlers must recognise it.
   return new Worker(new URL('../guest/guest-worker.ts', import.meta.url), { type: 'module' });
+}
+
+/** What a part of an engine says that has no more memory, addresses or threads. */
+const OUT_OF_MEMORY = /out of memory|could not allocate|Allocation failed/i;
+
+class HostFailure extends Error {
+  constructor(
+    readonly code: FailureCode,
+    message: string,
+    options?: ErrorOptions,
+  ) {
+    super(message, options);
+  }
+}
+
+function failureCode(error: unknown, message: string): FailureCode {
+  if (error instanceof HostFailure) return error.code;
+  return OUT_OF_MEMORY.test(message) ? 'out-of-memory' : 'failed';
 }
 
 function errorText(error: unknown): { message: string; detail?: string } {
@@ -98,8 +131,12 @@ function settingsText(configuration: MachineConfiguration): string {
     ['kernel-arguments', configuration.kernelArguments],
     ['worker-limit', workerLimit],
     ['memory-limit', memoryLimit],
-    ['initial-workers', configuration.initialWorkers ?? (Coroutines.supported ? INITIAL_WORKERS : undefined)],
-    ['initial-memories', configuration.initialMemories],
+    [
+      'initial-workers',
+      configuration.initialWorkers ??
+        Math.min(workerLimit, Coroutines.supported ? INITIAL_WORKERS : INITIAL_WORKERS_AND_THREADS),
+    ],
+    ['initial-memories', configuration.initialMemories ?? Math.min(memoryLimit, INITIAL_MEMORIES)],
     ['process-memory', configuration.processMemory ?? limits.processMemory],
     ['processors', processors()],
     ['columns', configuration.columns],
@@ -180,8 +217,6 @@ export class Host implements HostPlatform {
   private readonly logLines: string[] = [];
   private readonly cpus: Guest[] = [];
   private readonly tasks = new Map<number, Guest>();
-  /** Ended workers that may still run. */
-  private readonly ending = new Set<Promise<void>>();
   private readonly memories: WebAssembly.Memory[] = [];
   private readonly modules = new Map<number, WebAssembly.Module>();
 
@@ -195,18 +230,25 @@ export class Host implements HostPlatform {
   private workersStarted = 0;
   private timer: ReturnType<typeof setTimeout> | undefined;
   private watchdog: ReturnType<typeof setInterval> | undefined;
+  private workersEnd: Promise<void> | undefined;
+  /** Bytes of console output that did not come from the device, and that the owner has not taken. */
+  private uncounted = 0;
+  /** Ports whose 'flush' is not answered. */
+  private readonly flushing = new Set<number>();
   /** Messages are handled one after the other, although some handlers wait for compilations. */
   private handled: Promise<void> = Promise.resolve();
 
   constructor(private readonly owner: ParentPort<FromHost, ToHost>) {
     this.owner.onMessage((message) => {
-      this.handled = this.handled.then(() => this.handle(message)).catch((error: unknown) => this.fail(error));
+      // The end waits for nothing.
+      if (message.type === 'dispose') void this.dispose();
+      else this.handled = this.handled.then(() => this.handle(message)).catch((error: unknown) => this.fail(error));
     });
   }
 
   // ---- owner --------------------------------------------------------------------------------------------------
 
-  private async handle(message: ToHost): Promise<void> {
+  private async handle(message: Exclude<ToHost, { type: 'dispose' }>): Promise<void> {
     switch (message.type) {
       case 'start':
         return this.start(message.options);
@@ -218,17 +260,36 @@ export class Host implements HostPlatform {
       case 'closeInput':
         if (!this.ended) this.module?.closeInput(message.port);
         return;
+      case 'taken':
+        this.outputTaken(message.port, message.bytes);
+        return;
+      case 'flush':
+        this.flushing.add(message.port);
+        this.answerFlushes();
+        return;
       case 'resize':
         if (!this.ended) this.module?.resize(message.columns, message.rows);
         return;
       case 'diagnose':
         this.owner.post({ type: 'diagnostics', text: this.diagnostics() });
         return;
-      case 'dispose':
-        if (!this.ended) this.stage = 'halted';
-        await this.endWorkers();
-        this.owner.post({ type: 'disposed' });
-        return;
+    }
+  }
+
+  private outputTaken(port: number, bytes: number): void {
+    // The C++ host has not handed these on, so it does not wait for them.
+    const uncounted = port === CONSOLE_PORT ? Math.min(this.uncounted, bytes) : 0;
+    this.uncounted -= uncounted;
+    this.withModule((module) => module.outputTaken(port, bytes - uncounted));
+    this.answerFlushes();
+  }
+
+  private answerFlushes(): void {
+    for (const port of this.flushing) {
+      if (!this.ended && this.module?.outputWaits(port) === true) continue;
+      this.flushing.delete(port);
+      this.output.flush();
+      this.owner.post({ type: 'flushed', port });
     }
   }
 
@@ -242,16 +303,27 @@ export class Host implements HostPlatform {
   }
 
   private async start(options: StartOptions): Promise<void> {
+    if (this.ended) return;
     if (this.stage !== 'none') throw new Error('this worker has had a machine already');
     this.options = options;
     this.setStage('starting');
-    this.module = await HostModule.load(await compile(options.host), this);
-    this.module.configure(settingsText(options.configuration));
+    const module = await HostModule.load(await compile(options.host), this);
+    if (this.ended) return;
+    this.module = module;
+    try {
+      this.module.configure(settingsText(options.configuration));
+    } catch (error) {
+      throw new HostFailure('invalid-option', errorText(error).message);
+    }
     this.kernelMemory = this.createKernelMemory(this.module.kernelPages);
     this.module.setKernelMemory(this.kernelMemory);
     // CPU 0 first: everything else waits for it.
     for (let cpu = 0; cpu < this.module.cpus; ++cpu) this.cpus[cpu] = this.spawn('cpu', cpu);
-    this.module.startPools();
+    try {
+      this.module.startPools();
+    } catch (error) {
+      throw new HostFailure('out-of-memory', errorText(error).message);
+    }
     return this.supply(options.kernel, options.initramfs);
   }
 
@@ -259,9 +331,11 @@ export class Host implements HostPlatform {
     try {
       return new WebAssembly.Memory({ initial: pages, maximum: pages, shared: true });
     } catch (error) {
-      throw new Error(`the browser has no ${pages / 16} MiB of memory for the machine; give it less memory`, {
-        cause: error,
-      });
+      throw new HostFailure(
+        'out-of-memory',
+        `there are no ${pages / 16} MiB of memory for the machine; give it less memory, or dispose of other machines`,
+        { cause: error },
+      );
     }
   }
 
@@ -279,7 +353,11 @@ export class Host implements HostPlatform {
       for (const entry of this.options.files ?? []) {
         if ('link' in entry) this.module.addLink(entry.path, entry.link);
         else if ('directory' in entry) this.module.addDirectory(entry.path, entry.mode ?? 0o755);
-        else this.module.addFile(entry.path, entry.mode ?? 0o644, entry.content);
+        else {
+          const { content } = entry;
+          const bytes = typeof content === 'string' ? new TextEncoder().encode(content) : content;
+          this.module.addFile(entry.path, entry.mode ?? 0o644, bytes);
+        }
       }
       // The machine has its copies.
       this.options = { ...this.options, files: [] };
@@ -294,8 +372,13 @@ export class Host implements HostPlatform {
     this.module.attach(this.cpu0.machine, this.cpu0.heapBase);
     this.setStage('booting');
     this.watchdog = setInterval(() => this.withModule((module) => module.watch()), WATCHDOG_INTERVAL);
-    this.cpus[0]?.handle.post({ type: 'boot', dtb: this.deviceTree });
+    for (const guest of this.cpus) this.boot(guest);
     this.serve();
+  }
+
+  /** CPU 0 is ready by then, the others may follow. */
+  private boot(guest: Guest): void {
+    if (guest.ready && this.stage !== 'kernel') guest.handle.post({ type: 'boot', dtb: this.deviceTree as number });
   }
 
   // ---- doorbell -------------------------------------------------------------------------------------------------
@@ -334,7 +417,16 @@ export class Host implements HostPlatform {
       lifeLock,
       role === 'cpu' || number < INITIAL_WORKERS ? undefined : this.workerHeap(),
     );
-    const guest: Guest = { handle, role, number, lifeLock, ready: false, startTimer: undefined };
+    const guest: Guest = {
+      handle,
+      role,
+      number,
+      lifeLock,
+      ready: false,
+      startTimer: undefined,
+      hasLeft: false,
+      onLeft: () => {},
+    };
     handle.onMessage = (message) => this.handleGuest(guest, message);
     handle.onError = (message, detail) => this.guestFailed(guest, message, detail);
     this.sendStart(guest);
@@ -370,6 +462,10 @@ export class Host implements HostPlatform {
   }
 
   private handleGuest(guest: Guest, message: FromGuest): void {
+    if (message.type === 'left') {
+      guest.hasLeft = true;
+      guest.onLeft();
+    }
     if (this.ended) return;
     switch (message.type) {
       case 'ready':
@@ -377,6 +473,7 @@ export class Host implements HostPlatform {
         guest.ready = true;
         if (guest.role === 'task') this.withModule((module) => module.workerReady(guest.number));
         else if (guest.number === 0) this.cpu0Ready(message.machine, message.heapBase);
+        else this.boot(guest);
         return;
       case 'module':
         this.modules.set(message.id, message.module);
@@ -394,7 +491,8 @@ export class Host implements HostPlatform {
         return;
       }
       case 'console':
-        this.output.add(0, message.bytes);
+        this.uncounted += message.bytes.length;
+        this.output.add(CONSOLE_PORT, message.bytes);
         this.output.flushSoon();
         return;
       case 'halt':
@@ -433,12 +531,7 @@ export class Host implements HostPlatform {
   private endTask(guest: Guest): void {
     clearTimeout(guest.startTimer);
     this.tasks.delete(guest.number);
-    this.track(guest.handle.terminate().then(() => this.withModule((module) => module.workerGone(guest.number))));
-  }
-
-  private track(end: Promise<void>): void {
-    const tracked = end.finally(() => this.ending.delete(tracked));
-    this.ending.add(tracked);
+    void guest.handle.terminate().then(() => this.withModule((module) => module.workerGone(guest.number)));
   }
 
   /** To all that run programs. */
@@ -448,17 +541,52 @@ export class Host implements HostPlatform {
     for (const guest of this.tasks.values()) if (guest !== except) guest.handle.post(message);
   }
 
-  private async endWorkers(): Promise<void> {
+  private endWorkers(): Promise<void> {
+    return (this.workersEnd ??= this.letWorkersLeave());
+  }
+
+  /**
+   * Engines end a worker late or never while it sleeps or spins in wasm (2 s in Chromium; in WebKit one that sleeps is never
+   * ended). So all are told to come out first; who sleeps is woken. Only one that spins in a program is left then: the
+   * engine ends that in its own time, and nobody waits for it.
+   */
+  private async letWorkersLeave(): Promise<void> {
     clearTimeout(this.timer);
     clearInterval(this.watchdog);
-    for (const guest of [...this.cpus, ...this.tasks.values()]) {
-      clearTimeout(guest.startTimer);
-      this.track(guest.handle.terminate());
-    }
+    const guests = [...this.cpus, ...this.tasks.values()];
     this.cpus.length = 0;
     this.tasks.clear();
-    await Promise.all(this.ending);
+    try {
+      this.module?.end();
+    } catch {
+      // A C++ host that has failed wakes nobody.
+    }
+    const left = guests.map((guest) => {
+      clearTimeout(guest.startTimer);
+      guest.handle.post({ type: 'end' });
+      return new Promise<void>((resolve) => (guest.onLeft = resolve));
+    });
+    await within(LEAVE_PATIENCE, Promise.all(left));
+    const gone: Promise<void>[] = [];
+    for (const guest of guests) {
+      const end = guest.handle.terminate();
+      if (guest.hasLeft) gone.push(end);
+    }
+    await within(GONE_PATIENCE, Promise.all(gone));
     this.module?.wakeDoorbell();
+    this.memories.length = 0;
+    this.modules.clear();
+  }
+
+  private async dispose(): Promise<void> {
+    if (!this.ended) this.stage = 'halted';
+    await this.endWorkers();
+    // Where the host is in its owner's thread, the owner may keep this object.
+    this.module = undefined;
+    this.kernel = undefined;
+    this.kernelMemory = undefined;
+    this.options = undefined;
+    this.owner.post({ type: 'disposed' });
   }
 
   // ---- HostPlatform: calls from the C++ host ------------------------------------------------------------------
@@ -540,7 +668,10 @@ export class Host implements HostPlatform {
 
   private halt(reason: HaltReason): void {
     // Console output that the kernel left in the rings just before.
-    this.withModule((module) => void module.service());
+    this.withModule((module) => {
+      module.flushOutput();
+      module.service();
+    });
     this.output.flush();
     if (this.ended) return;
     this.stage = 'halted';
@@ -554,7 +685,8 @@ export class Host implements HostPlatform {
     this.stage = 'error';
     const { message, detail } = errorText(error);
     this.logLines.push(`error: ${message}`);
-    this.owner.post(detail === undefined ? { type: 'error', message } : { type: 'error', message, detail });
+    const report = { type: 'error', code: failureCode(error, message), message } as const;
+    this.owner.post(detail === undefined ? report : { ...report, detail });
     void this.endWorkers();
   }
 

@@ -211,6 +211,14 @@ export const afterEvents: (callback: () => void) => void = (() => {
   };
 })();
 
+/** Resolves when `event` has, or when the time (milliseconds) is over. */
+export function within(patience: number, event: Promise<unknown>): Promise<void> {
+  return new Promise((resolve, reject) => {
+    const timer = setTimeout(resolve, patience);
+    event.finally(() => clearTimeout(timer)).then(() => resolve(), reject);
+  });
+}
+
 /** How many threads this computer executes at the same time; undefined where the engine does not tell. */
 export function processors(): number | undefined {
   const os = nodeProcess?.getBuiltinModule?.('node:os') as { availableParallelism(): number } | undefined;

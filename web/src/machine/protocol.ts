@@ -49,7 +49,8 @@ export interface InitialFile {
   path: string;
   /** Permission bits; default 0o644. */
   mode?: number;
-  content: Uint8Array;
+  /** Text is written as UTF-8. */
+  content: Uint8Array | string;
 }
 
 /** A directory to add, which may stay empty. One that the root image has too keeps the image's mode. */
@@ -90,10 +91,17 @@ export type ToHost =
   | { type: 'input'; port: number; bytes: Uint8Array }
   /** The guest reads end-of-file after what was sent before. Not for the console (send Ctrl-D). */
   | { type: 'closeInput'; port: number }
+  /** So many bytes of 'output' are done with. The guest waits while too many are not. */
+  | { type: 'taken'; port: number; bytes: number }
+  /** Answered with 'flushed' when all is handed on that the guest has written to the port before. */
+  | { type: 'flush'; port: number }
   | { type: 'resize'; columns: number; rows: number }
   /** Answered with 'diagnostics'. */
   | { type: 'diagnose' }
-  /** End every worker; answered with 'disposed', after which the owner may terminate the host worker. */
+  /**
+   * End every worker; answered with 'disposed', soon even where a program spins, after which the owner may terminate the
+   * host worker.
+   */
   | { type: 'dispose' };
 
 // ---- host worker to owner -------------------------------------------------------------------------------------
@@ -103,12 +111,22 @@ export type ToHost =
  * running: the first user program (init) was started.
  */
 export type MachineStage = 'starting' | 'kernel' | 'booting' | 'running';
+/** Those of a MachineError that a host can know. */
+export type FailureCode = 'out-of-memory' | 'invalid-option' | 'failed';
 export type HaltReason = 'poweroff' | 'restart' | 'panic';
+
+/** How the watchdog's messages begin (Machine::watch of the C++ host): no CPU makes progress, and: they do again. */
+export const STOPPED = 'the guest has stopped';
+export const RESUMED = 'the guest goes on';
 
 export type FromHost =
   | { type: 'stage'; stage: MachineStage }
-  /** Bytes of a port: 0 is the console, including early kernel messages. The buffer is transferred. */
+  /**
+   * Bytes of a port: 0 is the console, including early kernel messages. The buffer is transferred. The owner answers with
+   * 'taken' when it is ready for more.
+   */
   | { type: 'output'; port: number; bytes: Uint8Array }
+  | { type: 'flushed'; port: number }
   /** So many bytes of 'input' went to the guest; lets a sender of much data bound what is queued. */
   | { type: 'consumed'; port: number; bytes: number }
   /** A program in the guest opened or closed the port. */
@@ -117,7 +135,7 @@ export type FromHost =
   /** The machine has ended by itself. Boot a new one to restart. */
   | { type: 'halted'; reason: HaltReason }
   /** The machine cannot start or go on. `message` is for users, `detail` for diagnostics. */
-  | { type: 'error'; message: string; detail?: string }
+  | { type: 'error'; code: FailureCode; message: string; detail?: string }
   | { type: 'diagnostics'; text: string }
   | { type: 'disposed' };
 
@@ -148,8 +166,10 @@ export interface GuestStart {
 
 export type ToGuest =
   | GuestStart
-  /** To CPU 0, after its 'ready': limits are set, call boot_cpu(dtb). */
+  /** To a CPU's own worker, after its 'ready', when limits are set: call boot_cpu(dtb) or secondary_cpu(cpu). */
   | { type: 'boot'; dtb: number }
+  /** The machine has ended; who is in wasm learns it there, and all answer 'left'. */
+  | { type: 'end' }
   /** One of the first that was made since, or the answer to the worker's 'memory'. */
   | { type: 'memory'; id: number; memory: WebAssembly.Memory }
   | { type: 'module'; id: number; module: WebAssembly.Module }
@@ -172,6 +192,8 @@ export type FromGuest =
   | { type: 'memory'; id: number }
   /** Early console and panic text. */
   | { type: 'console'; bytes: Uint8Array }
+  /** The machine has ended, and this worker is in its event loop for good. */
+  | { type: 'left' }
   /** As in docs/abi.md: 0 power off, 1 restart, 2 panic. */
   | { type: 'halt'; reason: number }
   | { type: 'error'; message: string; stack?: string };

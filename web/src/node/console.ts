@@ -3,8 +3,8 @@
 
 import { writeSync } from 'node:fs';
 import { Machine } from '../api/machine.ts';
-import type { HaltReason } from '../api/types.ts';
 import { engineTimeZone } from '../api/time-zone.ts';
+import type { MachineEnd } from '../api/types.ts';
 import { filesOf, startMachineHere } from './machine.ts';
 import { parseCommandLine, sizeOptions, UsageError } from './options.ts';
 
@@ -22,8 +22,8 @@ const ENDING = ['SIGHUP', 'SIGINT', 'SIGTERM'] as const;
 const RESET_TERMINAL =
   '\x1b[0m\x1b[?25h\x1b[?1049l\x1b[?1000l\x1b[?1002l\x1b[?1003l\x1b[?1006l\x1b[?2004l\x1b[?1l\x1b>';
 
-/** Resolves with why the machine ended, or 'left'. */
-async function session(machine: Machine, readerGone: Promise<'left'>): Promise<HaltReason | 'left'> {
+/** Resolves with why the machine ended, or 'left', when its output is written, or nobody reads it any more. */
+async function session(machine: Machine, readerGone: Promise<'left'>): Promise<MachineEnd | 'left'> {
   let left!: (how: 'left') => void;
   let failed!: (error: Error) => void;
   const leaving = new Promise<'left'>((resolve, reject) => {
@@ -45,14 +45,20 @@ async function session(machine: Machine, readerGone: Promise<'left'>): Promise<H
     process.stdin.resume();
   };
   const hangUp = () => left('left');
-  machine.on('output', (bytes) => void process.stdout.write(bytes));
+  let written: Promise<void> = Promise.resolve();
+  machine.on('output', (bytes) => {
+    written = new Promise((resolve) => process.stdout.write(bytes, () => resolve()));
+    return written;
+  });
   machine.on('error', (error) => failed(error));
   process.stdout.on('resize', size);
   process.stdin.on('data', input);
   for (const signal of ENDING) process.on(signal, hangUp);
   process.stdin.resume();
   try {
-    return await Promise.race([machine.halted, leaving, readerGone]);
+    const how = await Promise.race([machine.halted, leaving, readerGone]);
+    if (how !== 'left') await Promise.race([written, leaving, readerGone]);
+    return how;
   } finally {
     process.stdout.off('resize', size);
     process.stdin.off('data', input);

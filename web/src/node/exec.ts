@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: MIT
 // auklet exec: boots a machine, runs one command in it, and ends with its status.
 
-import type { HaltReason } from '../api/types.ts';
 import { engineTimeZone } from '../api/time-zone.ts';
+import type { MachineEnd } from '../api/types.ts';
 import { filesOf, startMachineHere } from './machine.ts';
 import { numberOption, parseCommandLine, sizeOptions, UsageError } from './options.ts';
 import { Output } from './output.ts';
@@ -56,8 +56,8 @@ export async function exec(input: readonly string[]): Promise<number> {
         onStderr: (bytes) => pass(stderr, bytes),
       })
       .then((result) => result.status),
-    // The command may end the machine itself.
-    machine.halted.then((reason) => ended(reason)),
+    // The command may end the machine itself. What fails is reported as the failure of the command.
+    machine.halted.then((end) => (end === 'failed' ? new Promise<never>(() => {}) : ended(end))),
   ];
   // Pending machines hold many workers: the process is left without waiting for them.
   let leave: (status: number) => void = () => {};
@@ -72,8 +72,8 @@ export async function exec(input: readonly string[]): Promise<number> {
       if (signalled || !machine.kill(signal)) leave(128 + number);
       signalled = true;
     });
-  function ended(reason: HaltReason): number {
-    if (reason !== 'panic') return 0;
+  function ended(end: MachineEnd): number {
+    if (end !== 'panic') return 0;
     process.stderr.write(machine.transcript);
     console.error('auklet: the kernel panicked');
     return MACHINE_FAILED;
@@ -93,7 +93,7 @@ export async function exec(input: readonly string[]): Promise<number> {
   } catch (error) {
     // The machine's end is reported as that, not as the failure of the command.
     const halted = await Promise.race([machine.halted, Promise.resolve(undefined)]);
-    if (halted !== undefined) return ended(halted);
+    if (halted !== undefined && halted !== 'failed') return ended(halted);
     process.stderr.write(machine.transcript);
     console.error(`auklet: ${error instanceof Error ? error.message : String(error)}`);
     return MACHINE_FAILED;

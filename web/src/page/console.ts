@@ -97,8 +97,9 @@ export class Console {
     this.terminal.onResize(({ cols, rows }) => handler(cols, rows));
   }
 
-  write(bytes: Uint8Array): void {
-    this.terminal.write(bytes);
+  /** Resolves when the terminal has read them. */
+  write(bytes: Uint8Array): Promise<void> {
+    return new Promise((resolve) => this.terminal.write(bytes, resolve));
   }
 
   /** For a new machine. */

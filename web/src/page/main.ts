@@ -8,6 +8,7 @@ import type { Console } from './console.ts';
 import { becomeIsolated } from './isolation.ts';
 import { KeyBar } from './key-bar.ts';
 import { Overlay } from './overlay.ts';
+import { RESUMED } from '../machine/protocol.ts';
 
 /** Milliseconds. */
 const PATIENCE = 400;
@@ -18,7 +19,7 @@ const SCREEN_READER = 'auklet.screen-reader';
 class Page {
   private console: Console | undefined;
   /** What the machine has said and no console has shown. */
-  private output: Uint8Array[] = [];
+  private output: { bytes: Uint8Array; taken: (when: Promise<void>) => void }[] = [];
   /** A load that ends within PATIENCE is shown when it has: each frame before that would take time from it. */
   private quiet = true;
   private patience: ReturnType<typeof setTimeout> | undefined;
@@ -140,9 +141,18 @@ class Page {
         },
       });
       this.machine = machine;
+      // Programs wait while the terminal has not read what they have written.
       machine.on('output', (bytes) => {
-        this.output.push(bytes);
+        const reading = new Promise<void>((taken) => this.output.push({ bytes, taken }));
         this.show();
+        return reading;
+      });
+      machine.on('log', (level, message) => {
+        if (machine !== this.machine) return;
+        if (level !== 'information') {
+          this.speak();
+          this.overlay.warn(message);
+        } else if (message.startsWith(RESUMED)) this.overlay.resume();
       });
       machine.on('error', (error) => this.fail(error));
       machine.on('halted', (reason) => {
@@ -184,7 +194,8 @@ class Page {
     if (this.quiet) return;
     if (this.latest !== undefined && this.failure === undefined) this.overlay.progress(this.latest);
     this.latest = undefined;
-    if (this.console !== undefined) for (const bytes of this.output.splice(0)) this.console.write(bytes);
+    if (this.console !== undefined)
+      for (const { bytes, taken } of this.output.splice(0)) taken(this.console.write(bytes));
   }
 
   private fail(error: MachineError): void {

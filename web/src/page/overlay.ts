@@ -2,6 +2,7 @@
 // What lies over the terminal: progress while a machine loads, and why it stopped.
 
 import type { HaltReason, MachineError, Progress } from '../index.ts';
+import { STOPPED } from '../machine/protocol.ts';
 
 const STAGES: Record<Progress['stage'], string> = {
   loading: 'Loading',
@@ -95,12 +96,27 @@ export class Overlay {
     this.show('failed', title, error.message + advice);
   }
 
+  /** A warning of the machine. The first line is for people, the rest for diagnostics. */
+  warn(message: string): void {
+    const [line = ''] = message.split('\n');
+    this.status.textContent = line;
+    if (message.startsWith(STOPPED))
+      this.show('stopped', 'The machine does not respond', `${line}.\nIt may go on by itself, or be restarted.`);
+  }
+
+  /** What the last warning said is over. */
+  resume(): void {
+    if (this.overlay.className !== 'stopped') return;
+    this.status.textContent = STAGES.running;
+    this.hide();
+  }
+
   hide(): void {
     this.overlay.hidden = true;
     element('restart-again').hidden = true;
   }
 
-  private show(kind: 'loading' | 'halted' | 'failed', title: string, text: string): void {
+  private show(kind: 'loading' | 'stopped' | 'halted' | 'failed', title: string, text: string): void {
     this.overlay.className = kind;
     this.title.textContent = title;
     this.text.textContent = text;

@@ -13,6 +13,7 @@
 #include <linux/virtio_config.h>
 #include <linux/virtio_ring.h>
 #include <asm/machine.h>
+#include <asm/virtio.h>
 
 struct shm_device {
 	struct virtio_device vdev;
@@ -67,7 +68,7 @@ static void write_status(struct shm_device *shm, u32 status)
 	sequence = word_add(&page->status_sequence, 1) + 1;
 	kick(shm, AUKLET_VIRTIO_KICK_STATUS);
 	while ((seen = word_load(&page->status_seen)) != sequence)
-		futex_wait_word(&page->status_seen, seen, -1);
+		futex_wait_word(&page->status_seen, seen, LONGEST_BLIND_WAIT_NS);
 }
 
 static u8 shm_get_status(struct virtio_device *vdev)
@@ -112,6 +113,11 @@ static bool notify_queue(struct virtqueue *vq)
 	return true;
 }
 
+bool wasm_virtqueue_held(const struct virtqueue *vq)
+{
+	return word_load(&to_shm(vq->vdev)->page->held) & BIT(vq->index);
+}
+
 static irqreturn_t shm_interrupt(int irq, void *data)
 {
 	struct shm_device *shm = data;
@@ -122,6 +128,11 @@ static irqreturn_t shm_interrupt(int irq, void *data)
 		return IRQ_NONE;
 	if (bits & AUKLET_VIRTIO_INT_CONFIG)
 		virtio_config_changed(&shm->vdev);
+	/* Who waits for the end of that waits for buffers to come back otherwise. */
+	if (bits & AUKLET_VIRTIO_INT_RELEASED)
+		virtio_device_for_each_vq(&shm->vdev, vq)
+			if (vq->callback)
+				vq->callback(vq);
 	if (bits & AUKLET_VIRTIO_INT_RING)
 		virtio_device_for_each_vq(&shm->vdev, vq)
 			vring_interrupt(irq, vq);

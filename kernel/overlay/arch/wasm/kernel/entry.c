@@ -81,9 +81,12 @@ void poll_interrupts(void)
 {
 	struct pt_regs regs;
 
-	if (likely(!(READ_ONCE(this_auklet_cpu()->pending) & IRQ_TAKEN)) &&
+	u32 pending = READ_ONCE(this_auklet_cpu()->pending);
+
+	if (likely(!(pending & (IRQ_TAKEN | AUKLET_IRQ_STOP))) &&
 	    !(look_at_clock() && check_deadline()))
 		return;
+	leave_ended_machine();
 	memset(&regs, 0, sizeof(regs));
 	regs.syscall_nr = WASM_NO_SYSCALL;
 	set_wasm_irqs_enabled(ARCH_IRQ_DISABLED);

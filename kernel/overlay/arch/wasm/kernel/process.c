@@ -77,13 +77,21 @@ void __noreturn leave_kernel(u32 reason, unsigned long stack_pointer)
 	__builtin_trap();
 }
 
-/* The machine has ended: this worker does nothing any more. */
+/* Back to the base for good, out of whatever kernel code and program are on this worker's stack. */
+void __noreturn leave_machine(void)
+{
+	struct auklet_worker *worker = (void *)get_wasm_worker();
+
+	if (worker)
+		worker->leave = AUKLET_LEAVE_STOP;
+	__builtin_trap();
+}
+
+/* This CPU does nothing any more; when the host has heard of the machine's end, it leaves. */
 void __noreturn stop_cpu_forever(void)
 {
-	u32 never = 0;
-
 	for (;;)
-		futex_wait_word(&never, 0, -1);
+		futex_wait_word(&auklet_machine.cpu[0].pending, word_load(&auklet_machine.cpu[0].pending), -1);
 }
 
 /*
@@ -298,6 +306,7 @@ static void wait_for_cpu(struct auklet_worker *worker)
 
 	for (;;) {
 		wake = word_exchange(&worker->wake, 0);
+		leave_ended_machine();
 		if (unlikely(wake == AUKLET_WAKE_TRACE))
 			answer_trace_request(worker);
 		else if (wake)
@@ -586,7 +595,7 @@ void serve_own_cpu(void)
 	for (;;) {
 		pending = word_load(&cpu->pending);
 		if (pending & AUKLET_IRQ_STOP)
-			stop_cpu_forever();
+			leave_ended_machine();
 		if (pending & AUKLET_IRQ_SWITCH) {
 			word_and(&cpu->pending, ~AUKLET_IRQ_SWITCH);
 			task = (struct task_struct *)word_load(&cpu->switch_to);
@@ -623,7 +632,7 @@ void arch_cpu_idle(void)
 	word_store(&cpu->state, AUKLET_CPU_IDLE);
 	while (!((pending = word_load(&cpu->pending)) & IRQ_TAKEN)) {
 		if (pending & AUKLET_IRQ_STOP)
-			stop_cpu_forever();
+			leave_ended_machine();
 		wait_for_interrupt(cpu);
 	}
 	word_store(&cpu->state, AUKLET_CPU_KERNEL);

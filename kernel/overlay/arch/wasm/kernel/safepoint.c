@@ -41,7 +41,8 @@ void forget_safepoint(u32 id)
 
 	word_store(&memory->safepoint, 0);
 	while (word_load(&memory->safepoint_request) == AUKLET_SAFEPOINT_BUSY)
-		futex_wait_word(&memory->safepoint_request, AUKLET_SAFEPOINT_BUSY, -1);
+		futex_wait_word(&memory->safepoint_request, AUKLET_SAFEPOINT_BUSY,
+				LONGEST_BLIND_WAIT_NS);
 }
 
 /* A fork has the same program at the same addresses. */

@@ -14,7 +14,7 @@
 #include <asm/host_calls.h>
 #include <asm/machine.h>
 
-/* The idle task of a CPU that is being brought up; futex of its worker. */
+/* The idle task of a CPU that is being brought up. Its worker sleeps on auklet_cpu.pending before. */
 static u32 boot_idle_task[NR_CPUS];
 static DECLARE_COMPLETION(cpu_is_up);
 
@@ -95,7 +95,8 @@ int __cpu_up(unsigned int cpu, struct task_struct *idle)
 {
 	reinit_completion(&cpu_is_up);
 	word_store(&boot_idle_task[cpu], (u32)idle);
-	futex_wake_word(&boot_idle_task[cpu], 1);
+	word_or(&auklet_machine.cpu[cpu].pending, AUKLET_IRQ_REARM);
+	futex_wake_word(&auklet_machine.cpu[cpu].pending, 1);
 	wait_for_completion(&cpu_is_up);
 	return 0;
 }
@@ -123,11 +124,17 @@ static void __noreturn secondary_start(void)
 void secondary_cpu(u32 cpu)
 {
 	struct task_struct *idle;
+	u32 pending;
 
 	if (cpu == 0 || cpu >= NR_CPUS)
 		return;
-	while (!word_load(&boot_idle_task[cpu]))
-		futex_wait_word(&boot_idle_task[cpu], 0, -1);
+	/* Who stores the task changes pending afterwards. */
+	for (;;) {
+		pending = word_load(&auklet_machine.cpu[cpu].pending);
+		if (word_load(&boot_idle_task[cpu]))
+			break;
+		futex_wait_word(&auklet_machine.cpu[cpu].pending, pending, -1);
+	}
 	idle = (struct task_struct *)boot_idle_task[cpu];
 	set_wasm_home_cpu(cpu + 1);
 	set_wasm_irqs_enabled(ARCH_IRQ_DISABLED);

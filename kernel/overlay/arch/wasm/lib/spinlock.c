@@ -12,13 +12,11 @@
 #include <asm/machine.h>
 
 /*
- * Sleeps while *word is @expected, at most @timeout_ns (negative: for ever); 0 woken, 1 other value, 2 timed out.
- *
- * The only wait instruction of the kernel. V8 before 12 (Node 20) compiles it wrongly in its first tier: it saves the
+ * The only wait instruction of the kernel; futex_wait_word() is what others call. V8 before 12 (Node 20) compiles it wrongly in its first tier: it saves the
  * address as 64 bits in a slot of 32, and so zeroes part of the local variable that lies above. Here that is
  * the timeout, which nobody reads again. So nobody may inline this (build.sh tells wasm-opt, too).
  */
-noinline int futex_wait_word(u32 *word, u32 expected, s64 timeout_ns)
+noinline int wait_word(u32 *word, u32 expected, s64 timeout_ns)
 {
 	return __builtin_wasm_memory_atomic_wait32((int *)word, expected, timeout_ns);
 }
@@ -30,6 +28,7 @@ void cpu_relax(void)
 {
 	static u32 never, relaxed;	/* an inexact count does */
 
+	leave_ended_machine();
 	/* While a CPU's own worker runs the idle task, nobody else watches the timer. */
 	if (get_wasm_home_cpu())
 		check_deadline();
@@ -53,7 +52,8 @@ void wasm_spin_lock_slow(arch_spinlock_t *lock)
 	}
 	/* 2 while anybody sleeps: who unlocks then wakes one, which keeps the 2 for the others. */
 	while (word_exchange(&lock->word, 2) != 0) {
-		futex_wait_word(&lock->word, 2, get_wasm_irqs_enabled() ? LONGEST_SLEEP_NS : -1);
+		futex_wait_word(&lock->word, 2, get_wasm_irqs_enabled() ? LONGEST_SLEEP_NS :
+									LONGEST_BLIND_WAIT_NS);
 		if (get_wasm_irqs_enabled())
 			poll_interrupts();
 	}

@@ -15,7 +15,7 @@ extern struct auklet_machine auklet_machine;
 
 #define WASM_EXPORT(name) __attribute__((export_name(#name))) __used
 
-int futex_wait_word(u32 *word, u32 expected, s64 timeout_ns);
+int wait_word(u32 *word, u32 expected, s64 timeout_ns);
 
 static inline void futex_wake_word(u32 *word, u32 count)
 {
@@ -33,6 +33,36 @@ static inline bool word_replace(u32 *word, u32 expected, u32 value)
 {
 	return __atomic_compare_exchange_n(word, &expected, value, false,
 					   __ATOMIC_SEQ_CST, __ATOMIC_SEQ_CST);
+}
+
+/* process.c */
+void __noreturn leave_machine(void);
+
+/*
+ * The host raises STOP for all CPUs; a worker that has none looks at the first. Every worker comes here soon when the machine has
+ * ended: before each wait and after it, and where interrupts are polled. There is no way back, and nothing is put in order: nobody
+ * uses K any more.
+ */
+static inline void leave_ended_machine(void)
+{
+	if (unlikely(word_load(&auklet_machine.cpu[0].pending) & AUKLET_IRQ_STOP))
+		leave_machine();
+}
+
+/*
+ * Sleeps while *word is @expected, at most @timeout_ns (negative: for ever); 0 woken, 1 other value, 2 timed out. For ever only where
+ * the host changes the word when the machine has ended (MachineState::end), else at most LONGEST_BLIND_WAIT_NS.
+ */
+#define LONGEST_BLIND_WAIT_NS	(20 * 1000 * 1000)
+
+static inline int futex_wait_word(u32 *word, u32 expected, s64 timeout_ns)
+{
+	int result;
+
+	leave_ended_machine();
+	result = wait_word(word, expected, timeout_ns);
+	leave_ended_machine();
+	return result;
 }
 
 /* Rings the host. */
@@ -76,7 +106,6 @@ void __noreturn wasm_unwind(void);
 void resume_coroutine(struct task_struct *task);
 void suspend_coroutine(struct task_struct *task);
 
-/* process.c */
 void __noreturn leave_kernel(u32 reason, unsigned long stack_pointer);
 void serve_own_cpu(void);
 bool check_deadline(void);

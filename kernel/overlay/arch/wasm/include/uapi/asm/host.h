@@ -39,14 +39,14 @@
 #define AUKLET_CPU_OFFLINE	2
 #define AUKLET_CPU_WAITS	3	/* the current task's worker sleeps on this word, for a short time */
 
-/* Bits of auklet_cpu.pending. The host only ever raises DEVICE. */
+/* Bits of auklet_cpu.pending. The host raises DEVICE, and STOP at the end. */
 #define AUKLET_IRQ_TIMER	(1U << 0)
 #define AUKLET_IRQ_RESCHEDULE	(1U << 1)
 #define AUKLET_IRQ_CALL		(1U << 2)
 #define AUKLET_IRQ_WORK		(1U << 3)
 #define AUKLET_IRQ_DEVICE	(1U << 4)
 #define AUKLET_IRQ_SWITCH	(1U << 5)	/* the CPU's own worker was handed the CPU */
-#define AUKLET_IRQ_STOP		(1U << 6)	/* machine stops: leave wasm */
+#define AUKLET_IRQ_STOP		(1U << 6)	/* the machine has ended: leave wasm for good */
 #define AUKLET_IRQ_REARM	(1U << 7)	/* the deadline was moved forward */
 #define AUKLET_IRQ_WATCHED	(1U << 8)	/* no interrupt was taken since the CPU's own worker looked */
 
@@ -74,7 +74,7 @@ struct auklet_cpu {
 #define AUKLET_LEAVE_NONE	0	/* a trap of the program, or of the kernel */
 #define AUKLET_LEAVE_TASK_GONE	1	/* the task is dead or was taken away: park again */
 #define AUKLET_LEAVE_START	2	/* start a program as auklet_worker says */
-#define AUKLET_LEAVE_STOP	3	/* the machine stops */
+#define AUKLET_LEAVE_STOP	3	/* the machine has ended */
 
 /* How to start (auklet_worker.start). */
 #define AUKLET_START_EXEC	1	/* _start(argument) in a fresh instance */
@@ -107,7 +107,7 @@ struct auklet_worker {
 
 /* auklet_worker.wake: the task was never started, go back to the pool. */
 #define AUKLET_WAKE_CANCEL	0xffffffffU
-/* Look whether the kernel asks for its stack, and wait on. */
+/* Look whether the machine has ended, or the kernel asks for its stack, and wait on. */
 #define AUKLET_WAKE_TRACE	0xfffffffeU
 
 #define AUKLET_MEMORY_ABSENT	0	/* the host has not made it */
@@ -208,6 +208,7 @@ struct auklet_machine {
 /* Bits of auklet_virtio.interrupt (virtio 1.2, 4.2.2 InterruptStatus). */
 #define AUKLET_VIRTIO_INT_RING		1
 #define AUKLET_VIRTIO_INT_CONFIG	2
+#define AUKLET_VIRTIO_INT_RELEASED	4	/* a bit of auklet_virtio.held was cleared */
 
 struct auklet_virtio_queue {
 	__u32 size_max;		/* host; 0 = no such queue */
@@ -232,7 +233,8 @@ struct auklet_virtio {
 	__u32 interrupt;	/* atomic: host sets bits, then raises the line; driver exchanges with 0 */
 	__u32 config_generation;	/* odd while the host writes the configuration space */
 	__u32 queue_count;
-	__u32 reserved[2];
+	__u32 held;		/* atomic: bit n: the host asks to put nothing into queue n that can wait */
+	__u32 reserved;
 	struct auklet_virtio_queue queue[AUKLET_MAX_QUEUES];
 };
 

@@ -1,0 +1,87 @@
+// SPDX-License-Identifier: MIT
+// dispose() in browsers: soon, whatever the guest does. AUKLET_TEST_BROWSER: chromium, firefox or webkit.
+
+import assert from 'node:assert/strict';
+import { readFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { test } from 'node:test';
+import { build } from '../boot/machines.mjs';
+import { launchChromium, launchFirefox, servePage } from './browsers.mjs';
+import { launchWebKit } from './webdriver.mjs';
+
+const browser = process.env.AUKLET_TEST_BROWSER ?? 'chromium';
+/** Milliseconds. */
+const MOST = 200 * Number(process.env.AUKLET_PATIENCE ?? 1);
+/** For each state; the median counts. */
+const ROUNDS = 3;
+
+async function open(suite) {
+  const address = await servePage(suite);
+  const page =
+    browser === 'webkit'
+      ? await launchWebKit(suite)
+      : await (await (browser === 'firefox' ? launchFirefox : launchChromium)(suite)).newPage();
+  await page.goto(address);
+  await page.waitForFunction(() => globalThis.auklet?.current !== undefined);
+  return page;
+}
+
+const spin = readFileSync(join(build, 'tests/programs/spin')).toString('base64');
+
+const STATES = [
+  ['idle', 'true'],
+  ['with 50 processes', 'for i in $(seq 50); do sleep 1000 & done'],
+  ['with system calls without end', 'cat /dev/zero > /dev/null & yes | cat > /dev/null &'],
+  ['with a program that spins', '/root/spin > /dev/null & usleep 200000'],
+  ['after one that spins was killed', '/root/spin > /dev/null & usleep 200000; kill -9 $!'],
+  ['after a panic', 'echo c > /proc/sysrq-trigger'],
+  ['in the middle of a boot', null],
+];
+
+test(`dispose in ${browser}`, async (suite) => {
+  const page = await open(suite);
+  for (const [name, line] of STATES)
+    await suite.test(name, async (report) => {
+      const times = [];
+      for (let round = 0; round < ROUNDS; ++round)
+        times.push(
+          await page.evaluate(
+            async ([line, program]) => {
+              const content = Uint8Array.from(atob(program), (character) => character.charCodeAt(0));
+              const machine = new auklet.Machine({
+                cpus: 2,
+                memory: 128,
+                exec: true,
+                files: [{ path: '/root/spin', mode: 0o755, content }],
+              });
+              if (line === null) {
+                machine.started.catch(() => {});
+                await new Promise((resolve) => machine.on('stage', (stage) => stage === 'booting' && resolve()));
+              } else {
+                await machine.started;
+                // What it leaves in the background keeps no port of the agent.
+                const end = machine.exec(['sh', '-c', `exec < /dev/null > /dev/null 2>&1; ${line}`]).catch(() => {});
+                await Promise.race([end, machine.halted]);
+              }
+              const begin = performance.now();
+              await machine.dispose();
+              const took = performance.now() - begin;
+              await machine.halted;
+              return took;
+            },
+            [line, spin],
+          ),
+        );
+      times.sort((one, other) => one - other);
+      report.diagnostic(`${times.map((time) => time.toFixed(0)).join(', ')} ms`);
+      assert.ok(times[ROUNDS >> 1] < MOST, `${times} ms`);
+    });
+  await suite.test('the page’s own machine restarts', async () => {
+    await page.evaluate(async () => {
+      const first = auklet.current;
+      await auklet.restart();
+      if (auklet.current === first) throw new Error('it is the old one');
+    });
+    await page.waitForFunction(() => /# $/.test(globalThis.auklet?.current?.transcript ?? ''));
+  });
+});

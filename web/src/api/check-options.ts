@@ -1,0 +1,140 @@
+// SPDX-License-Identifier: MIT
+// Looks at options before anything is started: a name that is not known or a value that cannot be is an error.
+
+import { MAX_MEMORIES, MAX_WORKERS } from '../generated/abi.ts';
+import type { InitialDirectory, InitialEntry, InitialFile, InitialLink } from '../machine/protocol.ts';
+import { RANGES } from './options.ts';
+import { isTimeZone } from './time-zone.ts';
+import { MachineError, type BootOptions, type ExecOptions, type PlatformOptions } from './types.ts';
+
+/** Says what is wrong with a value, or nothing. */
+type Check = (value: unknown) => string | undefined;
+/** A check for each name: the compiler misses those that are forgotten. */
+type Checks<Options> = { [Name in keyof Required<Options>]: Check };
+
+function invalid(message: string): MachineError {
+  return new MachineError('invalid-option', message);
+}
+
+const shown = (value: unknown): string => (typeof value === 'string' ? JSON.stringify(value) : String(value));
+
+/** Ranges as in the C++ host's configuration. */
+const whole =
+  (least: number, most: number, unit = ''): Check =>
+  (value) =>
+    typeof value === 'number' && Number.isInteger(value) && value >= least && value <= most
+      ? undefined
+      : `must be a whole number from ${least} to ${most}${unit}, not ${shown(value)}`;
+
+const ofType =
+  (type: 'string' | 'boolean' | 'function' | 'object', what: string = `a ${type}`): Check =>
+  (value) =>
+    typeof value === type && value !== null ? undefined : `must be ${what}, not ${shown(value)}`;
+
+const line: Check = (value) => {
+  if (typeof value !== 'string') return `must be a string, not ${shown(value)}`;
+  return /[\x00-\x1f\x7f]/.test(value) ? 'may not contain control characters' : undefined;
+};
+
+/** Also those of another frame. */
+const isBytes = (value: unknown): boolean => Object.prototype.toString.call(value) === '[object Uint8Array]';
+
+const path: Check = (value) =>
+  typeof value === 'string' && value.startsWith('/') && !value.includes('\0')
+    ? undefined
+    : `must be an absolute path, not ${shown(value)}`;
+const mode = whole(0, 0o7777);
+
+const FILE: Checks<InitialFile> = {
+  path,
+  mode,
+  content: (value) =>
+    isBytes(value) || typeof value === 'string' ? undefined : `must be a Uint8Array or a string, not ${shown(value)}`,
+};
+
+const DIRECTORY: Checks<InitialDirectory> = {
+  path,
+  mode,
+  directory: (value) => (value === true ? undefined : `must be true, not ${shown(value)}`),
+};
+
+const LINK: Checks<InitialLink> = { path, link: ofType('string') };
+
+/** Throws unless every name is known and every value is right; undefined is as good as absent. */
+function checkNames<Options>(what: string, options: unknown, checks: Checks<Options>): void {
+  if (typeof options !== 'object' || options === null)
+    throw invalid(`${what} must be an object, not ${shown(options)}`);
+  for (const [name, value] of Object.entries(options)) {
+    if (!Object.hasOwn(checks, name))
+      throw invalid(`${what} has no ${name}; known are ${Object.keys(checks).join(', ')}`);
+    const fault = value === undefined ? undefined : checks[name as keyof Options](value);
+    if (fault !== undefined) throw invalid(`${what}: ${name} ${fault}`);
+  }
+}
+
+const files: Check = (value) => {
+  if (!Array.isArray(value)) return `must be an array, not ${shown(value)}`;
+  value.forEach((entry: unknown, index) => {
+    const what = `files[${index}]`;
+    const has = (name: string): boolean => typeof entry === 'object' && entry !== null && name in entry;
+    if (has('link')) checkNames(what, entry, LINK);
+    else if (has('directory')) checkNames(what, entry, DIRECTORY);
+    else {
+      checkNames(what, entry, FILE);
+      if ((entry as Partial<InitialFile>).content === undefined)
+        throw invalid(`${what} needs a content, a link, or directory: true`);
+    }
+    if ((entry as Partial<InitialEntry>).path === undefined) throw invalid(`${what} needs a path`);
+  });
+  return undefined;
+};
+
+const BOOT: Checks<BootOptions & PlatformOptions> = {
+  cpus: whole(RANGES.cpus.least, RANGES.cpus.most),
+  memory: whole(RANGES.memory.least, RANGES.memory.most, RANGES.memory.unit),
+  memoryLimit: whole(1, MAX_MEMORIES),
+  workerLimit: whole(16, MAX_WORKERS),
+  initialWorkers: whole(0, MAX_WORKERS),
+  processMemory: whole(1, 4096, ' MiB'),
+  kernelArguments: line,
+  timeZone: (value) =>
+    isTimeZone(value) ? undefined : `must be the name of a time zone, such as Europe/Berlin, not ${shown(value)}`,
+  columns: whole(1, 65535),
+  rows: whole(1, 65535),
+  files,
+  exec: ofType('boolean'),
+  onProgress: ofType('function'),
+  signal: ofType('object', 'an AbortSignal'),
+  assets: ofType('object', 'an object with kernel, initramfs and host'),
+  hostWorkerUrl: ofType('string'),
+  hostHere: ofType('function'),
+  guestWorkerUrl: ofType('string'),
+};
+
+/** @throws MachineError 'invalid-option' */
+export function checkBootOptions(options: unknown): void {
+  checkNames('the options of a machine', options, BOOT);
+}
+
+const EXEC: Checks<ExecOptions> = {
+  stdin: (value) =>
+    isBytes(value) ||
+    typeof value === 'string' ||
+    (typeof value === 'object' && value !== null && Symbol.asyncIterator in value)
+      ? undefined
+      : `must be a Uint8Array, a string or an async iterable, not ${shown(value)}`,
+  environment: (value) =>
+    typeof value === 'object' && value !== null && Object.values(value).every((each) => typeof each === 'string')
+      ? undefined
+      : 'must be an object of strings',
+  directory: ofType('string'),
+  onStdout: ofType('function'),
+  onStderr: ofType('function'),
+};
+
+/** @throws MachineError 'invalid-option' */
+export function checkExec(command: unknown, options: unknown): void {
+  if (!Array.isArray(command) || command.length === 0 || !command.every((word) => typeof word === 'string'))
+    throw invalid('a command is an array of strings: a program and its arguments');
+  checkNames('the options of exec', options, EXEC);
+}
