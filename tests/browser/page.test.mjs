@@ -234,6 +234,27 @@ test('the page', async (suite) => {
     await title('Auklet');
   });
 
+  await suite.test('widths of characters', async (suite) => {
+    const { session } = await open(suite);
+    const characters = ['🙂', '✅', '日', 'e\u0301', '👩\u200d👧', '🇯🇵', 'a'];
+    const texts = characters.map(
+      (text) => `'${[...Buffer.from(text)].map((byte) => `\\${byte.toString(8)}`).join('')}'`,
+    );
+    const answers = await session.run(
+      `old=$(stty -g); stty -echo -icanon min 1; for s in ${texts.join(' ')}; do printf "\\r$s\\033[6n"; dd bs=32 count=1 2>/dev/null | tr '\\033' E; echo; done; stty "$old"`,
+    );
+    const columns = [...answers.matchAll(/E\[\d+;(\d+)R/g)].map(([, column]) => Number(column));
+    assert.deepEqual(columns, [3, 3, 3, 2, 3, 3, 2]);
+  });
+    await session.write('echo a🙂日✅');
+    await column(start + 12);
+    for (const back of [10, 8, 6, 5]) {
+      await session.write('\x1b[D');
+      await column(start + back);
+    }
+    await session.write('\x03');
+  });
+
   await suite.test('Ctrl-C, Escape and arrows under an input method', async (suite) => {
     const { context, page, session } = await open(suite);
     await page.locator('.xterm-helper-textarea').focus();

@@ -2,6 +2,7 @@
 // The terminal of the page: xterm.js, its addons, and what connects it to a machine.
 
 import { FitAddon } from '@xterm/addon-fit';
+import { UnicodeGraphemesAddon } from '@xterm/addon-unicode-graphemes';
 import { WebLinksAddon } from '@xterm/addon-web-links';
 import { Terminal } from '@xterm/xterm';
 import '@xterm/xterm/css/xterm.css';
@@ -59,6 +60,8 @@ export class Console {
     screenReader: boolean,
   ) {
     this.terminal = new Terminal({
+      // The grapheme addon uses a proposed interface.
+      allowProposedApi: true,
       // Blinking is an animation, which would keep the browser drawing: 3 % of a core at the prompt.
       cursorBlink: false,
       fontFamily: 'ui-monospace, "SF Mono", Menlo, Consolas, "DejaVu Sans Mono", monospace',
@@ -69,6 +72,7 @@ export class Console {
     });
     this.terminal.loadAddon(this.fit);
     this.terminal.loadAddon(new WebLinksAddon());
+    this.terminal.loadAddon(new UnicodeGraphemesAddon());
     const clipboard = new GuestClipboard();
     this.terminal.parser.registerOscHandler(52, (data) => clipboard.handle(data));
     this.fitRows();
