@@ -38,6 +38,13 @@
 #define TYPE_I32	0x7f
 #define LIMITS_SHARED	3	/* shared, with a maximum */
 
+/*
+ * The version of the psABI (docs/abi.md, section 2). A program exports a function that is named after its own; those of version 1
+ * have no such mark.
+ */
+#define PSABI_MARK	"__psabi_"
+#define PSABI_VERSION	2
+
 /* Larger than any program; a bound for what is read into K at once. */
 #define LARGEST_MODULE	SZ_128M
 
@@ -52,6 +59,7 @@ struct program {
 	/* What its module needs. */
 	int module;
 	u32 pages;	/* of static memory */
+	u32 psabi;
 };
 
 static LIST_HEAD(programs);
@@ -182,6 +190,25 @@ static bool name_is(const struct reader *name, const char *text)
 	return true;
 }
 
+/* The number behind the prefix @text, or 0. */
+static u32 number_after(const struct reader *name, const char *text)
+{
+	struct reader r = *name;
+	u32 number = 0;
+
+	while (*text)
+		if (read_byte(&r) != (u8)*text++)
+			return 0;
+	while (r.at < r.end) {
+		u8 digit = read_byte(&r) - '0';
+
+		if (digit > 9 || number > 9999)
+			return 0;
+		number = 10 * number + digit;
+	}
+	return number;
+}
+
 /* The imports: the memory, the system call and perhaps fork; nothing else exists. */
 static const char *check_imports(struct reader *section, struct program *program, bool *forks)
 {
@@ -212,7 +239,7 @@ static const char *check_imports(struct reader *section, struct program *program
 	return memory ? NULL : "no memory import";
 }
 
-static const char *check_exports(struct reader *section, bool forks)
+static const char *check_exports(struct reader *section, struct program *program, bool forks)
 {
 	static const char * const required[] = {
 		"_start", "__stack_pointer", "__tls_base",
@@ -228,6 +255,8 @@ static const char *check_exports(struct reader *section, bool forks)
 		u8 kind = read_byte(section);
 
 		read_number(section);
+		if (kind == KIND_FUNCTION)
+			program->psabi = number_after(&name, PSABI_MARK) ?: program->psabi;
 		for (i = 0; i < needed; i++)
 			if (name_is(&name, required[i]) &&
 			    kind == (i == 1 || i == 2 ? KIND_GLOBAL : KIND_FUNCTION))
@@ -241,28 +270,36 @@ static const char *check_module(const struct image *image, struct program *progr
 {
 	struct reader module = { image, 8, image->size, false };
 	bool imports = false, exports = false, forks = false;
-	const char *fault = NULL;
+	const char *fault = NULL, *found;
 
-	while (module.at < module.end && !fault) {
+	program->psabi = 1;
+	while (module.at < module.end) {
 		u8 id = read_byte(&module);
 		u32 length = read_number(&module);
 		struct reader section = read_bytes(&module, length);
 
 		if (module.bad)
 			return "truncated";
+		found = NULL;
 		if (id == SECTION_IMPORT) {
-			fault = check_imports(&section, program, &forks);
+			found = check_imports(&section, program, &forks);
 			imports = true;
 		} else if (id == SECTION_EXPORT) {
-			fault = check_exports(&section, forks);
+			found = check_exports(&section, program, forks);
 			exports = true;
 		}
 		if (section.bad)
 			return "malformed section";
+		fault = fault ?: found;
 	}
-	if (!fault && (!imports || !exports))
-		fault = "not a program";
-	return fault;
+	/* What else a newer one has is not known here. */
+	if (program->psabi > PSABI_VERSION)
+		return "made for a newer system than this";
+	if (fault)
+		return fault;
+	if (!imports || !exports)
+		return "not a program";
+	return program->psabi < PSABI_VERSION ? "made for an older system, compile it again" : NULL;
 }
 
 static bool is_same_file(const struct program *program, struct inode *inode)
@@ -295,7 +332,8 @@ static struct program *compile(struct file *file, struct inode *inode)
 	program->changed = inode_get_ctime(inode);
 	fault = check_module(&image, program);
 	if (fault)
-		pr_debug("%pD: %s\n", file, fault);
+		pr_notice_ratelimited("%pD is no program for this kernel (psABI %u): %s\n",
+				      file, PSABI_VERSION, fault);
 	program->module = fault ? -ENOEXEC : host_module_compile((const u8 *const *)image.pages, image.size);
 	error = min(program->module, 0);
 free:
