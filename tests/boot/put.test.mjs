@@ -104,8 +104,12 @@ test('entries that contradict each other are refused', async () => {
     [[{ path: '/a', link: '' }], /link "\/a": its target is not 1 to 4095 bytes/],
     [[{ path: '/a', directory: true, mode: 0o40755 }], /16877 is not a set of permission bits/],
   ]) {
-    const { machine } = await bootSession(undefined, { files });
-    await assert.rejects(machine.started, { message });
-    await machine.dispose();
+    await assert.rejects(
+      async () => {
+        const { machine } = await bootSession(undefined, { files });
+        await machine.started.finally(() => machine.dispose());
+      },
+      { message },
+    );
   }
 });

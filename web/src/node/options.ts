@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: MIT
 // The options of the command line program. Wrong ones give one line that says what is right.
 
-import { RANGES, wholeNumber, type RangedOption } from '../api/options.ts';
+import { RANGES, wholeNumber, type RangedOption } from '../api/ranges.ts';
 import { MachineError } from '../api/types.ts';
 import consoleHelp from './help/console.txt?raw';
 import execHelp from './help/exec.txt?raw';

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: MIT
 // What the page's address sets: ?cpus=4&memory=256&arguments=quiet&screenreader. Anything else in it is an error that says what is right.
 
-import { RANGES, wholeNumber, type RangedOption } from '../api/options.ts';
+import { RANGES, wholeNumber, type RangedOption } from '../api/ranges.ts';
 import { MachineError, type BootOptions } from '../index.ts';
 
 const KNOWN = [...Object.keys(RANGES), 'arguments', 'screenreader'];

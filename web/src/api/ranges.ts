@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-// The options of a machine that a user writes as text: in a page's address, and on the command line.
+// The numbers among a machine's options that a user writes as text: in a page's address, and on the command line.
 
 import { MAX_CPUS } from '../generated/abi.ts';
 import { MachineError } from './types.ts';
