@@ -246,14 +246,6 @@ test('the page', async (suite) => {
     const columns = [...answers.matchAll(/E\[\d+;(\d+)R/g)].map(([, column]) => Number(column));
     assert.deepEqual(columns, [3, 3, 3, 2, 3, 3, 2]);
   });
-    await session.write('echo a🙂日✅');
-    await column(start + 12);
-    for (const back of [10, 8, 6, 5]) {
-      await session.write('\x1b[D');
-      await column(start + back);
-    }
-    await session.write('\x03');
-  });
 
   await suite.test('Ctrl-C, Escape and arrows under an input method', async (suite) => {
     const { context, page, session } = await open(suite);
