@@ -22,6 +22,7 @@
 #include <asm/globals.h>
 #include <asm/host_calls.h>
 #include <asm/machine.h>
+#include "coredump.h"
 
 #define WASM_MAGIC	"\0asm\1\0\0"	/* and a final 0: version 1 */
 #define WASM_PAGE	65536UL
@@ -490,6 +491,10 @@ static int load_wasm_binary(struct linux_binprm *bprm)
 static struct linux_binfmt wasm_format = {
 	.module		= THIS_MODULE,
 	.load_binary	= load_wasm_binary,
+#ifdef CONFIG_COREDUMP
+	.core_dump	= wasm_core_dump,
+	.min_coredump	= PAGE_SIZE,	/* as ELF's: no file if the limit is 0 */
+#endif
 };
 
 static int __init init_wasm_binfmt(void)
