@@ -3,7 +3,7 @@
 
 import { MAX_MEMORIES, MAX_WORKERS } from '../generated/abi.ts';
 import type { InitialDirectory, InitialEntry, InitialFile, InitialLink } from '../machine/protocol.ts';
-import { RANGES } from './options.ts';
+import { RANGES } from './ranges.ts';
 import { isTimeZone } from './time-zone.ts';
 import { MachineError, type BootOptions, type ExecOptions, type PlatformOptions } from './types.ts';
 
@@ -43,7 +43,8 @@ const path: Check = (value) =>
   typeof value === 'string' && value.startsWith('/') && !value.includes('\0')
     ? undefined
     : `must be an absolute path, not ${shown(value)}`;
-const mode = whole(0, 0o7777);
+const mode: Check = (value) =>
+  whole(0, 0o7777)(value) === undefined ? undefined : `${shown(value)} is not a set of permission bits`;
 
 const FILE: Checks<InitialFile> = {
   path,
