@@ -79,6 +79,13 @@ const parts = [
     texts: { 'musl.txt': read(build, 'musl/src/COPYRIGHT') },
   },
   {
+    name: 'picolibc',
+    version: versions.get('picolibc'),
+    licence: 'BSD-3-Clause and others',
+    what: 'functions of long double in the programs of the guest that use them',
+    texts: { 'picolibc.txt': read(build, 'musl/picolibc/COPYING.picolibc') },
+  },
+  {
     name: 'tzdata',
     version: versions.get('tzdata'),
     licence: 'public domain',
