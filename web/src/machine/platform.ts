@@ -28,7 +28,12 @@ interface NodeWorker {
 interface NodeWorkerThreads {
   Worker: new (
     url: URL,
-    options: { name: string; stdout?: boolean; stderr?: boolean; resourceLimits?: { maxOldGenerationSizeMb: number } },
+    options: {
+      name: string;
+      stdout?: boolean;
+      stderr?: boolean;
+      resourceLimits?: { maxOldGenerationSizeMb: number; stackSizeMb: number };
+    },
   ) => NodeWorker;
   parentPort: {
     postMessage(message: unknown, transfer?: readonly ArrayBuffer[]): void;
@@ -65,10 +70,16 @@ export function nodeFiles(): { readFile(path: URL): Promise<Uint8Array<ArrayBuff
 /** MiB. What our workers keep is small, and V8 reserves by the limit: each is 1.5 MB smaller than without. */
 const WORKER_HEAP = 64;
 
+/**
+ * MiB of address space; what is not used of it takes no memory. Node's 4 were full with a stack of 1 MiB in the guest. Browsers cannot be
+ * asked (docs/known-limits.md).
+ */
+const WORKER_STACK = 32;
+
 function startNodeWorker<Outgoing, Incoming>(url: URL, name: string, heap: number): WorkerHandle<Outgoing, Incoming> {
   const worker = new (nodeWorkerThreads().Worker)(url, {
     name,
-    resourceLimits: { maxOldGenerationSizeMb: heap },
+    resourceLimits: { maxOldGenerationSizeMb: heap, stackSizeMb: WORKER_STACK },
   });
   let exited = false;
   const gone = new Promise<void>((resolve) =>

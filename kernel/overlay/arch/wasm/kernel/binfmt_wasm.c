@@ -61,6 +61,7 @@ struct program {
 	int module;
 	u32 pages;	/* of static memory */
 	u32 psabi;
+	struct main_stack stack;
 };
 
 static LIST_HEAD(programs);
@@ -159,6 +160,21 @@ static u32 read_number(struct reader *r)
 	return 0;
 }
 
+/* A constant of 32 bits. */
+static u32 read_signed(struct reader *r)
+{
+	unsigned int shift = 0;
+	u32 value = 0;
+	u8 byte;
+
+	do {
+		byte = read_byte(r);
+		value |= (u32)(byte & 0x7f) << shift;
+		shift += 7;
+	} while (byte & 0x80 && shift < 35);
+	return shift < 32 && byte & 0x40 ? value | ~0U << shift : value;
+}
+
 static struct reader read_bytes(struct reader *r, u32 length)
 {
 	struct reader part = { r->image, r->at, r->at, false };
@@ -240,7 +256,30 @@ static const char *check_imports(struct reader *section, struct program *program
 	return memory ? NULL : "no memory import";
 }
 
-static const char *check_exports(struct reader *section, struct program *program, bool forks)
+/* What the first globals begin with. Those whose values are not constants are 0, and end the list. */
+#define GLOBALS		32
+#define CONSTANT_I32	0x41
+#define END		0x0b
+
+static void read_globals(struct reader *section, u32 *value)
+{
+	u32 count = min_t(u32, read_number(section), GLOBALS), i;
+
+	for (i = 0; i < count; i++) {
+		u8 type = read_byte(section);
+		u32 number;
+
+		read_byte(section);
+		if (type != TYPE_I32 || read_byte(section) != CONSTANT_I32)
+			return;
+		number = read_signed(section);
+		if (read_byte(section) != END)
+			return;
+		value[i] = number;
+	}
+}
+
+static const char *check_exports(struct reader *section, struct program *program, const u32 *value, bool forks)
 {
 	static const char * const required[] = {
 		"_start", "__stack_pointer", "__tls_base",
@@ -254,8 +293,14 @@ static const char *check_exports(struct reader *section, struct program *program
 	while (count-- && !section->bad) {
 		struct reader name = read_name(section);
 		u8 kind = read_byte(section);
+		u32 index = read_number(section);
 
-		read_number(section);
+		if (kind == KIND_GLOBAL && index < GLOBALS) {
+			if (name_is(&name, "__stack_pointer"))
+				program->stack.top = value[index];
+			if (name_is(&name, "__stack_limit"))
+				program->stack.limit = value[index];
+		}
 		if (kind == KIND_FUNCTION)
 			program->psabi = number_after(&name, PSABI_MARK) ?: program->psabi;
 		for (i = 0; i < needed; i++)
@@ -272,6 +317,7 @@ static const char *check_module(const struct image *image, struct program *progr
 	struct reader module = { image, 8, image->size, false };
 	bool imports = false, exports = false, forks = false;
 	const char *fault = NULL, *found;
+	u32 value[GLOBALS] = { };
 
 	program->psabi = 1;
 	while (module.at < module.end) {
@@ -285,8 +331,10 @@ static const char *check_module(const struct image *image, struct program *progr
 		if (id == SECTION_IMPORT) {
 			found = check_imports(&section, program, &forks);
 			imports = true;
+		} else if (id == SECTION_GLOBAL) {
+			read_globals(&section, value);
 		} else if (id == SECTION_EXPORT) {
-			found = check_exports(&section, program, forks);
+			found = check_exports(&section, program, value, forks);
 			exports = true;
 		}
 		if (section.bad)
@@ -300,6 +348,10 @@ static const char *check_module(const struct image *image, struct program *progr
 		return fault;
 	if (!imports || !exports)
 		return "not a program";
+	/* Of one that is not as the SDK makes it, nothing is known. */
+	if (program->stack.limit < program->stack.top ||
+	    program->stack.limit > program->pages * WASM_PAGE - sizeof(u32))
+		program->stack.limit = 0;
 	return program->psabi < PSABI_VERSION ? "made for an older system, compile it again" : NULL;
 }
 
@@ -461,7 +513,7 @@ static int load_wasm_binary(struct linux_binprm *bprm)
 	if (error)
 		return error;
 	image_end = program->pages * WASM_PAGE;
-	error = map_image(current->mm, image_end, block_size(bprm));
+	error = map_image(current->mm, image_end, block_size(bprm), &program->stack);
 	if (error)
 		return error;
 	block = image_end;

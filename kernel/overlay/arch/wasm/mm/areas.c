@@ -1079,6 +1079,42 @@ unlock_old:
 	return error;
 }
 
+/* Of the program that a memory has, or had last. */
+static struct main_stack main_stack[AUKLET_MAX_MEMORIES];
+
+/*
+ * Up to where bound memory @id was not used since it was cleared, as its last program says. Most of a stack never is, and to clear or copy it
+ * would take longer than all the rest, and the computer's memory. A program that does not tell the truth leaves its bytes to others, where they have no
+ * objects: a stack that becomes longer is cleared by its own program.
+ */
+static unsigned long unused_stack(int id)
+{
+	const struct main_stack *stack = &main_stack[id];
+	u32 limit;
+
+	/* not get_user(), which may not come into the first page */
+	if (!stack->limit || __get_user(limit, (u32 __user *)stack->limit))
+		return 0;
+	return min(limit, stack->top) & PAGE_MASK;
+}
+
+/* Clears bound memory up to @have. What is below @unused is zero already, but for what was stored through null pointers. */
+static int clear_memory(unsigned long unused, unsigned long have)
+{
+	u64 part[32];
+	unsigned long at;
+
+	for (at = 0; at < min(unused, PAGE_SIZE); at += sizeof(part)) {
+		if (user_access.copy_from(part, at, sizeof(part)))
+			return -EFAULT;
+		if (memchr_inv(part, 0, sizeof(part)))
+			break;
+	}
+	if (at < min(unused, PAGE_SIZE) && user_access.clear(0, PAGE_SIZE))
+		return -EFAULT;
+	return user_access.clear(unused, have - unused) ? -EFAULT : 0;
+}
+
 /* What a child gets of its parent's U, and the length of its own U's old contents. */
 struct fork_copy {
 	int to, from;
@@ -1130,20 +1166,45 @@ static void find_dead_stack(struct fork_copy *copy, unsigned long image_end,
 	*dead_end = stack_pointer;
 }
 
+/*
+ * The part of the main stack that the parent has not used is zero in both, down from @unused in the child's memory already. What lies there all the same, stored through a null pointer, the child gets
+ * where the first page is concerned.
+ */
+static int fork_unused_stack(struct fork_copy *copy, unsigned long unused)
+{
+	const struct main_stack *stack = &main_stack[copy->from];
+	unsigned long parents;
+	int error = 0;
+
+	main_stack[copy->to] = *stack;
+	if (stack->limit)
+		error = host_memory_copy(copy->to, copy->from, stack->limit, sizeof(u32));
+	parents = unused_stack(copy->to);
+	if (error || parents <= PAGE_SIZE)
+		return error;
+	error = fork_range(copy, 0, PAGE_SIZE);
+	copy->done = max(copy->done, min(unused, parents));
+	return error ?: fork_skip(copy, parents);
+}
+
 /* In the child's worker: binds its U and fills it from memory @source, the parent's. */
 int fork_copy_memory(int source)
 {
 	struct mm_struct *mm = current->mm;
 	struct fork_copy copy = { .to = mm->context.memory, .from = source };
-	unsigned long dead, dead_end, index = 0;
+	unsigned long dead, dead_end, unused, index = 0;
 	struct vm_area_struct *vma;
 	int error;
 
 	error = host_bind_memory(mm->context.memory);
 	if (error)
 		return error;
+	unused = unused_stack(copy.to);
 	copy.old_end = user_access.pages() << WASM_PAGE_SHIFT;
 	error = grow_memory(mm, (unsigned long)auklet_machine.memory[source].pages << WASM_PAGE_SHIFT);
+	if (error)
+		return error;
+	error = fork_unused_stack(&copy, unused);
 	if (error)
 		return error;
 	find_dead_stack(&copy, mm->context.image_end, &dead, &dead_end);
@@ -1156,11 +1217,11 @@ int fork_copy_memory(int source)
 		} else if (vma->vm_flags & VM_WIPEONFORK) {
 			error = fork_skip(&copy, vma->vm_end);
 		} else if (dead < dead_end && vma->vm_start <= dead && dead_end <= vma->vm_end) {
-			error = fork_range(&copy, vma->vm_start, dead);
+			error = fork_range(&copy, max(vma->vm_start, copy.done), dead);
 			if (!error)
 				error = fork_range(&copy, dead_end, vma->vm_end);
 		} else {
-			error = fork_range(&copy, vma->vm_start, vma->vm_end);
+			error = fork_range(&copy, max(vma->vm_start, copy.done), vma->vm_end);
 		}
 		if (error)
 			return error;
@@ -1172,14 +1233,17 @@ int fork_copy_memory(int source)
  * exec: the static memory of a module, [0, @image_end), and @arguments bytes behind it for
  * the argument block; the break and the mappings follow. Everything is zero.
  */
-int map_image(struct mm_struct *mm, unsigned long image_end, unsigned long arguments)
+int map_image(struct mm_struct *mm, unsigned long image_end, unsigned long arguments, const struct main_stack *stack)
 {
+	/* What another program has not used of its stack is only left as it is where this one has its own. */
+	unsigned long unused = stack->limit ? min(unused_stack(mm->context.memory), stack->top & PAGE_MASK) : 0;
 	unsigned long block_end = image_end + PAGE_ALIGN(arguments);
 	unsigned long have = user_access.pages() << WASM_PAGE_SHIFT;
 	struct vm_area_struct *vma;
 
-	if (block_end < image_end || user_access.clear(0, have) || grow_memory(mm, block_end))
+	if (block_end < image_end || clear_memory(min(unused, have), have) || grow_memory(mm, block_end))
 		return -ENOMEM;
+	main_stack[mm->context.memory] = *stack;
 	mmap_write_lock(mm);
 	vma = add_area(mm, 0, image_end, VM_DATA_DEFAULT_FLAGS | VM_EXEC | VM_STACK, NULL, 0);
 	if (!IS_ERR(vma))

@@ -3,6 +3,7 @@
 #include <features.h>
 #include "libc.h"
 #include "main_arguments.h"
+#include "main_stack.h"
 
 int __libc_start_main(int (*)(int, char **, char **), int, char **,
 	void (*)(), void (*)(), void (*)());
@@ -24,6 +25,7 @@ static int call_main(int argc, char **argv, char **envp)
 __attribute__((__export_name__("_start")))
 void _start(long *block)
 {
+	__start_stack();
 	__libc_start_main(call_main, block[0], (char **)(block + 1), 0, 0, 0);
 }
 

@@ -135,7 +135,16 @@ int wait_for_own_memory(struct mm_struct *mm);
 void write_back_areas(struct mm_struct *mm);
 void publish_areas(struct mm_struct *mm);
 void unlink_areas(struct mm_struct *mm);
-int map_image(struct mm_struct *mm, unsigned long image_end, unsigned long arguments);
+/*
+ * The main stack of a program, which lies at [0, @top). The program keeps at @limit the address below which it has not used it (docs/abi.md,
+ * "Memory and start"); 0: it does not tell.
+ */
+struct main_stack {
+	u32 top;
+	u32 limit;
+};
+
+int map_image(struct mm_struct *mm, unsigned long image_end, unsigned long arguments, const struct main_stack *stack);
 
 /* safepoint.c */
 void request_safepoint(void);

@@ -6,6 +6,7 @@
 #include "pthread_impl.h"
 #include "syscall.h"
 #include "wasm_signal.h"
+#include "main_stack.h"
 
 #define SIGNAL_PENDING (-4094)
 
@@ -24,8 +25,6 @@ long __linux_fork(struct unwind_buffer *);
 
 __asm__(".globaltype __stack_pointer, i32\n");
 
-extern hidden char __stack_low[], __stack_high[];
-
 /*
  * Lowest usable address of the stack that holds sp, or 0 if we know nothing of it.
  * The main stack begins at address 0, which is nobody's buffer.
@@ -33,17 +32,18 @@ extern hidden char __stack_low[], __stack_high[];
 static uintptr_t stack_bottom(uintptr_t sp)
 {
 	pthread_t self = __pthread_self();
-	if (sp > (uintptr_t)__stack_low && sp <= (uintptr_t)__stack_high)
-		return (uintptr_t)__stack_low + 16;
+	if (sp > (uintptr_t)__stack_low && sp <= (uintptr_t)__stack_high) {
+		/* The deeper the stack, the more frames. */
+		uintptr_t room = MIN_BUFFER + 2 * ((uintptr_t)__stack_high - sp);
+		if (sp - __stack_limit < room && __stack_limit)
+			__extend_stack(sp > room ? sp - room : 16);
+		return __stack_limit + 16;
+	}
 	uintptr_t top = (uintptr_t)self->stack;
 	if (top && sp <= top && sp > top - self->stack_size)
 		return top - self->stack_size;
 	return 0;
 }
-
-/* Replaced if there can be threads. */
-static void dummy(void) { }
-weak_alias(dummy, __guard_stack);
 
 /*
  * While the program is unwound nothing runs on its stack, so all that is left of
