@@ -48,6 +48,7 @@ interface KernelExports {
   run_task(slot: number): void;
   run_coroutine(task: number): void;
   syscall: CallableFunction;
+  read_clock: CallableFunction;
   fork_process(buffer: number, stackPointer: number, tlsBase: number): number;
   user_trap(kind: number, canHandle: number): number;
   kernel_trap(text: number, length: number): void;
@@ -436,6 +437,7 @@ class GuestWorker {
       linux: {
         memory,
         syscall: this.kernel.syscall as WebAssembly.ImportValue,
+        clock: this.kernel.read_clock as WebAssembly.ImportValue,
         fork: (buffer: number) => this.fork(buffer),
       },
     });

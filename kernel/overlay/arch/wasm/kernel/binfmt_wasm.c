@@ -226,7 +226,7 @@ static u32 number_after(const struct reader *name, const char *text)
 	return number;
 }
 
-/* The imports: the memory, the system call and perhaps fork; nothing else exists. */
+/* The imports: the memory, the system call, perhaps fork and clock; nothing else exists. */
 static const char *check_imports(struct reader *section, struct program *program, bool *forks)
 {
 	u32 count = read_number(section);
@@ -239,7 +239,8 @@ static const char *check_imports(struct reader *section, struct program *program
 
 		if (!name_is(&module, "linux"))
 			return "imports from an unknown module";
-		if (kind == KIND_FUNCTION && (name_is(&name, "syscall") || name_is(&name, "fork"))) {
+		if (kind == KIND_FUNCTION && (name_is(&name, "syscall") || name_is(&name, "fork") ||
+					      name_is(&name, "clock"))) {
 			read_number(section);
 			*forks |= name_is(&name, "fork");
 		} else if (kind == KIND_MEMORY && name_is(&name, "memory") && !memory) {

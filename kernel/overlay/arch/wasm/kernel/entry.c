@@ -174,6 +174,7 @@ static __always_inline s64 give_cpu_to_user(struct pt_regs *regs, bool can_run_h
 {
 	struct auklet_cpu *cpu;
 	unsigned long flags;
+	bool signals;
 	u32 result;
 
 	for (;;) {
@@ -181,6 +182,7 @@ static __always_inline s64 give_cpu_to_user(struct pt_regs *regs, bool can_run_h
 		flags = read_thread_flags() & _TIF_EXIT_WORK;
 		if (can_run_handler && current->thread.signal.taken)
 			publish_signal(regs);
+		signals = flags & (_TIF_SIGPENDING | _TIF_NOTIFY_SIGNAL) || current->thread.signal.taken;
 		if ((!can_run_handler || current->thread.signal.taken) &&
 		    !takes_signals_early())
 			flags &= ~(_TIF_SIGPENDING | _TIF_NOTIFY_SIGNAL);
@@ -189,6 +191,7 @@ static __always_inline s64 give_cpu_to_user(struct pt_regs *regs, bool can_run_h
 				current->thread.start = WASM_START_NONE;
 			result = regs->result;
 			cpu = this_auklet_cpu();
+			want_system_call((void *)get_wasm_worker(), signals);
 			word_store(&((struct auklet_worker *)get_wasm_worker())->cpu,
 				   raw_smp_processor_id());
 			word_store(&cpu->state, get_wasm_worker());

@@ -460,6 +460,7 @@ static bool move_to_fresh_worker(unsigned int cpu)
 	current->thread.worker = fresh;
 	current->thread.adopted = true;
 	worker_start(fresh, current);
+	want_system_call(old, true);
 	word_store(&old->state, AUKLET_WORKER_ABANDONED);
 	word_add(&old->entry_wake, 1);
 	futex_wake_word(&old->entry_wake, 1);
@@ -488,6 +489,7 @@ static void return_served_task(void)
 		}
 		if (user_must_die() && move_to_fresh_worker(number))
 			return;
+		want_system_call(worker, signal_pending(current));
 		if (signal_pending(current))
 			request_safepoint();
 		break;

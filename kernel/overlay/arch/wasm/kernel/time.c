@@ -80,6 +80,11 @@ static u64 now(void)
 	return seen;
 }
 
+u64 clock_now(void)
+{
+	return now();
+}
+
 static u64 clocksource_read(struct clocksource *source)
 {
 	return now();

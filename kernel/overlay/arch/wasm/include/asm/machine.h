@@ -93,6 +93,7 @@ void boot_cpu(void *dtb) WASM_EXPORT(boot_cpu);
 void secondary_cpu(u32 cpu) WASM_EXPORT(secondary_cpu);
 void run_task(u32 slot) WASM_EXPORT(run_task);
 long syscall(u32 nr, u32 a, u32 b, u32 c, u32 d, u32 e, u32 f) WASM_EXPORT(syscall);
+s64 read_clock(u32 id) WASM_EXPORT(read_clock);
 long fork_process(u32 buffer, u32 stack_pointer, u32 tls_base) WASM_EXPORT(fork_process);
 unsigned long user_trap(u32 kind, u32 can_handle) WASM_EXPORT(user_trap);
 void kernel_trap(const char *text, u32 length) WASM_EXPORT(kernel_trap);
@@ -115,7 +116,11 @@ void __noreturn stop_cpu_forever(void);
 void __noreturn start_user(void);
 void take_interrupts_of_user(void);
 
+/* user_clock.c */
+void want_system_call(const struct auklet_worker *worker, bool wanted);
+
 /* time.c, wall_clock.c, irq.c, smp.c */
+u64 clock_now(void);
 void start_clock(void);
 void setup_clock_event(void);
 void setup_smp(void);

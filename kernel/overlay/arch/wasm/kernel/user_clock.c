@@ -1,0 +1,110 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/*
+ * linux.clock of every program: reads a clock without a system call, as a vDSO does.
+ *
+ * The program's worker executes this without a CPU: the CPU's own worker may have taken that for an
+ * interrupt, and even the task may be gone. So nothing here belongs to a task or a CPU, and there
+ * are no variables in memory, which would be on the task's stack in the kernel.
+ *
+ * A program that only reads clocks would see no signals, since it gets those at its system calls.
+ * Where it should make one, it does not get the time here.
+ */
+#include <linux/init.h>
+#include <linux/pvclock_gtod.h>
+#include <linux/time.h>
+#include <linux/timekeeper_internal.h>
+#include <asm/globals.h>
+#include <asm/machine.h>
+
+/* The answer where the program must ask by system call. */
+#define ASK_BY_SYSTEM_CALL	S64_MIN
+
+#define FINE_CLOCKS	(BIT(CLOCK_REALTIME) | BIT(CLOCK_MONOTONIC) | BIT(CLOCK_BOOTTIME) | \
+			 BIT(CLOCK_TAI))
+#define COARSE_CLOCKS	(BIT(CLOCK_REALTIME_COARSE) | BIT(CLOCK_MONOTONIC_COARSE))
+
+/* A copy of the timekeeper, as of its last update. */
+static struct {
+	u32 sequence;	/* atomic: odd while the rest is written */
+	u32 mult;
+	u32 shift;
+	u64 cycles_last;
+	u64 cycles_most;	/* more would be too much for 64 bits */
+	u64 fraction;	/* shifted nanoseconds at cycles_last, beyond base */
+	u64 base[CLOCK_TAI + 1];
+} __aligned(64) data;
+
+/* By worker slot: its program should make a system call. */
+static u32 calls_wanted[AUKLET_MAX_WORKERS];
+
+static inline u32 *call_wanted(const struct auklet_worker *worker)
+{
+	return &calls_wanted[worker - auklet_machine.worker];
+}
+
+void want_system_call(const struct auklet_worker *worker, bool wanted)
+{
+	if (READ_ONCE(*call_wanted(worker)) != wanted)
+		word_store(call_wanted(worker), wanted);
+}
+
+/* Under the timekeeper's lock. */
+static int copy_timekeeper(struct notifier_block *block, unsigned long was_set, void *updated)
+{
+	const struct timekeeper *tk = updated;
+	u64 base = tk->tkr_mono.base;
+
+	word_add(&data.sequence, 1);
+	word_store(&data.mult, tk->tkr_mono.mult);
+	word_store(&data.shift, tk->tkr_mono.shift);
+	word_store(&data.cycles_last, tk->tkr_mono.cycle_last);
+	word_store(&data.cycles_most, tk->tkr_mono.clock->max_cycles);
+	word_store(&data.fraction, tk->tkr_mono.xtime_nsec);
+	word_store(&data.base[CLOCK_MONOTONIC], base);
+	word_store(&data.base[CLOCK_MONOTONIC_COARSE], base);
+	word_store(&data.base[CLOCK_REALTIME], base + tk->offs_real);
+	word_store(&data.base[CLOCK_REALTIME_COARSE], base + tk->offs_real);
+	word_store(&data.base[CLOCK_BOOTTIME], base + tk->offs_boot);
+	word_store(&data.base[CLOCK_TAI], base + tk->offs_tai);
+	word_add(&data.sequence, 1);
+	return NOTIFY_OK;
+}
+
+static struct notifier_block timekeeper_copy = { .notifier_call = copy_timekeeper };
+
+static int __init start_user_clock(void)
+{
+	return pvclock_gtod_register_notifier(&timekeeper_copy);
+}
+early_initcall(start_user_clock);
+
+/* Nanoseconds of clock @id. */
+s64 read_clock(u32 id)
+{
+	u32 sequence;
+	u64 cycles, time, base;
+
+	/* With time namespaces, programs would need the offsets of theirs. */
+	BUILD_BUG_ON(IS_ENABLED(CONFIG_TIME_NS));
+	if (id > CLOCK_TAI || !(BIT(id) & (FINE_CLOCKS | COARSE_CLOCKS)) ||
+	    READ_ONCE(*call_wanted((void *)get_wasm_worker())))
+		return ASK_BY_SYSTEM_CALL;
+	do {
+		sequence = word_load(&data.sequence);
+		/* Who writes may wait for a processor: the kernel knows how to wait for that. */
+		if (sequence & 1)
+			return ASK_BY_SYSTEM_CALL;
+		time = word_load(&data.fraction);
+		base = word_load(&data.base[id]);
+		if (BIT(id) & FINE_CLOCKS) {
+			cycles = clock_now();
+			/* Never before the last update: that was read from the same clock. */
+			cycles -= word_load(&data.cycles_last);
+			if (cycles > word_load(&data.cycles_most))
+				return ASK_BY_SYSTEM_CALL;
+			time += cycles * word_load(&data.mult);
+		}
+		time >>= word_load(&data.shift);
+	} while (word_load(&data.sequence) != sequence);
+	return base + time;
+}
