@@ -49,8 +49,8 @@ static void request(u32 *goal, u32 reserve)
 	ring_doorbell(AUKLET_DOORBELL_POOLS);
 }
 
-/* A parked worker, if so many others remain. Otherwise, and soon after, the host is asked for more. */
-static struct auklet_worker *take_parked(unsigned int others)
+/* A parked worker, if @others remain. The host is asked for more if less than @reserve do. */
+static struct auklet_worker *take_parked(unsigned int others, unsigned int reserve)
 {
 	u32 count = word_load(&auklet_machine.workers);
 	struct auklet_worker *taken = NULL;
@@ -64,7 +64,7 @@ static struct auklet_worker *take_parked(unsigned int others)
 			continue;
 		if (!taken && word_replace(&worker->state, AUKLET_WORKER_IDLE, AUKLET_WORKER_CLAIMED))
 			taken = worker;
-		else if (++parked >= WORKER_RESERVE)
+		else if (++parked >= reserve)
 			break;
 	}
 	/* After the look at the others: of two who take the last two, at most one may go on. */
@@ -72,9 +72,8 @@ static struct auklet_worker *take_parked(unsigned int others)
 		word_store(&taken->state, AUKLET_WORKER_IDLE);
 		taken = NULL;
 	}
-	/* What init starts is the system itself: the prompt needs no second worker yet. */
-	if (parked < WORKER_RESERVE && !(taken && parked && is_global_init(current)))
-		request(&auklet_machine.worker_goal, WORKER_RESERVE);
+	if (parked < reserve)
+		request(&auklet_machine.worker_goal, reserve);
 	if (taken) {
 		word_store(&taken->wake, 0);
 		taken->wants_kernel = 0;
@@ -86,13 +85,16 @@ static struct auklet_worker *take_parked(unsigned int others)
 
 static struct auklet_worker *worker_take_now(void)
 {
-	return take_parked(DEATH_RESERVE);
+	/* What init starts is the system itself: until somebody uses that, it needs no more. */
+	if (is_global_init(current))
+		return take_parked(0, DEATH_RESERVE);
+	return take_parked(DEATH_RESERVE, WORKER_RESERVE);
 }
 
 /* For a task that is killed in user code; NULL if there is none now. */
 struct auklet_worker *worker_take_for_death(void)
 {
-	struct auklet_worker *worker = take_parked(0);
+	struct auklet_worker *worker = take_parked(0, WORKER_RESERVE);
 
 	if (!worker)
 		word_add(&auklet_machine.late_deaths, 1);
@@ -123,7 +125,9 @@ static bool worker_may_come(void)
 			return true;
 		}
 	}
-	return parked > DEATH_RESERVE || exist < word_load(&auklet_machine.worker_limit);
+	if (parked > (is_global_init(current) ? 0 : DEATH_RESERVE))
+		return true;
+	return exist < word_load(&auklet_machine.worker_limit);
 }
 
 /* A parked worker, or NULL if none can be had. May sleep. */
