@@ -7,7 +7,7 @@ folder=$(mktemp -d)
 trap 'rm -rf "$folder"' EXIT
 cd "$folder"
 # The tools find the pins beside themselves.
-mkdir -p tree/kernel tree/userland/musl tree/userland/busybox tree/host tree/initramfs tree/environment sources/apt
+mkdir -p tree/kernel tree/userland/musl tree/userland/picolibc tree/userland/busybox tree/host tree/initramfs tree/environment sources/apt
 cp -R "$top/tools" tree/
 cp "$top/environment/mirrors" tree/environment/
 check=tree/tools/check-source
@@ -88,8 +88,11 @@ linux=$(installed linux-source-6.12)
 printf 'Version: 1.2.5-3.1~deb13u1\n' >sources/musl.dsc
 : >sources/device-tree-compiler_1.7.2.orig.tar.xz
 ln -s device-tree-compiler_1.7.2.orig.tar.xz sources/device-tree-compiler.tar
+: >sources/picolibc_1.8.10.orig.tar.gz
+ln -s picolibc_1.8.10.orig.tar.gz sources/picolibc.tar
 pin kernel linux 6.12 "$linux"
 pin userland/musl musl 1.2.5 1.2.5-3.1~deb13u1
+pin userland/picolibc picolibc 1.8.10 1.8.10
 pin host device-tree-compiler 1.7.2 1.7.2
 pin initramfs tzdata '' "$(installed tzdata)"
 : >sources/apt/asked
@@ -101,9 +104,10 @@ linux $linux main
 musl 1.2.5-3.1~deb13u1 main
 busybox 1:1.37.0-6 main
 device-tree-compiler 1.7.2-2 main
+picolibc 1.8.10-2 main
 busybox-something 1:9-1 security
 END
-says "^sources: linux $linux, musl 1.2.5-3.1~deb13u1, busybox 1:1.37.0-6, device-tree-compiler 1.7.2, tzdata " $row sources
+says "^sources: linux $linux, musl 1.2.5-3.1~deb13u1, picolibc 1.8.10, busybox 1:1.37.0-6, device-tree-compiler 1.7.2, tzdata " $row sources
 says "none is behind Debian's archives, main and security (lists of 2026-01-02)" $row sources
 cat >>sources/apt/offered <<END
 linux 6.12.9999-1 security
@@ -114,5 +118,5 @@ says "behind Debian's archive: busybox 1:1.37.0-6, which has 1:1.37.0-6+deb13u1"
 if $row sources | grep -q 'none is behind'; then fail "two are behind"; fi
 package 1.37.0-6+deb13u1 busybox_1.37.0-6+deb13u1.debian.tar.xz
 says 'not the tested version: busybox 1:1.37.0-6+deb13u1; userland/busybox/pin names 1:1.37.0-6' $row sources
-[ "$($row sources --list | sed -n 3p)" = 'busybox 1:1.37.0-6+deb13u1' ] || fail "the list"
+[ "$($row sources --list | sed -n 4p)" = 'busybox 1:1.37.0-6+deb13u1' ] || fail "the list"
 echo passed
