@@ -26,7 +26,7 @@ for (const [name, options, message] of [
   ['too few CPUs', { cpus: 0 }, /from 1 to 8/],
   ['too much memory', { memory: 999_999 }, /from 32 to 4095/],
   ['NaN', { columns: Number.NaN }, /columns must be/],
-  ['a file without content', { files: [{ path: '/x' }] }, /files\[0\] needs a path and a content/],
+  ['a file without content', { files: [{ path: '/x' }] }, /files\[0\] needs a content, a link, or directory: true/],
   [
     'a file that is a number',
     { files: [{ path: '/x', content: 7 }] },

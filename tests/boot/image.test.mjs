@@ -102,7 +102,7 @@ test('time zones', async () => {
 
 test('the zone that /etc/localtime names', async () => {
   const { output } = await run(
-    'date -d @0 "+%T %Z"; ln -s /usr/share/zoneinfo/Asia/Tokyo /etc/localtime; date -d @0 "+%T %Z"',
+    'unset TZ; rm -f /etc/localtime; date -d @0 "+%T %Z"; ln -s /usr/share/zoneinfo/Asia/Tokyo /etc/localtime; date -d @0 "+%T %Z"',
   );
   assert.equal(output, '00:00:00 UTC\n09:00:00 JST\n');
 });

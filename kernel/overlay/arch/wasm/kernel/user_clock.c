@@ -23,6 +23,12 @@
 			 BIT(CLOCK_TAI))
 #define COARSE_CLOCKS	(BIT(CLOCK_REALTIME_COARSE) | BIT(CLOCK_MONOTONIC_COARSE))
 
+/*
+ * Looks at a copy that is being written, some 50 us. Who writes may wait for a processor of the
+ * computer's: after that the program asks the kernel, which knows how to wait.
+ */
+#define MOST_WAITS	10000
+
 /* A copy of the timekeeper, as of its last update. */
 static struct {
 	u32 sequence;	/* atomic: odd while the rest is written */
@@ -81,7 +87,7 @@ early_initcall(start_user_clock);
 /* Nanoseconds of clock @id. */
 s64 read_clock(u32 id)
 {
-	u32 sequence;
+	u32 sequence, waits;
 	u64 cycles, time, base;
 
 	/* With time namespaces, programs would need the offsets of theirs. */
@@ -90,10 +96,9 @@ s64 read_clock(u32 id)
 	    READ_ONCE(*call_wanted((void *)get_wasm_worker())))
 		return ASK_BY_SYSTEM_CALL;
 	do {
-		sequence = word_load(&data.sequence);
-		/* Who writes may wait for a processor: the kernel knows how to wait for that. */
-		if (sequence & 1)
-			return ASK_BY_SYSTEM_CALL;
+		for (waits = 0; (sequence = word_load(&data.sequence)) & 1; waits++)
+			if (waits == MOST_WAITS)
+				return ASK_BY_SYSTEM_CALL;
 		time = word_load(&data.fraction);
 		base = word_load(&data.base[id]);
 		if (BIT(id) & FINE_CLOCKS) {
