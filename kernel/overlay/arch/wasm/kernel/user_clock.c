@@ -88,7 +88,7 @@ early_initcall(start_user_clock);
 s64 read_clock(u32 id)
 {
 	u32 sequence, waits;
-	u64 cycles, time, base;
+	u64 cycles, last, time, base;
 
 	/* With time namespaces, programs would need the offsets of theirs. */
 	BUILD_BUG_ON(IS_ENABLED(CONFIG_TIME_NS));
@@ -102,9 +102,12 @@ s64 read_clock(u32 id)
 		time = word_load(&data.fraction);
 		base = word_load(&data.base[id]);
 		if (BIT(id) & FINE_CLOCKS) {
-			cycles = clock_now();
-			/* Never before the last update: that was read from the same clock. */
-			cycles -= word_load(&data.cycles_last);
+			/*
+			 * First the update's time, then the clock, which is never behind it. The
+			 * other way round, an update in between makes the difference negative.
+			 */
+			last = word_load(&data.cycles_last);
+			cycles = clock_now() - last;
 			if (cycles > word_load(&data.cycles_most))
 				return ASK_BY_SYSTEM_CALL;
 			time += cycles * word_load(&data.mult);
