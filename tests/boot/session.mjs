@@ -72,6 +72,8 @@ export class Session {
           resolve();
         };
       });
+      // All that has come by now is searched at once: once for each piece, megabytes would take minutes.
+      await new Promise(setImmediate);
     }
   }
 

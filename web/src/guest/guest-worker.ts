@@ -22,7 +22,7 @@ import {
   WORKER_IDLE,
   WORKER_SIZE,
 } from '../generated/abi.ts';
-import { holdLifeLock, parentPort } from '../machine/platform.ts';
+import { holdLifeLock, losesWakeUps, parentPort } from '../machine/platform.ts';
 import type { FromGuest, GuestStart, ToGuest } from '../machine/protocol.ts';
 import { GuestClock } from './clock.ts';
 import { Coroutines } from './coroutines.ts';
@@ -150,6 +150,8 @@ class GuestWorker {
         case 'clock':
           this.clock.answer(message);
           return;
+        case 'wake':
+          return;
       }
     } catch (error) {
       this.fail(error);
@@ -241,6 +243,9 @@ class GuestWorker {
         const part = text.subarray(0, size >>> 0);
         bytes.set(part, address >>> 0);
         return part.length;
+      },
+      wake: (slot: number) => {
+        if (losesWakeUps) this.port.post({ type: 'wake', slot });
       },
       halt: (reason: number) => this.port.post({ type: 'halt', reason }),
     };

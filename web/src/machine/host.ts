@@ -25,6 +25,7 @@ import {
   afterEvents,
   engineLimits,
   isNode,
+  losesWakeUps,
   type ParentPort,
   processors,
   startWorker,
@@ -153,7 +154,9 @@ function settingsText(configuration: MachineConfiguration): string {
 }
 
 async function compile(code: WebAssembly.Module | Uint8Array): Promise<WebAssembly.Module> {
-  return code instanceof WebAssembly.Module ? code : WebAssembly.compile(code as Uint8Array<ArrayBuffer>);
+  if (code instanceof WebAssembly.Module) return code;
+  const bytes = code as Uint8Array<ArrayBuffer>;
+  return losesWakeUps ? new WebAssembly.Module(bytes) : WebAssembly.compile(bytes);
 }
 
 /** Collects the bytes of all ports, so that a flood of output does not become a flood of messages. */
@@ -480,6 +483,10 @@ export class Host implements HostPlatform {
         this.broadcast({ type: 'module', id: message.id, module: message.module }, guest);
         // The first program that the kernel starts is init.
         if (this.stage === 'booting') this.setStage('running');
+        return;
+      case 'wake':
+        // The host's own has taken its turn with this message.
+        this.tasks.get(message.slot)?.handle.post({ type: 'wake' });
         return;
       case 'clock':
         guest.handle.post({ type: 'clock', now: performance.now(), timeOrigin: performance.timeOrigin });

@@ -54,6 +54,15 @@ const nodeProcess = (globalThis as { process?: NodeProcess }).process;
 export const isNode =
   nodeProcess?.versions?.node !== undefined && !('WorkerGlobalScope' in globalThis) && !('document' in globalThis);
 
+const agent = isNode ? '' : navigator.userAgent;
+const isWebKit = agent.includes('AppleWebKit/') && !agent.includes('Chrome/');
+
+/**
+ * In WebKit's workers a promise of Atomics.waitAsync or WebAssembly.compile may stay as it is, though its time has come, until
+ * another event turns the event loop (docs/decisions/0055-event-loops-that-sleep-on.md).
+ */
+export const losesWakeUps = isWebKit;
+
 // getBuiltinModule instead of import: bundlers for the browser do not see it, and it needs no await.
 function nodeWorkerThreads(): NodeWorkerThreads {
   const module = nodeProcess?.getBuiltinModule?.('node:worker_threads');
@@ -262,7 +271,6 @@ export function engineLimits(): EngineLimits {
     const workers = Math.min(1024, Math.max(128, tasks));
     return { workers, memories: Math.min(1000, workers), processMemory: 1024 };
   }
-  const agent = navigator.userAgent;
   // Firefox hangs at its 513th worker and has about 1,000 memories.
   if (agent.includes('Firefox/')) return { workers: 480, memories: 900, processMemory: 1024 };
   // Chromium has 124 memories in a page, whatever their size; the kernel's and the host's count.

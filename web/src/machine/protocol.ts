@@ -173,6 +173,8 @@ export type ToGuest =
   /** One of the first that was made since, or the answer to the worker's 'memory'. */
   | { type: 'memory'; id: number; memory: WebAssembly.Memory }
   | { type: 'module'; id: number; module: WebAssembly.Module }
+  /** Says nothing: the event loop takes a turn (losesWakeUps in platform.ts). */
+  | { type: 'wake' }
   /** Answer to 'clock', at once: performance.now() and timeOrigin of the host. */
   | { type: 'clock'; now: number; timeOrigin: number };
 
@@ -186,6 +188,8 @@ export type FromGuest =
   | { type: 'ready'; machine?: number; heapBase?: number }
   /** module_compile made a module: for all other workers, and for those started later. */
   | { type: 'module'; id: number; module: WebAssembly.Module }
+  /** Where wake-ups get lost: one was sent to the event loop of a slot's worker, or to the host's (-1). */
+  | { type: 'wake'; slot: number }
   /** What the host's clock says; answered with 'clock'. */
   | { type: 'clock' }
   /** The worker needs this user memory for its next task; answered with 'memory'. */

@@ -161,7 +161,7 @@ void worker_start(struct auklet_worker *worker, struct task_struct *task)
 {
 	worker->task = (u32)task;
 	word_store(&worker->state, AUKLET_WORKER_ASSIGNED);
-	futex_wake_word(&worker->state, 1);
+	wake_event_loop(&worker->state, worker - auklet_machine.worker);
 }
 
 /* The task of a started worker will never run. */

@@ -58,6 +58,12 @@ u32 host_program_tls(void) HOST_CALL(program_tls);
 int host_backtrace(char *text, u32 size) HOST_CALL(backtrace);
 
 /*
+ * An event loop that waits on a word has been notified: worker @slot's, or the host's (-1). WebKit may lose that until
+ * something else happens there (docs/decisions/0055-event-loops-that-sleep-on.md), so the host sees to it.
+ */
+void host_wake(int slot) HOST_CALL(wake);
+
+/*
  * For a CPU's own worker, where auklet_machine.coroutines is set. resume: suspends the caller's stack and resumes
  * that of @task, or calls run_coroutine(@task) on a new one; returns after yield(), or the end of run_coroutine().
  */

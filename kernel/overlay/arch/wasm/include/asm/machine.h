@@ -5,6 +5,7 @@
 
 #include <linux/compiler.h>
 #include <linux/time64.h>
+#include <asm/host_calls.h>
 #include <uapi/asm/host.h>
 
 struct mm_struct;
@@ -65,11 +66,18 @@ static inline int futex_wait_word(u32 *word, u32 expected, s64 timeout_ns)
 	return result;
 }
 
+/* Wakes the event loop of worker @slot (-1: the host's), if it waits on @word. */
+static inline void wake_event_loop(u32 *word, int slot)
+{
+	if (__builtin_wasm_memory_atomic_notify((int *)word, 1))
+		host_wake(slot);
+}
+
 /* Rings the host. */
 static inline void ring_doorbell(u32 bits)
 {
 	word_or(&auklet_machine.doorbell, bits);
-	futex_wake_word(&auklet_machine.doorbell, 1);
+	wake_event_loop(&auklet_machine.doorbell, -1);
 }
 
 /* pools.c: workers and memories. */
