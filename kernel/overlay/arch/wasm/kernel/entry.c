@@ -172,6 +172,7 @@ static noinline bool takes_signals_early(void)
 
 static __always_inline s64 give_cpu_to_user(struct pt_regs *regs, bool can_run_handler)
 {
+	struct auklet_worker *worker;
 	struct auklet_cpu *cpu;
 	unsigned long flags;
 	bool signals;
@@ -191,9 +192,11 @@ static __always_inline s64 give_cpu_to_user(struct pt_regs *regs, bool can_run_h
 				current->thread.start = WASM_START_NONE;
 			result = regs->result;
 			cpu = this_auklet_cpu();
-			want_system_call((void *)get_wasm_worker(), signals);
-			word_store(&((struct auklet_worker *)get_wasm_worker())->cpu,
-				   raw_smp_processor_id());
+			worker = (void *)get_wasm_worker();
+			want_system_call(worker, signals);
+			/* Only who gives a CPU to this worker's program writes it. An atomic store costs more than a look. */
+			if (READ_ONCE(worker->cpu) != raw_smp_processor_id())
+				word_store(&worker->cpu, raw_smp_processor_id());
 			word_store(&cpu->state, get_wasm_worker());
 			if (likely(!(word_load(&cpu->pending) & IRQ_TAKEN)))
 				return result;
