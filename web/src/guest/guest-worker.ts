@@ -49,6 +49,7 @@ interface KernelExports {
   run_coroutine(task: number): void;
   syscall: CallableFunction;
   read_clock: CallableFunction;
+  check_engine_stack(number: number): void;
   fork_process(buffer: number, stackPointer: number, tlsBase: number): number;
   user_trap(kind: number, canHandle: number): number;
   kernel_trap(text: number, length: number): void;
@@ -506,6 +507,8 @@ class GuestWorker {
       program.asyncify_stop_rewind();
       return this.forkResult;
     }
+    // Throws where the stack is nearly full: rewinding needs as much again, in a child that exists by then.
+    this.kernel.check_engine_stack(0);
     this.forkBuffer = buffer;
     program.asyncify_start_unwind(buffer);
     return 0;

@@ -44,6 +44,7 @@ interface NodeWorkerThreads {
 interface NodeProcess {
   versions?: { node?: string };
   getBuiltinModule?(name: string): unknown;
+  env?: Record<string, string | undefined>;
   /** Bytes; 0 or a number beyond all memory: no limit. */
   constrainedMemory?(): number;
 }
@@ -85,10 +86,22 @@ const WORKER_HEAP = 64;
  */
 const WORKER_STACK = 32;
 
+/** KiB of a worker's stack that Node.js keeps from V8, for its own code. */
+const NODE_STACK_RESERVE = 192;
+
+/** MiB. AUKLET_WORKER_STACK is what V8 gets in KiB: 500 is a worker of Chromium. For tests. */
+function workerStack(): number {
+  const text = nodeProcess?.env?.AUKLET_WORKER_STACK;
+  if (text === undefined) return WORKER_STACK;
+  if (!/^\d{3,6}$/.test(text))
+    throw new Error(`AUKLET_WORKER_STACK must be a number of KiB, 100 to 999999, not ${text}`);
+  return (Number(text) + NODE_STACK_RESERVE) / 1024;
+}
+
 function startNodeWorker<Outgoing, Incoming>(url: URL, name: string, heap: number): WorkerHandle<Outgoing, Incoming> {
   const worker = new (nodeWorkerThreads().Worker)(url, {
     name,
-    resourceLimits: { maxOldGenerationSizeMb: heap, stackSizeMb: WORKER_STACK },
+    resourceLimits: { maxOldGenerationSizeMb: heap, stackSizeMb: workerStack() },
   });
   let exited = false;
   const gone = new Promise<void>((resolve) =>

@@ -336,6 +336,11 @@ long syscall(u32 nr, u32 a, u32 b, u32 c, u32 d, u32 e, u32 f)
 {
 	struct pt_regs *regs;
 
+	/*
+	 * Before anything is changed: if the engine's stack ended in the kernel, no state would be left to go on from. The other ways
+	 * in begin at the worker's base, where the stack is empty.
+	 */
+	check_engine_stack(nr);
 	enter_kernel();
 	local_irq_enable();
 	regs = current_pt_regs();

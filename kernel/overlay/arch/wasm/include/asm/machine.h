@@ -107,6 +107,9 @@ unsigned long user_trap(u32 kind, u32 can_handle) WASM_EXPORT(user_trap);
 void kernel_trap(const char *text, u32 length) WASM_EXPORT(kernel_trap);
 void run_coroutine(struct task_struct *task) WASM_EXPORT(run_coroutine);
 
+/* engine_stack.S */
+void check_engine_stack(u32 nr);
+
 /* globals.S */
 int wasm_catch_unwind(void (*function)(void *argument), void *argument);
 void __noreturn wasm_unwind(void);
