@@ -235,7 +235,7 @@ test('the page', async (suite) => {
   });
 
   await suite.test('widths of characters', async (suite) => {
-    const { session } = await open(suite);
+    const { page, session } = await open(suite);
     const characters = ['🙂', '✅', '日', 'e\u0301', '👩\u200d👧', '🇯🇵', 'a'];
     const texts = characters.map(
       (text) => `'${[...Buffer.from(text)].map((byte) => `\\${byte.toString(8)}`).join('')}'`,
@@ -245,6 +245,20 @@ test('the page', async (suite) => {
     );
     const columns = [...answers.matchAll(/E\[\d+;(\d+)R/g)].map(([, column]) => Number(column));
     assert.deepEqual(columns, [3, 3, 3, 2, 3, 3, 2]);
+    // The shell's line editing knows them: each Left goes back over one.
+    const column = (expected) =>
+      page.waitForFunction((expected) => auklet.terminal.buffer.active.cursorX === expected, expected);
+    const start = await page.evaluate(async () => {
+      await new Promise((resolve) => auklet.terminal.write('', resolve));
+      return auklet.terminal.buffer.active.cursorX;
+    });
+    await session.write('echo a🙂日✅');
+    await column(start + 12);
+    for (const back of [10, 8, 6, 5]) {
+      await session.write('\x1b[D');
+      await column(start + back);
+    }
+    await session.write('\x03');
   });
 
   await suite.test('Ctrl-C, Escape and arrows under an input method', async (suite) => {
