@@ -10,10 +10,11 @@ import { launchChromium, launchFirefox, servePage } from './browsers.mjs';
 import { launchWebKit } from './webdriver.mjs';
 
 const browser = process.env.AUKLET_TEST_BROWSER ?? 'chromium';
-/** Milliseconds. */
-const MOST = 200 * Number(process.env.AUKLET_PATIENCE ?? 1);
-/** For each state; the median counts. */
-const ROUNDS = 3;
+/**
+ * Milliseconds. It takes less than 200 on a quiet computer (docs/decisions/0010-how-a-machine-ends.md); an engine that is
+ * left to itself takes 2,000 or for ever.
+ */
+const MOST = 1000 * Number(process.env.AUKLET_PATIENCE ?? 1);
 
 async function open(suite) {
   const address = await servePage(suite);
@@ -42,39 +43,34 @@ test(`dispose in ${browser}`, async (suite) => {
   const page = await open(suite);
   for (const [name, line] of STATES)
     await suite.test(name, async (report) => {
-      const times = [];
-      for (let round = 0; round < ROUNDS; ++round)
-        times.push(
-          await page.evaluate(
-            async ([line, program]) => {
-              const content = Uint8Array.from(atob(program), (character) => character.charCodeAt(0));
-              const machine = new auklet.Machine({
-                cpus: 2,
-                memory: 128,
-                exec: true,
-                files: [{ path: '/root/spin', mode: 0o755, content }],
-              });
-              if (line === null) {
-                machine.started.catch(() => {});
-                await new Promise((resolve) => machine.on('stage', (stage) => stage === 'booting' && resolve()));
-              } else {
-                await machine.started;
-                // What it leaves in the background keeps no port of the agent.
-                const end = machine.exec(['sh', '-c', `exec < /dev/null > /dev/null 2>&1; ${line}`]).catch(() => {});
-                await Promise.race([end, machine.halted]);
-              }
-              const begin = performance.now();
-              await machine.dispose();
-              const took = performance.now() - begin;
-              await machine.halted;
-              return took;
-            },
-            [line, spin],
-          ),
-        );
-      times.sort((one, other) => one - other);
-      report.diagnostic(`${times.map((time) => time.toFixed(0)).join(', ')} ms`);
-      assert.ok(times[ROUNDS >> 1] < MOST, `${times} ms`);
+      const took = await page.evaluate(
+        async ([line, program]) => {
+          const content = Uint8Array.from(atob(program), (character) => character.charCodeAt(0));
+          const machine = new auklet.Machine({
+            cpus: 2,
+            memory: 128,
+            exec: true,
+            files: [{ path: '/root/spin', mode: 0o755, content }],
+          });
+          if (line === null) {
+            machine.started.catch(() => {});
+            await new Promise((resolve) => machine.on('stage', (stage) => stage === 'booting' && resolve()));
+          } else {
+            await machine.started;
+            // What it leaves in the background keeps no port of the agent.
+            const end = machine.exec(['sh', '-c', `exec < /dev/null > /dev/null 2>&1; ${line}`]).catch(() => {});
+            await Promise.race([end, machine.halted]);
+          }
+          const begin = performance.now();
+          await machine.dispose();
+          const took = performance.now() - begin;
+          await machine.halted;
+          return took;
+        },
+        [line, spin],
+      );
+      report.diagnostic(`${took.toFixed(0)} ms`);
+      assert.ok(took < MOST, `${took} ms`);
     });
   await suite.test('the page’s own machine restarts', async () => {
     await page.evaluate(async () => {

@@ -5,7 +5,7 @@ import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { launchChromium, servePage } from './browsers.mjs';
 
-const ROUNDS = 10;
+const ROUNDS = 3;
 
 /** In the page: boots so many machines at once and runs a command in each; all are disposed of in the end. */
 async function bootMany(count) {

@@ -175,7 +175,7 @@ test('the page', async (suite) => {
     await page.keyboard.press('Control+m');
     assert.match(await page.locator('#status').innerText(), /Tab leaves the terminal/);
     await page.keyboard.press('Shift+Tab');
-    assert.equal(await page.evaluate(() => document.activeElement.id), 'diagnostics');
+    assert.equal(await page.evaluate(() => document.activeElement.id), 'about');
     assert.equal(await page.locator('#tab-moves').getAttribute('aria-pressed'), 'true');
     await page.keyboard.press('Tab');
     assert.equal(await inTerminal(page), true);

@@ -45,7 +45,9 @@ test('the page in WebKit', async (suite) => {
   await suite.test('it is loaded while the computer has other work', async (loaded) => {
     // With the priority of WebKit's only compiler thread, which the system would give next to nothing otherwise.
     const others = Array.from({ length: 4 }, () =>
-      spawn('nice', ['-n', '10', 'sh', '-c', 'while :; do :; done'], { stdio: 'ignore' }),
+      spawn('nice', ['-n', '10', 'sh', '-c', 'while :; do :; done'], {
+        stdio: 'ignore',
+      }),
     );
     loaded.after(() => others.forEach((child) => child.kill('SIGKILL')));
     for (let round = 0; round < RELOADS_UNDER_LOAD; ++round) {
