@@ -6,6 +6,7 @@ import { createRequire } from 'node:module';
 import { join } from 'node:path';
 import { build, cli, root } from '../boot/machines.mjs';
 import { Session } from '../boot/session.mjs';
+import { launchWebKit } from './webdriver.mjs';
 
 // The packages of the registry are those of web/.
 const require = createRequire(join(root, 'web/package.json'));
@@ -70,6 +71,21 @@ export async function launchFirefox(test) {
   });
   test.after(() => browser.close());
   return browser;
+}
+
+/** chromium, firefox or webkit. */
+export const BROWSER = process.env.AUKLET_TEST_BROWSER ?? 'chromium';
+
+/** An empty page of BROWSER. */
+export async function launchPage(test) {
+  switch (BROWSER) {
+    case 'webkit':
+      return launchWebKit(test);
+    case 'firefox':
+      return (await launchFirefox(test)).newPage();
+    default:
+      return (await launchChromium(test)).newPage();
+  }
 }
 
 /**

@@ -6,10 +6,8 @@ import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { test } from 'node:test';
 import { build } from '../boot/machines.mjs';
-import { launchChromium, launchFirefox, servePage } from './browsers.mjs';
-import { launchWebKit } from './webdriver.mjs';
+import { BROWSER, launchPage, servePage } from './browsers.mjs';
 
-const browser = process.env.AUKLET_TEST_BROWSER ?? 'chromium';
 /**
  * Milliseconds. It takes less than 200 on a quiet computer (docs/decisions/0010-how-a-machine-ends.md); an engine that is
  * left to itself takes 2,000 or for ever.
@@ -18,10 +16,7 @@ const MOST = 1000 * Number(process.env.AUKLET_PATIENCE ?? 1);
 
 async function open(suite) {
   const address = await servePage(suite);
-  const page =
-    browser === 'webkit'
-      ? await launchWebKit(suite)
-      : await (await (browser === 'firefox' ? launchFirefox : launchChromium)(suite)).newPage();
+  const page = await launchPage(suite);
   await page.goto(address);
   await page.waitForFunction(() => globalThis.auklet?.current !== undefined);
   return page;
@@ -39,7 +34,7 @@ const STATES = [
   ['in the middle of a boot', null],
 ];
 
-test(`dispose in ${browser}`, async (suite) => {
+test(`dispose in ${BROWSER}`, async (suite) => {
   const page = await open(suite);
   for (const [name, line] of STATES)
     await suite.test(name, async (report) => {

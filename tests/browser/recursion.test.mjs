@@ -1,16 +1,13 @@
 // SPDX-License-Identifier: MIT
 // Recursion until the engine's stack is full, in browsers, whose stacks cannot be chosen: SIGSEGV, also in a system call, and the
-// machine goes on. AUKLET_TEST_BROWSER: chromium, firefox or webkit.
+// machine goes on. AUKLET_TEST_BROWSER: chromium or firefox; WebKit takes too long.
 
 import assert from 'node:assert/strict';
 import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { test } from 'node:test';
 import { build } from '../boot/machines.mjs';
-import { launchChromium, launchFirefox, servePage } from './browsers.mjs';
-import { launchWebKit } from './webdriver.mjs';
-
-const browser = process.env.AUKLET_TEST_BROWSER ?? 'chromium';
+import { BROWSER, launchPage, servePage } from './browsers.mjs';
 
 const SCRIPT = `
   f() { [ $1 -eq 0 ] && return; stat / > /dev/null; f $(($1 - 1)); }
@@ -19,12 +16,9 @@ const SCRIPT = `
   kill -l $(($? - 128))
   engine-stack | tail -n 2`;
 
-test(`recursion in ${browser}`, async (suite) => {
+test(`recursion in ${BROWSER}`, async (suite) => {
   const address = await servePage(suite);
-  const page =
-    browser === 'webkit'
-      ? await launchWebKit(suite)
-      : await (await (browser === 'firefox' ? launchFirefox : launchChromium)(suite)).newPage();
+  const page = await launchPage(suite);
   await page.goto(address);
   await page.waitForFunction(() => globalThis.auklet?.current !== undefined);
   const program = readFileSync(join(build, 'tests/programs/engine-stack')).toString('base64');
