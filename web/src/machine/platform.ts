@@ -55,14 +55,14 @@ const nodeProcess = (globalThis as { process?: NodeProcess }).process;
 export const isNode =
   nodeProcess?.versions?.node !== undefined && !('WorkerGlobalScope' in globalThis) && !('document' in globalThis);
 
-const agent = isNode ? '' : navigator.userAgent;
-const isWebKit = agent.includes('AppleWebKit/') && !agent.includes('Chrome/');
+// A bundler may import this where there is no navigator.
+const agent = isNode ? '' : (globalThis.navigator?.userAgent ?? '');
 
 /**
  * In WebKit's workers a promise of Atomics.waitAsync or WebAssembly.compile may stay as it is, though its time has come, until
  * another event turns the event loop (docs/decisions/0055-event-loops-that-sleep-on.md).
  */
-export const losesWakeUps = isWebKit;
+export const losesWakeUps = agent.includes('AppleWebKit/') && !agent.includes('Chrome/');
 
 // getBuiltinModule instead of import: bundlers for the browser do not see it, and it needs no await.
 function nodeWorkerThreads(): NodeWorkerThreads {
