@@ -12,7 +12,7 @@ export const KERNEL_REPORT =
   /^(?:\[[^\]]*\] ?)?(?:BUG:|WARNING: (?:CPU|possible|suspicious|inconsistent|bad unlock|Nested)|Oops|Kernel panic|kernel code trapped|INFO: |rcu: INFO|watchdog:|ODEBUG: |list_(?:add|del) corruption|refcount_t:|.*(?:blocked for more than|workqueue lockup|self-detected stall)).*/m;
 
 /** How long (ms) output may take; nothing waits longer than it has to. AUKLET_PATIENCE multiplies it on slow machines. */
-const PATIENCE = 60_000 * Number(process.env.AUKLET_PATIENCE ?? 1);
+const PATIENCE = 120_000 * Number(process.env.AUKLET_PATIENCE ?? 1);
 
 // Colours, cursor movements, and titles.
 const ESCAPES = /\x1b\[[0-9;?]*[ -/]*[@-~]|\x1b\][^\x07\x1b]*(?:\x07|\x1b\\)|\x1b[=>78]/g;

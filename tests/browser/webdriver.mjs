@@ -5,8 +5,8 @@ import { spawn } from 'node:child_process';
 import { once } from 'node:events';
 import { globSync } from 'node:fs';
 
-/** Milliseconds that a page may take for one script. */
-const SCRIPT_TIMEOUT = 60_000 * Number(process.env.AUKLET_PATIENCE ?? 1);
+/** Milliseconds that a page may take for one script. Nothing waits longer than it has to. */
+const SCRIPT_TIMEOUT = 180_000 * Number(process.env.AUKLET_PATIENCE ?? 1);
 /** Milliseconds for which a page is asked once for calls of exposed functions: other commands wait for that. */
 const POLL = 50;
 const JSON_HEADERS = { 'Content-Type': 'application/json' };
@@ -95,7 +95,10 @@ class Page {
       })()`);
       if (value) return;
     }
-    throw new Error(`not in ${timeout / 1000} s: ${script}`);
+    const text = await this.evaluate(
+      () => `${document.body.innerText}\n${globalThis.auklet?.current?.transcript ?? ''}`,
+    );
+    throw new Error(`not in ${timeout / 1000} s: ${script}\n${text}`);
   }
 
   /** Calls of the page's global function `name` become calls of `callback` here, in order. */
