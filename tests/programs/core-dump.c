@@ -13,7 +13,8 @@
 
 static char word[] = "a word in static memory";
 static char *allocated;
-static const struct rlimit none = { 0, RLIM_INFINITY }, all = { RLIM_INFINITY, RLIM_INFINITY }, small = { 100000, RLIM_INFINITY };
+static const struct rlimit none = { 0, RLIM_INFINITY }, all = { RLIM_INFINITY, RLIM_INFINITY }, small = { 100000, RLIM_INFINITY },
+	enough = { 500000, RLIM_INFINITY };
 
 static void set_pattern(const char *pattern)
 {
@@ -170,6 +171,12 @@ int main(void)
 	status = end_by(ABORT, &small);
 	CHECK(WTERMSIG(status) == SIGABRT && !WCOREDUMP(status));
 	unlink("core");
+	/* The stack alone has 8 MiB, but zeros do not count. */
+	status = end_by(ABORT, &enough);
+	CHECK(WTERMSIG(status) == SIGABRT && WCOREDUMP(status));
+	struct stat core;
+	CHECK(stat("core", &core) == 0 && core.st_size > 8 << 20 && core.st_blocks < 1000);
+	check_core("core", "core-dump");
 
 	set_pattern("/tmp/cores/%e.%s");
 	sprintf(path, "core-dump.%d", SIGABRT);

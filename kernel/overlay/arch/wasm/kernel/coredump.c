@@ -114,17 +114,19 @@ static struct bytes segment_head(const struct core_vma_metadata *area)
 	return head;
 }
 
-/* What cannot be read is zeros, as the holes of a core file are. */
+/* What cannot be read is zeros. Pages of zeros are holes of the file, and do not count for RLIMIT_CORE. */
 static bool emit_area(struct coredump_params *cprm, const struct core_vma_metadata *area, u8 *page)
 {
 	unsigned long at;
 
 	for (at = 0; at < area->dump_size; at += PAGE_SIZE) {
-		int copied = access_process_vm(current, area->start + at, page, PAGE_SIZE,
-					       FOLL_FORCE);
+		unsigned long length = min(area->dump_size - at, PAGE_SIZE);
+		int copied = access_process_vm(current, area->start + at, page, length, FOLL_FORCE);
 
-		memset(page + copied, 0, PAGE_SIZE - copied);
-		if (!dump_emit(cprm, page, min(area->dump_size - at, PAGE_SIZE)))
+		memset(page + copied, 0, length - copied);
+		if (!memchr_inv(page, 0, length))
+			dump_skip(cprm, length);
+		else if (!dump_emit(cprm, page, length))
 			return false;
 		cond_resched();
 	}

@@ -19,9 +19,9 @@
  */
 #include <linux/fs.h>
 #include <linux/highmem.h>
-#include <linux/magic.h>
 #include <linux/mm.h>
 #include <linux/pagemap.h>
+#include <linux/ramfs.h>
 #include <linux/sched/signal.h>
 #include <linux/syscalls.h>
 #include <linux/uaccess.h>
@@ -50,7 +50,7 @@ bool file_is_live(const struct file *file)
 {
 	const struct inode *inode = file->f_mapping->host;
 
-	return S_ISREG(inode->i_mode) && inode->i_sb->s_magic == RAMFS_MAGIC;
+	return inode->i_fop == &ramfs_file_operations;
 }
 
 static struct address_space *area_mapping(const struct vm_area_struct *vma)
@@ -100,7 +100,7 @@ static int write_cached(struct address_space *mapping, loff_t position, const u8
 	void *data = NULL;
 	int result;
 
-	/* Without the file: ramfs takes it for a store then, which is no write to what is sealed. */
+	/* Without the file: tmpfs takes it for a store then, which is no write to what is sealed. */
 	result = mapping->a_ops->write_begin(NULL, mapping, position, length, &folio, &data);
 	if (result < 0)
 		return result;
@@ -291,7 +291,7 @@ void zero_file_areas(struct address_space *mapping, loff_t start, loff_t end)
 	i_mmap_unlock_read(mapping);
 }
 
-/* ramfs has told zero_file_areas(), which knows of files of more than 4 GiB. */
+/* tmpfs has told zero_file_areas(), which knows of files of more than 4 GiB. */
 int nommu_shrink_inode_mappings(struct inode *inode, size_t size, size_t newsize)
 {
 	return 0;
