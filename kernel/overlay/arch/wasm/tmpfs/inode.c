@@ -121,7 +121,6 @@ struct inode *ramfs_get_inode(struct super_block *sb, const struct inode *dir, u
 	mapping_set_gfp_mask(inode->i_mapping, GFP_HIGHUSER);
 	mapping_set_unevictable(inode->i_mapping);
 	simple_inode_init_ts(inode);
-	inode->i_generation = get_random_u32();
 
 	switch (mode & S_IFMT) {
 	case S_IFREG:
@@ -270,8 +269,10 @@ static int tmpfs_encode_fh(struct inode *inode, u32 *handle, int *length, struct
 	static DEFINE_SPINLOCK(lock);
 
 	spin_lock(&lock);
-	if (inode_unhashed(inode))
+	if (inode_unhashed(inode)) {
+		inode->i_generation = get_random_u32();
 		insert_inode_hash(inode);
+	}
 	spin_unlock(&lock);
 	return generic_encode_ino32_fh(inode, handle, length, NULL);
 }
