@@ -26,7 +26,8 @@ add_test(NAME sources.licences COMMAND python3 "${root}/tests/tools/licences.py"
 add_test(NAME format.shell COMMAND sh "${root}/tests/tools/shell-syntax.sh")
 add_test(NAME format.cpp COMMAND sh -c "git -C '${root}' ls-files -z '*.cpp' '*.hpp' | (cd '${root}' && xargs -0 -r clang-format-22 --dry-run --Werror)")
 add_test(NAME format.web COMMAND "${node}" "${node_modules}/prettier/bin/prettier.cjs" --check --config "${root}/web/.prettierrc.json"
-    --ignore-path "${root}/web/.prettierignore" "${root}/web/**/*.{ts,css,html,json}" "${root}/{tests,tools}/**/*.mjs")
+    --ignore-path "${root}/web/.prettierignore" "${root}/web/**/*.{ts,css,html,json}" "${root}/{tests,tools}/**/*.mjs"
+    "${root}/*.md" "${root}/{docs,kernel,host,userland,web,tests,initramfs}/**/*.md")
 add_test(NAME types.web COMMAND "${node}" "${node_modules}/typescript/bin/tsc" --project "${root}/web/tsconfig.json")
 set_tests_properties(sources.tool sources.packages sources.pack sources.linux sources.musl sources.licences format.shell format.cpp format.web types.web
     PROPERTIES LABELS sources TIMEOUT 600)

@@ -276,7 +276,7 @@ function totalMemory(): number {
   return constrained > 0 ? Math.min(constrained, total) : total;
 }
 
-/** What this engine can bear, a little below where it fails (see docs/architecture.md). */
+/** What this engine can bear, a little below where it fails. */
 export function engineLimits(): EngineLimits {
   if (isNode) {
     // Half of this computer, so that a fork bomb in the guest is an error there and not the end of this process.
