@@ -18,7 +18,7 @@ using VirtioPage = ::auklet_virtio;
 using VirtioQueue = ::auklet_virtio_queue;
 
 /// The value of auklet_worker.memory for "bound to no user memory".
-inline constexpr __u32 no_memory = ~__u32{0};
+inline constexpr auto no_memory = static_cast<__u32>(AUKLET_NO_MEMORY);
 
 static_assert(sizeof(Cpu) == 64 && sizeof(Worker) == 64, "one cache line each");
 static_assert(offsetof(Machine, cpu) % 64 == 0, "CPU words must not share a cache line");

@@ -21,7 +21,7 @@ Watchdog::Report Watchdog::look(const MachineState& state, std::uint32_t cpus, d
         auto who = region.load32(MachineState::cpu(number, offsetof(abi::Cpu, state)));
         auto stopping = (region.load32(MachineState::cpu(number, offsetof(abi::Cpu, pending))) & AUKLET_IRQ_STOP) != 0;
         // No tick at all: it has not got so far in its boot that it has a timer.
-        if (ticks != cpu.ticks || ticks == 0 || who == AUKLET_CPU_IDLE || who == AUKLET_CPU_OFFLINE || stopping) {
+        if (ticks != cpu.ticks || ticks == 0 || who == AUKLET_CPU_IDLE || stopping) {
             report.resumed |= cpu.waited >= patience;
             cpu = {.ticks = ticks};
             continue;

@@ -383,8 +383,6 @@ export class Machine {
         if (message.port === CONSOLE_PORT) this.consoleConsumed(message.bytes);
         else this.commands?.consumed(message.port, message.bytes);
         return;
-      case 'port':
-        return;
       case 'log':
         this.emit('log', message.level, message.message);
         return;

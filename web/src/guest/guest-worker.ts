@@ -8,15 +8,19 @@ import {
   CPU,
   CPU_KERNEL,
   CPU_SIZE,
+  HALT_PANIC,
   LEAVE_START,
   LEAVE_STOP,
   LEAVE_TASK_GONE,
   LINE_POOLS,
   MACHINE,
   MODULE_PIECE,
+  NO_MEMORY,
   START_CLONE,
   START_EXEC,
   START_FORK,
+  TRAP_START,
+  TRAP_TEXT_SIZE,
   WORKER,
   WORKER_ASSIGNED,
   WORKER_IDLE,
@@ -26,13 +30,12 @@ import { holdLifeLock, losesWakeUps, parentPort } from '../machine/platform.ts';
 import type { FromGuest, GuestStart, ToGuest } from '../machine/protocol.ts';
 import { GuestClock } from './clock.ts';
 import { Coroutines } from './coroutines.ts';
-import { classifyTrap, Trap } from './traps.ts';
+import { classifyTrap } from './traps.ts';
 import { bufferOf, USER_ACCESS_FUNCTIONS, type UserAccess, UserAccessMaker } from './user-access.ts';
 
 const ENOEXEC = 8;
 const EAGAIN = 11;
 const ENOMEM = 12;
-const NO_MEMORY = -1;
 
 /** What vmlinux.wasm exports. */
 interface KernelExports {
@@ -77,8 +80,6 @@ const enum Asyncify {
 
 /** Of user_trap(): any other value is an alternate stack. */
 const ON_OWN_STACK = 1;
-
-const TRAP_TEXT_SIZE = 4096;
 
 /** Never called: the kernel asks MACHINE.coroutines first. */
 const NO_COROUTINES = { coroutine_resume: (): void => {}, coroutine_yield: (): void => {} };
@@ -330,7 +331,7 @@ class GuestWorker {
     } catch (again) {
       if (this.machineEnded) return this.leave();
       this.port.post({ type: 'console', bytes: new TextEncoder().encode(`\nkernel trap: ${text}\nthen: ${again}\n`) });
-      this.port.post({ type: 'halt', reason: 2 });
+      this.port.post({ type: 'halt', reason: HALT_PANIC });
     }
   }
 
@@ -415,7 +416,7 @@ class GuestWorker {
   }
 
   /** The program trapped. Does not return if it has no handler for the signal. */
-  private handleTrap(trap: Trap): void {
+  private handleTrap(trap: number): void {
     const program = this.program;
     const stack = this.kernel.user_trap(trap, program?.__signal_trap === undefined ? 0 : 1);
     if (program === undefined || stack === 0) return;
@@ -464,7 +465,7 @@ class GuestWorker {
     try {
       program = this.instanceFor(module, id, this.field(WORKER.memory), start === START_FORK);
     } catch {
-      return () => void this.kernel.user_trap(Trap.Start, 0);
+      return () => void this.kernel.user_trap(TRAP_START, 0);
     }
     this.program = program;
     const argument = this.field(WORKER.argument);
@@ -473,7 +474,7 @@ class GuestWorker {
       program.__tls_base.value = this.field(WORKER.globals + 4);
     }
     const entry = this.field(WORKER.entry) === START_CLONE ? program.__clone_start : program._start;
-    if (entry === undefined) return () => void this.kernel.user_trap(Trap.Start, 0);
+    if (entry === undefined) return () => void this.kernel.user_trap(TRAP_START, 0);
     if (start === START_FORK) {
       this.forkResult = 0;
       const buffer = this.field(WORKER.fork_buffer);

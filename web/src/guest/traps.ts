@@ -1,33 +1,32 @@
 // SPDX-License-Identifier: MIT
 // Which wasm trap an exception is. The specification names no messages, so this knows those of the three engines.
 
-/** enum wasm_trap in asm/host_calls.h */
-export const enum Trap {
-  Memory,
-  Unreachable,
-  Division,
-  Overflow,
-  Call,
-  Stack,
-  Exception,
-  Start,
-}
+import {
+  TRAP_CALL,
+  TRAP_DIVISION,
+  TRAP_EXCEPTION,
+  TRAP_MEMORY,
+  TRAP_OVERFLOW,
+  TRAP_STACK,
+  TRAP_UNREACHABLE,
+} from '../generated/abi.ts';
 
 // V8, SpiderMonkey, JavaScriptCore; the first that matches decides.
-const MESSAGES: readonly [RegExp, Trap][] = [
-  [/call stack|too much recursion|stack overflow/i, Trap.Stack],
-  [/by zero/i, Trap.Division],
-  [/unrepresentable|integer overflow/i, Trap.Overflow],
-  [/\btable\b|indirect call|call_indirect|signature mismatch|null function|function signature/i, Trap.Call],
-  [/unreachable/i, Trap.Unreachable],
-  [/out of bounds|unaligned|memory access/i, Trap.Memory],
+const MESSAGES: readonly [RegExp, number][] = [
+  [/call stack|too much recursion|stack overflow/i, TRAP_STACK],
+  [/by zero/i, TRAP_DIVISION],
+  [/unrepresentable|integer overflow/i, TRAP_OVERFLOW],
+  [/\btable\b|indirect call|call_indirect|signature mismatch|null function|function signature/i, TRAP_CALL],
+  [/unreachable/i, TRAP_UNREACHABLE],
+  [/out of bounds|unaligned|memory access/i, TRAP_MEMORY],
 ];
 
-export function classifyTrap(error: unknown): Trap {
+/** AUKLET_TRAP_* of the kernel's uapi/asm/host.h. */
+export function classifyTrap(error: unknown): number {
   const constructor = (WebAssembly as { Exception?: new (...parameters: never[]) => object }).Exception;
-  if (constructor !== undefined && error instanceof constructor) return Trap.Exception;
+  if (constructor !== undefined && error instanceof constructor) return TRAP_EXCEPTION;
   const message = error instanceof Error ? error.message : String(error);
-  if (error instanceof RangeError) return /memory|bounds/i.test(message) ? Trap.Memory : Trap.Stack;
+  if (error instanceof RangeError) return /memory|bounds/i.test(message) ? TRAP_MEMORY : TRAP_STACK;
   for (const [pattern, trap] of MESSAGES) if (pattern.test(message)) return trap;
-  return Trap.Exception;
+  return TRAP_EXCEPTION;
 }

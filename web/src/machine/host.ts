@@ -18,6 +18,7 @@
 // Byte arrays that are sent here may be transferred. A port's 'consumed' messages add up to the bytes of input that the
 // guest has taken: a sender of much data keeps a limited amount on the way.
 
+import { HALT_PANIC, HALT_POWER_OFF, HALT_RESTART } from '../generated/abi.ts';
 import { Coroutines } from '../guest/coroutines.ts';
 import { bufferOf } from '../guest/user-access.ts';
 import { HostModule, type HostPlatform } from './host-module.ts';
@@ -71,7 +72,11 @@ const INITIAL_WORKERS_AND_THREADS = 24;
 /** For a pipeline and what is in the background; a machine that cannot have these would be of no use. */
 const INITIAL_MEMORIES = 8;
 
-const HALT_REASONS: readonly HaltReason[] = ['poweroff', 'restart', 'panic'];
+const HALT_REASONS = new Map<number, HaltReason>([
+  [HALT_POWER_OFF, 'poweroff'],
+  [HALT_RESTART, 'restart'],
+  [HALT_PANIC, 'panic'],
+]);
 
 /**
  * Of so many user memories every worker is told at once: most machines have no more. For one of the others a worker asks
@@ -137,7 +142,7 @@ function settingsText(configuration: MachineConfiguration): string {
       configuration.initialWorkers ??
         Math.min(workerLimit, Coroutines.supported ? INITIAL_WORKERS : INITIAL_WORKERS_AND_THREADS),
     ],
-    ['initial-memories', configuration.initialMemories ?? Math.min(memoryLimit, INITIAL_MEMORIES)],
+    ['initial-memories', Math.min(memoryLimit, INITIAL_MEMORIES)],
     ['process-memory', configuration.processMemory ?? limits.processMemory],
     ['processors', processors()],
     ['columns', configuration.columns],
@@ -503,7 +508,7 @@ export class Host implements HostPlatform {
         this.output.flushSoon();
         return;
       case 'halt':
-        this.halt(HALT_REASONS[message.reason] ?? 'panic');
+        this.halt(HALT_REASONS.get(message.reason) ?? 'panic');
         return;
       case 'error':
         this.guestFailed(guest, message.message, message.stack);
@@ -659,10 +664,9 @@ export class Host implements HostPlatform {
     this.owner.post({ type: 'consumed', port, bytes });
   }
 
-  portOpened(port: number, open: boolean): void {
-    // What was written before a close comes before it here, too.
+  portOpened(_port: number, open: boolean): void {
+    // What was written before a close is not kept back for more.
     if (!open) this.output.flush();
-    this.owner.post({ type: 'port', port, open });
   }
 
   log(level: 'information' | 'warning' | 'error', message: string): void {

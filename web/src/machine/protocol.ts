@@ -19,8 +19,6 @@ export interface MachineConfiguration {
    * engine.
    */
   initialWorkers?: number;
-  /** User memories made before the kernel asks. */
-  initialMemories?: number;
   /** Largest memory of one process in MiB; default 1024. */
   processMemory?: number;
   /** Names of further byte channels (virtio-console ports). Port numbers count from 1 in this order; 0 is the console. */
@@ -129,8 +127,6 @@ export type FromHost =
   | { type: 'flushed'; port: number }
   /** So many bytes of 'input' went to the guest; lets a sender of much data bound what is queued. */
   | { type: 'consumed'; port: number; bytes: number }
-  /** A program in the guest opened or closed the port. */
-  | { type: 'port'; port: number; open: boolean }
   | { type: 'log'; level: 'information' | 'warning' | 'error'; message: string }
   /** The machine has ended by itself. Boot a new one to restart. */
   | { type: 'halted'; reason: HaltReason }

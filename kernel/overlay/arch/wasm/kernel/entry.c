@@ -401,14 +401,14 @@ static const struct {
 	int code;
 	const char *what;
 } traps[] = {
-	[WASM_TRAP_MEMORY]	= { SIGSEGV, SEGV_MAPERR, "memory access out of bounds" },
-	[WASM_TRAP_UNREACHABLE]	= { SIGILL, ILL_ILLOPC, "unreachable code" },
-	[WASM_TRAP_DIVISION]	= { SIGFPE, FPE_INTDIV, "division by zero" },
-	[WASM_TRAP_OVERFLOW]	= { SIGFPE, FPE_INTOVF, "integer overflow" },
-	[WASM_TRAP_CALL]	= { SIGSEGV, SEGV_MAPERR, "bad indirect call" },
-	[WASM_TRAP_STACK]	= { SIGSEGV, SEGV_MAPERR, "stack overflow" },
-	[WASM_TRAP_EXCEPTION]	= { SIGABRT, SI_KERNEL, "uncaught exception" },
-	[WASM_TRAP_START]	= { SIGSEGV, SEGV_MAPERR, "program cannot start" },
+	[AUKLET_TRAP_MEMORY]	= { SIGSEGV, SEGV_MAPERR, "memory access out of bounds" },
+	[AUKLET_TRAP_UNREACHABLE]	= { SIGILL, ILL_ILLOPC, "unreachable code" },
+	[AUKLET_TRAP_DIVISION]	= { SIGFPE, FPE_INTDIV, "division by zero" },
+	[AUKLET_TRAP_OVERFLOW]	= { SIGFPE, FPE_INTOVF, "integer overflow" },
+	[AUKLET_TRAP_CALL]	= { SIGSEGV, SEGV_MAPERR, "bad indirect call" },
+	[AUKLET_TRAP_STACK]	= { SIGSEGV, SEGV_MAPERR, "stack overflow" },
+	[AUKLET_TRAP_EXCEPTION]	= { SIGABRT, SI_KERNEL, "uncaught exception" },
+	[AUKLET_TRAP_START]	= { SIGSEGV, SEGV_MAPERR, "program cannot start" },
 };
 
 static noinline unsigned long deliver_trap(u32 kind, bool can_handle)
@@ -418,7 +418,7 @@ static noinline unsigned long deliver_trap(u32 kind, bool can_handle)
 	int signal;
 
 	if (kind >= ARRAY_SIZE(traps))
-		kind = WASM_TRAP_UNREACHABLE;
+		kind = AUKLET_TRAP_UNREACHABLE;
 	signal = traps[kind].signal;
 	/* The stub that would have asked for it is gone, as where Linux finds no room for a frame. */
 	forget_taken_signal(current);
@@ -459,7 +459,7 @@ unsigned long user_trap(u32 kind, u32 can_handle)
 }
 
 /* Where the host writes the text for kernel_trap(). */
-char trap_text[4096];
+char trap_text[AUKLET_TRAP_TEXT_SIZE];
 
 /* Kernel code trapped in this worker; @text is the engine's account of it, in K. */
 void kernel_trap(const char *text, u32 length)

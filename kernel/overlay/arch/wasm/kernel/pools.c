@@ -77,8 +77,8 @@ static struct auklet_worker *take_parked(unsigned int others, unsigned int reser
 	if (taken) {
 		word_store(&taken->wake, 0);
 		taken->wants_kernel = 0;
-		taken->memory = ~0U;
-		taken->other_memory = ~0U;
+		taken->memory = AUKLET_NO_MEMORY;
+		taken->other_memory = AUKLET_NO_MEMORY;
 	}
 	return taken;
 }

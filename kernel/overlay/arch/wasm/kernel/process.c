@@ -534,7 +534,7 @@ static bool expire(struct auklet_cpu *cpu, u64 deadline, u64 now)
 	if (now < deadline)
 		return false;
 	/* Not if the kernel has set another one meanwhile. */
-	if (__atomic_compare_exchange_n(&cpu->deadline, &deadline, ~0ULL, false,
+	if (__atomic_compare_exchange_n(&cpu->deadline, &deadline, AUKLET_NO_DEADLINE, false,
 					__ATOMIC_SEQ_CST, __ATOMIC_SEQ_CST))
 		word_or(&cpu->pending, AUKLET_IRQ_TIMER);
 	return true;
@@ -546,7 +546,7 @@ bool check_deadline(void)
 	struct auklet_cpu *cpu = &auklet_machine.cpu[get_wasm_home_cpu() - 1];
 	u64 deadline = __atomic_load_n(&cpu->deadline, __ATOMIC_SEQ_CST);
 
-	return deadline != ~0ULL && expire(cpu, deadline, host_now());
+	return deadline != AUKLET_NO_DEADLINE && expire(cpu, deadline, host_now());
 }
 
 /*
@@ -563,10 +563,10 @@ static void wait_for_interrupt(struct auklet_cpu *cpu)
 	 * Who moves the deadline forward stores it, then reads armed. Reset
 	 * armed before the deadline is read, and no new deadline is missed.
 	 */
-	__atomic_store_n(&cpu->armed, ~0ULL, __ATOMIC_SEQ_CST);
+	__atomic_store_n(&cpu->armed, AUKLET_NO_DEADLINE, __ATOMIC_SEQ_CST);
 	word_and(&cpu->pending, ~AUKLET_IRQ_REARM);
 	deadline = __atomic_load_n(&cpu->deadline, __ATOMIC_SEQ_CST);
-	if (deadline != ~0ULL) {
+	if (deadline != AUKLET_NO_DEADLINE) {
 		now = host_now();
 		if (expire(cpu, deadline, now))
 			return;
@@ -675,10 +675,10 @@ static void __noreturn task_entry(struct auklet_worker *worker, struct task_stru
 			thread->fn = NULL;
 			fn(thread->fn_arg);
 			/* Only returns after it has executed a program. */
-		} else if (thread->fork_source != WASM_NO_MEMORY) {
+		} else if (thread->fork_source != AUKLET_NO_MEMORY) {
 			if (fork_copy_memory(thread->fork_source))
 				force_fatal_sig(SIGKILL);
-			thread->fork_source = WASM_NO_MEMORY;
+			thread->fork_source = AUKLET_NO_MEMORY;
 			complete(thread->fork_done);
 			thread->fork_done = NULL;
 		} else if (host_bind_memory(task->mm->context.memory)) {
@@ -707,9 +707,9 @@ void run_task(u32 slot)
 
 static void put_exec_memory(struct task_struct *task)
 {
-	if (task->thread.exec_memory != WASM_NO_MEMORY)
+	if (task->thread.exec_memory != AUKLET_NO_MEMORY)
 		memory_put(task->thread.exec_memory);
-	task->thread.exec_memory = WASM_NO_MEMORY;
+	task->thread.exec_memory = AUKLET_NO_MEMORY;
 }
 
 /* What the parent's thread_struct owns is not the child's, also if there is no child in the end. */
@@ -717,7 +717,7 @@ int arch_dup_task_struct(struct task_struct *dst, struct task_struct *src)
 {
 	*dst = *src;
 	dst->thread.signal.taken = NULL;
-	dst->thread.exec_memory = WASM_NO_MEMORY;
+	dst->thread.exec_memory = AUKLET_NO_MEMORY;
 	return 0;
 }
 
@@ -731,8 +731,8 @@ int copy_thread(struct task_struct *p, const struct kernel_clone_args *args)
 	int error;
 
 	memset(thread, 0, sizeof(*thread));
-	thread->fork_source = WASM_NO_MEMORY;
-	thread->exec_memory = WASM_NO_MEMORY;
+	thread->fork_source = AUKLET_NO_MEMORY;
+	thread->exec_memory = AUKLET_NO_MEMORY;
 	memset(regs, 0, sizeof(*regs));
 	regs->syscall_nr = WASM_NO_SYSCALL;
 	regs->user = 1;
@@ -758,7 +758,7 @@ int copy_thread(struct task_struct *p, const struct kernel_clone_args *args)
 		thread->fork_done = current->thread.fork_done;
 		p->mm->context.memory = memory_take(auklet_machine.memory[thread->fork_source].pages);
 		if (p->mm->context.memory < 0) {
-			p->mm->context.memory = WASM_NO_MEMORY;
+			p->mm->context.memory = AUKLET_NO_MEMORY;
 			return -EAGAIN;
 		}
 		error = dup_areas(p->mm, current->mm);
@@ -776,10 +776,10 @@ int copy_thread(struct task_struct *p, const struct kernel_clone_args *args)
 	 * one of those that were there before its worker.
 	 */
 	will_exec = args->fn ? !args->kthread && current->pid : args->flags & CLONE_VFORK;
-	if (will_exec && thread->fork_source == WASM_NO_MEMORY) {
+	if (will_exec && thread->fork_source == AUKLET_NO_MEMORY) {
 		thread->exec_memory = memory_take(0);
 		if (thread->exec_memory < 0) {
-			thread->exec_memory = WASM_NO_MEMORY;
+			thread->exec_memory = AUKLET_NO_MEMORY;
 			return -EAGAIN;
 		}
 	}
@@ -788,11 +788,11 @@ int copy_thread(struct task_struct *p, const struct kernel_clone_args *args)
 		put_exec_memory(p);
 		return -EAGAIN;
 	}
-	worker->other_memory = thread->fork_source != WASM_NO_MEMORY ? thread->fork_source : thread->exec_memory;
+	worker->other_memory = thread->fork_source != AUKLET_NO_MEMORY ? thread->fork_source : thread->exec_memory;
 	if (!args->fn) {
 		worker->memory = p->mm->context.memory;
 		worker->module = parent->module;
-		if (thread->fork_source != WASM_NO_MEMORY) {
+		if (thread->fork_source != AUKLET_NO_MEMORY) {
 			worker->start = AUKLET_START_FORK;
 			worker->entry = parent->entry;
 			worker->argument = parent->argument;
@@ -811,7 +811,7 @@ int copy_thread(struct task_struct *p, const struct kernel_clone_args *args)
 		}
 		thread->start = WASM_START_PROGRAM;
 	}
-	current->thread.fork_copies = thread->fork_source != WASM_NO_MEMORY;
+	current->thread.fork_copies = thread->fork_source != AUKLET_NO_MEMORY;
 	thread->worker = worker;
 	worker_start(worker, p);
 	return 0;
@@ -960,7 +960,7 @@ void arch_stack_walk(stack_trace_consume_fn consume_entry, void *cookie,
 
 void machine_power_off(void)
 {
-	host_halt(HOST_HALT_POWER_OFF);
+	host_halt(AUKLET_HALT_POWER_OFF);
 	local_irq_disable();
 	stop_cpu_forever();
 }
@@ -972,7 +972,7 @@ void machine_halt(void)
 
 void machine_restart(char *command)
 {
-	host_halt(HOST_HALT_RESTART);
+	host_halt(AUKLET_HALT_RESTART);
 	local_irq_disable();
 	stop_cpu_forever();
 }

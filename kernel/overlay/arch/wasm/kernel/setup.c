@@ -127,7 +127,7 @@ const struct seq_operations cpuinfo_op = {
 
 static int panic_reached(struct notifier_block *block, unsigned long event, void *unused)
 {
-	host_halt(HOST_HALT_PANIC);
+	host_halt(AUKLET_HALT_PANIC);
 	return NOTIFY_DONE;
 }
 
@@ -144,6 +144,21 @@ static int __init register_panic_notifier(void)
 early_initcall(register_panic_notifier);
 
 /* CPU 0's worker calls this once, with the address of the device tree in K. */
+/* Nothing in K that both use can be trusted then. */
+static void check_version(void)
+{
+	char text[100];
+	int length;
+
+	if (auklet_machine.version == AUKLET_ABI_VERSION)
+		return;
+	length = scnprintf(text, sizeof(text), "The kernel (version %u) does not fit its host (version %u).\n",
+			   AUKLET_ABI_VERSION, auklet_machine.version);
+	host_console_write(text, length);
+	host_halt(AUKLET_HALT_PANIC);
+	stop_cpu_forever();
+}
+
 void boot_cpu(void *dtb)
 {
 	unsigned int cpu;
@@ -154,10 +169,11 @@ void boot_cpu(void *dtb)
 	set___stack_pointer((unsigned long)(init_stack + ARRAY_SIZE(init_stack)) -
 			    sizeof(struct pt_regs));
 	set_wasm_cpu(0);
+	check_version();
 	device_tree = dtb;
 	for (cpu = 0; cpu < AUKLET_MAX_CPUS; cpu++) {
-		auklet_machine.cpu[cpu].deadline = ~0ULL;
-		auklet_machine.cpu[cpu].armed = ~0ULL;
+		auklet_machine.cpu[cpu].deadline = AUKLET_NO_DEADLINE;
+		auklet_machine.cpu[cpu].armed = AUKLET_NO_DEADLINE;
 	}
 	auklet_machine.task = (struct auklet_task_layout) {
 		.pid = offsetof(struct task_struct, pid),

@@ -127,7 +127,7 @@ static int clock_event_next(unsigned long delta, struct clock_event_device *devi
 
 static int clock_event_stop(struct clock_event_device *device)
 {
-	__atomic_store_n(&auklet_machine.cpu[smp_processor_id()].deadline, ~0ULL, __ATOMIC_SEQ_CST);
+	__atomic_store_n(&auklet_machine.cpu[smp_processor_id()].deadline, AUKLET_NO_DEADLINE, __ATOMIC_SEQ_CST);
 	return 0;
 }
 

@@ -987,7 +987,7 @@ void exit_mmap(struct mm_struct *mm)
 {
 	struct auklet_worker *worker = (void *)get_wasm_worker();
 	bool bound = worker && worker->memory == mm->context.memory &&
-		     mm->context.memory != WASM_NO_MEMORY;
+		     mm->context.memory != AUKLET_NO_MEMORY;
 	struct vm_area_struct *vma;
 	unsigned long index = 0;
 

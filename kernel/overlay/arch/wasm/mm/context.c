@@ -39,16 +39,16 @@ int init_new_context(struct task_struct *task, struct mm_struct *mm)
 	int id;
 
 	memset(&mm->context, 0, sizeof(mm->context));
-	mm->context.memory = WASM_NO_MEMORY;
+	mm->context.memory = AUKLET_NO_MEMORY;
 	init_access(mm);
 	if (task != current || !get_wasm_worker())
 		return 0;
-	if (current->thread.exec_memory != WASM_NO_MEMORY) {
+	if (current->thread.exec_memory != AUKLET_NO_MEMORY) {
 		mm->context.memory = current->thread.exec_memory;
-		current->thread.exec_memory = WASM_NO_MEMORY;
+		current->thread.exec_memory = AUKLET_NO_MEMORY;
 		return 0;
 	}
-	own = current->mm && current->mm->context.memory != WASM_NO_MEMORY &&
+	own = current->mm && current->mm->context.memory != AUKLET_NO_MEMORY &&
 	      !other_process_uses(current->mm);
 	if (own && get_nr_threads(current) == 1) {
 		id = memory_take_small(current->mm->context.memory);
@@ -65,9 +65,9 @@ int init_new_context(struct task_struct *task, struct mm_struct *mm)
 
 static void release_memory(struct mm_struct *mm)
 {
-	if (mm->context.memory != WASM_NO_MEMORY)
+	if (mm->context.memory != AUKLET_NO_MEMORY)
 		memory_put(mm->context.memory);
-	mm->context.memory = WASM_NO_MEMORY;
+	mm->context.memory = AUKLET_NO_MEMORY;
 }
 
 void destroy_context(struct mm_struct *mm)
@@ -81,9 +81,9 @@ void activate_mm(struct mm_struct *old, struct mm_struct *new)
 	struct auklet_worker *worker = (void *)get_wasm_worker();
 
 	/* A thread that is dead by now may have made another process meanwhile; then exec has failed. */
-	if (new->context.memory == WASM_NO_MEMORY && !other_process_uses(old)) {
+	if (new->context.memory == AUKLET_NO_MEMORY && !other_process_uses(old)) {
 		new->context.memory = old->context.memory;
-		old->context.memory = WASM_NO_MEMORY;
+		old->context.memory = AUKLET_NO_MEMORY;
 		forget_safepoint(new->context.memory);
 	}
 	worker->memory = new->context.memory;
@@ -94,7 +94,7 @@ void activate_mm(struct mm_struct *old, struct mm_struct *new)
 /* exec: before the U that the process keeps is cleared, workers of its killed threads must be gone from it. */
 int wait_for_own_memory(struct mm_struct *mm)
 {
-	if (mm->context.memory == WASM_NO_MEMORY)
+	if (mm->context.memory == AUKLET_NO_MEMORY)
 		return -ENOMEM;
 	return memory_wait_until_own(mm->context.memory);
 }
@@ -107,7 +107,7 @@ int wait_for_own_memory(struct mm_struct *mm)
 void deactivate_mm(struct task_struct *task, struct mm_struct *mm)
 {
 	/* A kernel thread that executes a program has none. */
-	if (!mm || task != current || mm->context.memory == WASM_NO_MEMORY)
+	if (!mm || task != current || mm->context.memory == AUKLET_NO_MEMORY)
 		return;
 	if (task->flags & PF_EXITING || task->vfork_done) {
 		if (mm->context.shared_areas)

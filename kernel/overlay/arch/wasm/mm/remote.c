@@ -32,12 +32,12 @@ static unsigned long copy_bound(unsigned long address, void *buffer, unsigned lo
 	return length - left;
 }
 
-/* This worker's own U, or ~0. */
+/* This worker's own U, or AUKLET_NO_MEMORY. */
 static u32 own_memory(void)
 {
 	struct auklet_worker *worker = (void *)get_wasm_worker();
 
-	return worker ? worker->memory : ~0U;
+	return worker ? worker->memory : AUKLET_NO_MEMORY;
 }
 
 /* Binds the U of @mm; false if this worker does not know it. unbind() must follow, and nothing may sleep until then. */
@@ -59,7 +59,7 @@ int remote_copy(struct mm_struct *mm, unsigned long address, void *buffer, int l
 	unsigned long copied;
 
 	/* The first page of a U is nobody's: __access_ok(). */
-	if (mm->context.memory == WASM_NO_MEMORY || length <= 0 || address < PAGE_SIZE)
+	if (mm->context.memory == AUKLET_NO_MEMORY || length <= 0 || address < PAGE_SIZE)
 		return 0;
 	if (!bind(mm))
 		return copy_by_host(mm->context.memory, address, buffer, length, write);

@@ -70,25 +70,7 @@ void host_wake(int slot) HOST_CALL(wake);
 void host_coroutine_resume(struct task_struct *task) HOST_CALL(coroutine_resume);
 void host_coroutine_yield(struct task_struct *task) HOST_CALL(coroutine_yield);
 
-enum host_halt_reason {
-	HOST_HALT_POWER_OFF,
-	HOST_HALT_RESTART,
-	HOST_HALT_PANIC,
-};
-
-/* The machine has ended. Returns; the caller then stops its CPU. */
-void host_halt(enum host_halt_reason reason) HOST_CALL(halt);
-
-/* The kinds of trap that the host tells user_trap(). */
-enum wasm_trap {
-	WASM_TRAP_MEMORY,	/* access out of bounds */
-	WASM_TRAP_UNREACHABLE,
-	WASM_TRAP_DIVISION,
-	WASM_TRAP_OVERFLOW,
-	WASM_TRAP_CALL,		/* indirect call of a null, wrong or missing function */
-	WASM_TRAP_STACK,	/* the engine's stack is exhausted */
-	WASM_TRAP_EXCEPTION,	/* uncaught exception */
-	WASM_TRAP_START,	/* the module could not be started */
-};
+/* The machine has ended, with AUKLET_HALT_*. Returns; the caller then stops its CPU. */
+void host_halt(unsigned int reason) HOST_CALL(halt);
 
 #endif /* _ASM_WASM_HOST_CALLS_H */

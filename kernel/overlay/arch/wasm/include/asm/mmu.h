@@ -2,7 +2,7 @@
 #ifndef _ASM_WASM_MMU_H
 #define _ASM_WASM_MMU_H
 
-#define WASM_NO_MEMORY	(-1)
+#include <uapi/asm/host.h>
 
 /* One page of the kernel's describes so much of a program's memory: mm/access.c. */
 #define ACCESS_TABLE_SHIFT	26
@@ -12,7 +12,7 @@ struct access_table;
 
 typedef struct {
 	unsigned long end_brk;	/* generic nommu code wants it */
-	int memory;		/* number of the U, or WASM_NO_MEMORY */
+	int memory;		/* number of the U, or AUKLET_NO_MEMORY */
 	unsigned long image_end;	/* the module's static memory is [0, image_end) */
 	unsigned long mmap_base;	/* mappings are placed from here upwards */
 	struct access_table *access[ACCESS_TABLES];

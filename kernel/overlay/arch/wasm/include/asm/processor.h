@@ -70,7 +70,7 @@ struct thread_struct {
 
 	bool ignores_access;	/* copies go by the size of U alone: mm/access.c */
 
-	/* Number of a U that was taken for this task's exec when it was made, or WASM_NO_MEMORY. */
+	/* Number of a U that was taken for this task's exec when it was made, or AUKLET_NO_MEMORY. */
 	int exec_memory;
 
 	struct signal_thread signal;

@@ -21,6 +21,24 @@
 #define AUKLET_MAX_DEVICES	24	/* device number = interrupt line = doorbell bit */
 #define AUKLET_MAX_QUEUES	8
 #define AUKLET_MODULE_PIECE	4096	/* bytes of a program image that lie together in K */
+#define AUKLET_TRAP_TEXT_SIZE	4096	/* bytes of the text that kernel_trap() gets */
+#define AUKLET_NO_MEMORY	(-1)	/* the number of no user memory */
+#define AUKLET_NO_DEADLINE	(-1LL)	/* the time of no clock event */
+
+/* Why a machine has ended: host_halt(). */
+#define AUKLET_HALT_POWER_OFF	0
+#define AUKLET_HALT_RESTART	1
+#define AUKLET_HALT_PANIC	2
+
+/* The kinds of trap that the host tells user_trap(). */
+#define AUKLET_TRAP_MEMORY	0	/* access out of bounds */
+#define AUKLET_TRAP_UNREACHABLE	1
+#define AUKLET_TRAP_DIVISION	2
+#define AUKLET_TRAP_OVERFLOW	3
+#define AUKLET_TRAP_CALL	4	/* indirect call of a null, wrong or missing function */
+#define AUKLET_TRAP_STACK	5	/* the engine's stack is exhausted */
+#define AUKLET_TRAP_EXCEPTION	6	/* uncaught exception */
+#define AUKLET_TRAP_START	7	/* the module could not be started */
 
 /* Bits of auklet_machine.doorbell: 0 to 23 are devices. */
 #define AUKLET_DOORBELL_SAFEPOINTS	(1U << 28)	/* a memory's safepoint_request was raised */
@@ -36,7 +54,6 @@
 /* Values of auklet_cpu.state; any other value is USER: the address of the auklet_worker that runs user code. */
 #define AUKLET_CPU_KERNEL	0
 #define AUKLET_CPU_IDLE		1
-#define AUKLET_CPU_OFFLINE	2
 #define AUKLET_CPU_WAITS	3	/* the current task's worker sleeps on this word, for a short time */
 
 /* Bits of auklet_cpu.pending. The host raises DEVICE, and STOP at the end. */
@@ -54,7 +71,7 @@
 struct auklet_cpu {
 	__u32 state;		/* atomic: who executes as this CPU */
 	__u32 pending;		/* atomic, futex of the CPU's own worker */
-	__u64 deadline;		/* clock event, ns of the monotonic clock; ~0 = none */
+	__u64 deadline;		/* clock event, ns of the monotonic clock, or AUKLET_NO_DEADLINE */
 	__u64 armed;		/* deadline that the CPU's own worker waits for now */
 	__u32 switch_to;	/* task handed over with IRQ_SWITCH */
 	__u32 ticks;		/* timer interrupts taken: stands still when the CPU is idle or stuck */
