@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-// Processes are collected: after 2,000 of them, workers, memories and resident size are where they were.
+// Processes are collected: after 2,000 of them, workers, memories and resident size are where they were. One is small.
 
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
@@ -33,4 +33,18 @@ test('2,000 times fork, exec and wait', async (suite) => {
   const spare = { workers: 1, memories: 1, resident: 0 };
   for (const name of ['workers', 'memories', 'resident'])
     assert(after[name] <= before[name] * 1.1 + spare[name], `${name}: ${before[name]} before, ${after[name]} after`);
+});
+
+test('a process touches little of its stack', async (suite) => {
+  const { session } = await bootSession(suite);
+  await session.waitFor(PROMPT);
+  const count = 10;
+  const before = process.memoryUsage.rss();
+  await session.run(
+    `for i in $(seq ${count}); do env sleep 1000 & done; ` +
+      `while [ $(ps -o args | grep -cx 'sleep 1000') -lt ${count} ]; do usleep 10000; done`,
+  );
+  const each = (process.memoryUsage.rss() - before) / count / 2 ** 20;
+  // 10 MiB, of which most is the worker's. exec() once cleared the unused part of the stack, which has 8 MiB.
+  assert(each < 15, `${each} MiB for each process`);
 });

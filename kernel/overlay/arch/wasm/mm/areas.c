@@ -1083,17 +1083,27 @@ unlock_old:
 static struct main_stack main_stack[AUKLET_MAX_MEMORIES];
 
 /*
- * Up to where bound memory @id was not used since it was cleared, as its last program says. Most of a stack never is, and to clear or copy it
- * would take longer than all the rest, and the computer's memory. A program that does not tell the truth leaves its bytes to others, where they have no
- * objects: a stack that becomes longer is cleared by its own program.
+ * A word of the bound memory, from which nobody is protected here: exec's new mm
+ * has no areas yet, and get_user() would find nothing accessible.
+ */
+static bool read_word(u32 *value, unsigned long address)
+{
+	return !user_access.copy_from(value, address, sizeof(*value));
+}
+
+/*
+ * Up to where bound memory @id was not used since it was cleared, as its last
+ * program says. Most of a stack never is. To clear or copy it would take longer
+ * than all the rest, and the computer's memory. A program that lies leaves its
+ * bytes to others, where they have no objects: a stack that becomes longer is
+ * cleared by its own program.
  */
 static unsigned long unused_stack(int id)
 {
 	const struct main_stack *stack = &main_stack[id];
 	u32 limit;
 
-	/* not get_user(), which may not come into the first page */
-	if (!stack->limit || __get_user(limit, (u32 __user *)stack->limit))
+	if (!stack->limit || !read_word(&limit, stack->limit))
 		return 0;
 	return min(limit, stack->top) & PAGE_MASK;
 }
@@ -1158,8 +1168,7 @@ static void find_dead_stack(struct fork_copy *copy, unsigned long image_end,
 	*dead = *dead_end = 0;
 	if (buffer >= stack_pointer || stack_pointer > image_end ||
 	    host_memory_copy(copy->to, copy->from, buffer, sizeof(u32)) ||
-	    /* not get_user(), which faults the first page */
-	    __get_user(frames_end, (u32 __user *)buffer) ||
+	    !read_word(&frames_end, buffer) ||
 	    frames_end < buffer || frames_end > stack_pointer)
 		return;
 	*dead = frames_end;
