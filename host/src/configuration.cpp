@@ -30,6 +30,7 @@ constexpr Number numbers[] = {
     {"initial-workers", &Configuration::initial_workers, 0, AUKLET_MAX_WORKERS, ""},
     {"initial-memories", &Configuration::initial_memories, 0, AUKLET_MAX_MEMORIES, ""},
     {"process-memory", &Configuration::process_memory_mebibytes, 1, 4096, " MiB"},
+    {"sockets", &Configuration::sockets, 0, 1, ""},
     {"processors", &Configuration::processors, 0, std::numeric_limits<std::uint32_t>::max(), ""},
 };
 
@@ -43,8 +44,6 @@ constexpr Dimension dimensions[] = {{"columns", &Configuration::columns}, {"rows
 
 /// COMMAND_LINE_SIZE of the kernel, without the end mark. The kernel would cut a longer line without a word.
 constexpr std::size_t longest_command_line = 2047;
-/// Linux's virtio console shows names of this length at most to programs that use a page-sized buffer.
-constexpr std::size_t longest_port_name = 64;
 
 Result<std::uint32_t> parse_number(std::string_view name, std::string_view text, std::uint32_t minimum,
                                    std::uint32_t maximum, std::string_view unit) {
@@ -89,14 +88,6 @@ Result<void> parse_line(Configuration& configuration, std::string_view line) {
         }
     if (name == "kernel-arguments") {
         configuration.kernel_arguments = value;
-        return check_text(name, value);
-    }
-    if (name == "port") {
-        if (value.empty() || value.size() > longest_port_name)
-            return failure("port: the name \"", value, "\" is not 1 to ", longest_port_name, " bytes long");
-        if (std::ranges::find(configuration.ports, value) != configuration.ports.end())
-            return failure("port: there are two ports \"", value, "\"");
-        configuration.ports.emplace_back(value);
         return check_text(name, value);
     }
     return failure("configuration: \"", name, "\" is unknown");

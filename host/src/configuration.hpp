@@ -7,7 +7,6 @@
 #include <cstdint>
 #include <string>
 #include <string_view>
-#include <vector>
 
 namespace auklet {
 
@@ -24,14 +23,14 @@ struct Configuration {
     std::uint32_t process_memory_mebibytes = 1024;
     /// Threads that the host can execute at the same time; 0 = not known.
     std::uint32_t processors = 0;
-    /// Byte channels next to the console; the first is port 1.
-    std::vector<std::string> ports;
+    /// 1: streams between programs and the owner (virtio/socket.hpp).
+    std::uint32_t sockets = 1;
     std::uint16_t columns = 80;
     std::uint16_t rows = 24;
 
-    /// Reads lines "name=value"; `port` may come several times. Every value is checked, the first error reported.
+    /// Reads lines "name=value"; Every value is checked, the first error reported.
     /// Names: memory, cpus, kernel-arguments, worker-limit, memory-limit, initial-workers, initial-memories,
-    /// process-memory, processors, port, columns, rows.
+    /// process-memory, processors, sockets, columns, rows.
     [[nodiscard]] static Result<Configuration> parse(std::string_view text);
 
     /// The whole kernel command line.

@@ -6,14 +6,13 @@
 #pragma once
 
 #include "configuration.hpp"
+#include "devices.hpp"
 #include "guest_memory.hpp"
 #include "initramfs.hpp"
 #include "layout.hpp"
 #include "machine_state.hpp"
 #include "memory_pool.hpp"
 #include "platform.hpp"
-#include "virtio/console.hpp"
-#include "virtio/entropy.hpp"
 #include "virtio/transport.hpp"
 #include "wall_clock.hpp"
 #include "watchdog.hpp"
@@ -29,7 +28,7 @@ namespace auklet {
 
 class Machine final : private virtio::TransportEvents {
   public:
-    Machine(Configuration configuration, Platform& platform, GuestMemory& memory);
+    Machine(Configuration configuration, Platform& platform, const Backends& backends, GuestMemory& memory);
     ~Machine();
 
     [[nodiscard]] Initramfs& initramfs() { return initramfs_; }
@@ -56,13 +55,12 @@ class Machine final : private virtio::TransportEvents {
     void worker_gone(std::uint32_t slot);
     void timer();
 
-    void input(std::uint32_t port, std::span<const std::byte> bytes);
-    void close_input(std::uint32_t port);
-    /// Flow control of a port's output: virtio::ConsoleDevice says what these do.
-    void output_taken(std::uint32_t port, std::size_t count);
-    [[nodiscard]] bool output_waits(std::uint32_t port);
-    void flush_output();
-    void resize(std::uint16_t columns, std::uint16_t rows);
+    /// For the owner. What it does there may be for a machine that has not started.
+    [[nodiscard]] virtio::ConsoleDevice& console() { return devices_.console(); }
+    [[nodiscard]] virtio::SocketDevice& sockets() { return devices_.sockets(); }
+
+    /// Somebody uses the machine, after a pause maybe: the clock is looked at, and workers are kept ready.
+    void in_use();
 
     /// Looks whether the wall clock was set, and whether the guest has stopped, and logs a warning with the diagnostics
     /// if so. To be called every Watchdog::interval once the machine runs.
@@ -72,32 +70,6 @@ class Machine final : private virtio::TransportEvents {
     [[nodiscard]] std::string diagnostics() const;
 
   private:
-    /// A console device numbers its ports from 0; the machine numbers all of them.
-    class PortEvents final : public virtio::ConsoleEvents {
-      public:
-        PortEvents(Platform& platform, std::uint32_t first) : platform_(platform), first_(first) {}
-        void console_output(std::uint32_t port, std::span<const std::byte> bytes) override {
-            platform_.port_output(first_ + port, bytes);
-        }
-        void console_consumed(std::uint32_t port, std::size_t count) override {
-            platform_.port_consumed(first_ + port, count);
-        }
-        void console_opened(std::uint32_t port, bool open) override { platform_.port_opened(first_ + port, open); }
-
-      private:
-        Platform& platform_;
-        std::uint32_t first_;
-    };
-    struct Console {
-        std::uint32_t first_port;
-        std::size_t port_count;
-        std::unique_ptr<PortEvents> events;
-        std::unique_ptr<virtio::ConsoleDevice> device;
-    };
-
-    void add_console(std::vector<virtio::ConsolePort> ports, std::uint32_t first_port);
-    [[nodiscard]] Console* console_of(std::uint32_t port);
-
     /// What is known of the task of a worker: process number, name, and where it is.
     [[nodiscard]] std::string task_of(std::uint32_t slot, const abi::Worker& worker) const;
 
@@ -113,10 +85,7 @@ class Machine final : private virtio::TransportEvents {
     Initramfs initramfs_;
     MemoryPool memories_;
     WorkerPool workers_;
-    std::vector<Console> consoles_;
-    virtio::EntropyDevice entropy_;
-    /// In order of device number, which is also the interrupt line and the doorbell bit.
-    std::vector<virtio::Device*> devices_;
+    Devices devices_;
     std::vector<std::unique_ptr<virtio::Transport>> transports_;
     Layout layout_;
     std::optional<MachineState> state_;

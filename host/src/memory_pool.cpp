@@ -7,8 +7,9 @@
 
 namespace auklet {
 
-MemoryPool::MemoryPool(Platform& platform, std::uint32_t limit, std::uint32_t maximum_pages)
-    : platform_(platform), limit_(std::min<std::uint32_t>(limit, AUKLET_MAX_MEMORIES)), maximum_pages_(maximum_pages) {}
+MemoryPool::MemoryPool(MemoryEngine& engine, Log& log, std::uint32_t limit, std::uint32_t maximum_pages)
+    : engine_(engine), log_(log), limit_(std::min<std::uint32_t>(limit, AUKLET_MAX_MEMORIES)),
+      maximum_pages_(maximum_pages) {}
 
 void MemoryPool::start(std::uint32_t count) {
     while (count_ < std::min(count, limit_) && create_one()) {
@@ -26,11 +27,10 @@ void MemoryPool::attach(MachineState& state) {
 }
 
 bool MemoryPool::create_one() {
-    if (!platform_.create_memory(count_, maximum_pages_)) {
+    if (!engine_.create_memory(count_, maximum_pages_)) {
         // The engine will not change its mind.
         limit_ = count_;
-        platform_.log(LogLevel::warning,
-                      text_of("no more memories can be made; the limit is ", limit_, " processes now"));
+        log_.log(LogLevel::warning, text_of("no more memories can be made; the limit is ", limit_, " processes now"));
         if (state_ != nullptr)
             state_->region().store32(offsetof(abi::Machine, memory_limit), limit_);
         return false;
@@ -62,7 +62,7 @@ void MemoryPool::set_safepoints() {
             continue;
         // Read while BUSY: who takes the address away afterwards waits.
         if (auto address = region.load32(MachineState::memory(id, offsetof(abi::Memory, safepoint))); address != 0)
-            platform_.set_safepoint(id, address);
+            engine_.set_safepoint(id, address);
         region.store32(request, AUKLET_SAFEPOINT_NONE);
         region.notify(request);
     }

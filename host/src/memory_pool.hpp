@@ -11,7 +11,7 @@ namespace auklet {
 
 class MemoryPool {
   public:
-    MemoryPool(Platform& platform, std::uint32_t limit, std::uint32_t maximum_pages);
+    MemoryPool(MemoryEngine& engine, Log& log, std::uint32_t limit, std::uint32_t maximum_pages);
 
     /// Makes the first memories. Comes before the first worker is started and before attach().
     void start(std::uint32_t count);
@@ -30,7 +30,8 @@ class MemoryPool {
   private:
     [[nodiscard]] bool create_one();
 
-    Platform& platform_;
+    MemoryEngine& engine_;
+    Log& log_;
     MachineState* state_ = nullptr;
     std::uint32_t limit_;
     std::uint32_t maximum_pages_;

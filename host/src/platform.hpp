@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: MIT
-// What the machine needs from the environment it runs in: a page, Node.js, or a test.
+// What the machine needs from the environment it runs in: a page, Node.js, or a test. What its devices need stands in
+// backends/.
 #pragma once
 
 #include "error.hpp"
@@ -13,10 +14,10 @@ namespace auklet {
 
 enum class LogLevel : std::uint8_t { information, warning, error };
 
-/// Calls must not come back into the machine before they return.
-class Platform {
+/// Makes and reaches the memories of programs.
+class MemoryEngine {
   public:
-    virtual ~Platform() = default;
+    virtual ~MemoryEngine() = default;
 
     /// Makes user memory number `id` and sends it to every worker. False: the engine has no more.
     [[nodiscard]] virtual bool create_memory(std::uint32_t id, std::uint32_t maximum_pages) = 0;
@@ -28,11 +29,22 @@ class Platform {
 
     /// Writes 1 to a 32-bit word of a user memory. An address outside of the memory is ignored: it is the guest's.
     virtual void set_safepoint(std::uint32_t id, std::uint32_t address) = 0;
+};
+
+/// Starts and ends the workers that run tasks.
+class WorkerEngine {
+  public:
+    virtual ~WorkerEngine() = default;
 
     /// Starts the pooled worker of `slot`; Machine::worker_ready or Machine::worker_gone follows later.
     virtual void start_worker(std::uint32_t slot) = 0;
     /// Ends the worker of `slot`; Machine::worker_gone follows when it can no longer touch any memory.
     virtual void terminate_worker(std::uint32_t slot) = 0;
+};
+
+class Clock {
+  public:
+    virtual ~Clock() = default;
 
     /// Monotonic milliseconds.
     [[nodiscard]] virtual double now() = 0;
@@ -40,17 +52,22 @@ class Platform {
     [[nodiscard]] virtual double wall_time() = 0;
     /// Calls Machine::timer once, `milliseconds` from now. A new call replaces the old one.
     virtual void set_timer(double milliseconds) = 0;
+};
 
+/// The cryptographic source of random bytes.
+class Random {
+  public:
+    virtual ~Random() = default;
     virtual void random(std::span<std::byte> bytes) = 0;
+};
 
-    /// Bytes that the guest wrote to a port; 0 is the console.
-    virtual void port_output(std::uint32_t port, std::span<const std::byte> bytes) = 0;
-    /// So many bytes of input reached the guest.
-    virtual void port_consumed(std::uint32_t port, std::size_t count) = 0;
-    /// A program in the guest opened or closed the port.
-    virtual void port_opened(std::uint32_t port, bool open) = 0;
-
+class Log {
+  public:
+    virtual ~Log() = default;
     virtual void log(LogLevel level, std::string_view message) = 0;
 };
+
+/// All of it. Calls must not come back into the machine before they return.
+class Platform : public MemoryEngine, public WorkerEngine, public Clock, public Random, public Log {};
 
 } // namespace auklet

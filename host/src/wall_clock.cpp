@@ -18,18 +18,16 @@ constexpr int most_tries = 5;
 std::optional<double> WallClock::offset() {
     // This thread may be stopped between two readings, even for long: then they belong to different moments.
     for (int tries = 0; tries < most_tries; ++tries) {
-        const double before = platform_.now();
-        const double wall = platform_.wall_time();
-        const double after = platform_.now();
+        const double before = clock_.now();
+        const double wall = clock_.wall_time();
+        const double after = clock_.now();
         if (after - before <= most_apart)
             return wall - (before + after) / 2;
     }
     return std::nullopt;
 }
 
-void WallClock::attach(const MachineState& state) {
-    tell(state, offset().value_or(platform_.wall_time() - platform_.now()));
-}
+void WallClock::attach(const MachineState& state) { tell(state, offset().value_or(clock_.wall_time() - clock_.now())); }
 
 void WallClock::look(const MachineState& state) {
     const auto found = offset();

@@ -15,7 +15,7 @@ class WallClock {
     /// Milliseconds. Less is an inaccurate reading, and not told: browsers tell the time by up to 100.
     static constexpr double threshold = 250;
 
-    explicit WallClock(Platform& platform) : platform_(platform) {}
+    explicit WallClock(Clock& clock) : clock_(clock) {}
 
     /// Writes the offset for the kernel to start with.
     void attach(const MachineState& state);
@@ -28,7 +28,7 @@ class WallClock {
     [[nodiscard]] std::optional<double> offset();
     void tell(const MachineState& state, double offset);
 
-    Platform& platform_;
+    Clock& clock_;
     double told_ = 0;
 };
 

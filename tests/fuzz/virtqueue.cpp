@@ -1,17 +1,20 @@
 // SPDX-License-Identifier: MIT
-// libFuzzer: the queue parser, and the console device behind it, on memory that an attacker wrote.
+// libFuzzer: the queue parser, and the console and socket devices behind it, on memory that an attacker wrote.
 //
-// The first byte of the input chooses what the others are: see the three functions. AddressSanitizer and GuestRegion's
+// The first byte of the input chooses what the others are: see the four functions. AddressSanitizer and GuestRegion's
 // checks find accesses outside of memory; the checks below find wrong chains.
 
 #include "platform/native/plain_memory.hpp"
 #include "src/virtio/console.hpp"
+#include "src/virtio/socket.hpp"
 
 #include <algorithm>
 #include <array>
 #include <cstdint>
 #include <cstdlib>
 #include <cstring>
+#include <map>
+#include <set>
 
 namespace {
 
@@ -25,11 +28,10 @@ void require(bool condition) {
         std::abort();
 }
 
-class Sink final : public virtio::ConsoleEvents, public virtio::TransportEvents {
+class Sink final : public ConsoleBackend, public virtio::TransportEvents {
   public:
-    void console_output(std::uint32_t, std::span<const std::byte>) override {}
-    void console_consumed(std::uint32_t, std::size_t) override {}
-    void console_opened(std::uint32_t, bool) override {}
+    void console_output(std::span<const std::byte>) override {}
+    void console_consumed(std::size_t) override {}
     void raise_interrupt(std::uint32_t) override {}
     void device_failed(std::string_view, std::string_view reason) override { require(!reason.empty()); }
 };
@@ -104,14 +106,14 @@ void parse_descriptors(std::span<const std::uint8_t> input) {
 void drive_console(std::span<const std::uint8_t> input) {
     native::PlainMemory memory(memory_size);
     Sink sink;
-    virtio::ConsoleDevice console({{.name = "a"}, {.name = "b"}}, {80, 24}, sink);
+    virtio::ConsoleDevice console({80, 24}, sink);
     auto page = memory.region(memory_size - AUKLET_VIRTIO_PAGE, AUKLET_VIRTIO_PAGE);
     virtio::Transport transport(memory, *page, 0, console, sink);
     std::memcpy(memory.data(), input.data(), input.size());
 
     // The control page's registers come from the input too, then a driver that is well enough behaved to start.
     auto registers = page->read_structure<abi::VirtioPage>(0);
-    registers.driver_features[0] = 2;
+    registers.driver_features[0] = 1;
     registers.driver_features[1] = 1;
     registers.status = 15;
     registers.kick = ~0U;
@@ -127,15 +129,137 @@ void drive_console(std::span<const std::uint8_t> input) {
     page->write_structure(0, registers);
     transport.service();
     std::array<std::byte, 300> typed{};
-    console.input(0, typed);
-    console.input(1, typed);
-    console.close_input(1);
+    console.input(typed);
+    console.output_taken(100);
     page->store32(offsetof(abi::VirtioPage, kick), 0xff);
     transport.service();
     console.resize({100, 40});
     page->store32(offsetof(abi::VirtioPage, status), 0);
     page->store32(offsetof(abi::VirtioPage, kick), AUKLET_VIRTIO_KICK_STATUS);
     transport.service();
+}
+
+/// Counts what the device tells its owner, and checks that it tells of connections in an order that makes sense.
+class SocketSink final : public SocketBackend {
+  public:
+    void socket_opened(ConnectionId id) override {
+        require(id < first_accepted);
+        open.insert(id);
+    }
+    void socket_accepted(ConnectionId id, std::uint32_t) override {
+        require(id >= first_accepted && open.insert(id).second);
+    }
+    void socket_data(ConnectionId id, std::span<const std::byte> bytes) override {
+        require(open.contains(id) && !bytes.empty());
+        held[id] += bytes.size();
+        require(held[id] <= virtio::SocketDevice::receive_limit);
+    }
+    void socket_sent(ConnectionId id, std::size_t count) override { require(open.contains(id) && count != 0); }
+    void socket_ended(ConnectionId id) override { require(open.contains(id)); }
+    void socket_closed(ConnectionId id, bool) override {
+        open.erase(id);
+        held.erase(id);
+    }
+
+    std::set<ConnectionId> open;
+    std::map<ConnectionId, std::size_t> held;
+};
+
+/// The input is a list of packets of 8 bytes, most of whose values are nearly right, between which the owner acts.
+void drive_socket(std::span<const std::uint8_t> input) {
+    constexpr std::uint32_t queue_size = 16;
+    constexpr std::uint32_t receive_buffer = 128;
+    native::PlainMemory memory(memory_size);
+    Sink events;
+    SocketSink owner;
+    virtio::SocketDevice device(owner);
+    auto page = memory.region(memory_size - AUKLET_VIRTIO_PAGE, AUKLET_VIRTIO_PAGE);
+    virtio::Transport transport(memory, *page, 0, device, events);
+    auto put = [&](std::size_t address, auto value) { std::memcpy(memory.data() + address, &value, sizeof value); };
+    auto get16 = [&](std::size_t address) {
+        std::uint16_t value;
+        std::memcpy(&value, memory.data() + address, sizeof value);
+        return value;
+    };
+
+    auto registers = page->read_structure<abi::VirtioPage>(0);
+    registers.driver_features[1] = 1;
+    registers.status = 15;
+    registers.kick = AUKLET_VIRTIO_KICK_STATUS;
+    for (std::uint32_t queue = 0; queue < 2; ++queue) {
+        const std::uint32_t base = queue * 0x1000;
+        registers.queue[queue].size = queue_size;
+        registers.queue[queue].ready = 1;
+        registers.queue[queue].descriptors = base;
+        registers.queue[queue].available = base + 0x400;
+        registers.queue[queue].used = base + 0x800;
+    }
+    page->write_structure(0, registers);
+    transport.service();
+    auto offer = [&](std::uint32_t queue, std::uint16_t index, std::uint32_t address, std::uint32_t length,
+                     std::uint16_t flags) {
+        const std::size_t descriptor = queue * 0x1000 + index * 16U;
+        put(descriptor, std::uint64_t{address});
+        put(descriptor + 8, length);
+        put(descriptor + 12, flags);
+        const std::size_t available = queue * 0x1000 + 0x400;
+        const auto next = get16(available + 2);
+        put(available + 4 + 2U * (next % queue_size), index);
+        put(available + 2, static_cast<std::uint16_t>(next + 1));
+        page->store32(offsetof(abi::VirtioPage, kick), 1U << queue);
+        transport.service();
+    };
+
+    device.listen(1);
+    std::uint32_t id = 0;
+    for (std::size_t record = 0; (record + 1) * 8 <= input.size(); ++record) {
+        const auto bytes = input.subspan(record * 8, 8);
+        const ConnectionId any = bytes[1] % 4 == 3 ? first_accepted + bytes[2] % 4 : bytes[2] % 4U;
+        switch (bytes[0] % 8) {
+        case 0:
+            device.connect(id++ % 4, 80);
+            break;
+        case 1:
+            device.send(any, std::as_bytes(bytes));
+            break;
+        case 2: {
+            const std::size_t count = std::min<std::size_t>(owner.held[any], bytes[3] * 1024U);
+            owner.held[any] -= count;
+            device.taken(any, count);
+            break;
+        }
+        case 3:
+            bytes[3] % 2 ? device.finish(any) : device.abort(any);
+            break;
+        case 4:
+            offer(0, static_cast<std::uint16_t>(record % queue_size),
+                  static_cast<std::uint32_t>(0x2000 + record % queue_size * receive_buffer),
+                  bytes[1] == 255 ? bytes[2] + 1U : receive_buffer, 2);
+            break;
+        default: {
+            // 5.10.6: the header, little endian and packed.
+            constexpr std::size_t packet = 0x4000;
+            const std::uint32_t length = bytes[4] == 255 ? ~0U : bytes[4] * 16U;
+            put(packet, std::uint64_t{bytes[1] == 255 ? 9U : 3U});
+            put(packet + 8, std::uint64_t{bytes[1] == 254 ? 9U : 2U});
+            put(packet + 16, std::uint32_t{bytes[2] % 4 == 0 ? 80U : bytes[2] % 4U});
+            put(packet + 20, std::uint32_t{bytes[3] % 4 == 0 ? 1U : (1U << 16) + bytes[3] % 4U - 1});
+            put(packet + 24, length);
+            put(packet + 28, static_cast<std::uint16_t>(bytes[1] == 253 ? 2 : 1));
+            put(packet + 30, static_cast<std::uint16_t>(bytes[5] % 9));
+            put(packet + 32, std::uint32_t{bytes[6] % 4U});
+            put(packet + 36, std::uint32_t{bytes[7] * 256U});
+            put(packet + 40, std::uint32_t{bytes[6] / 4U});
+            offer(1, 0, packet, 44 + (length == ~0U ? 7 : length - (bytes[1] == 252 ? length / 2 : 0)), 0);
+        }
+        }
+    }
+    for (std::uint32_t status : {0U, 15U}) {
+        page->store32(offsetof(abi::VirtioPage, status), status);
+        page->store32(offsetof(abi::VirtioPage, kick), AUKLET_VIRTIO_KICK_STATUS);
+        transport.service();
+    }
+    require(owner.open.empty());
 }
 
 } // namespace
@@ -147,15 +271,18 @@ extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size
     const auto rest = input.subspan(1);
     if (rest.empty())
         return 0;
-    switch (input[0] % 3) {
+    switch (input[0] % 4) {
     case 0:
         parse_memory(rest);
         break;
     case 1:
         parse_descriptors(rest);
         break;
-    default:
+    case 2:
         drive_console(rest);
+        break;
+    default:
+        drive_socket(rest);
     }
     return 0;
 }

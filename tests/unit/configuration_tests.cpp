@@ -28,7 +28,7 @@ TEST_CASE("every setting is read") {
     auto configuration =
         Configuration::parse("memory=64\ncpus=8\nkernel-arguments=quiet loglevel=3 a=b\nworker-limit=100\n"
                              "memory-limit=50\ninitial-workers=10\ninitial-memories=5\nprocess-memory=256\n"
-                             "processors=16\nport=first\nport=second\ncolumns=132\nrows=43");
+                             "processors=16\nsockets=0\ncolumns=132\nrows=43");
     REQUIRE(configuration);
     CHECK(configuration->memory_mebibytes == 64);
     CHECK(configuration->cpus == 8);
@@ -39,7 +39,7 @@ TEST_CASE("every setting is read") {
     CHECK(configuration->initial_memories == 5);
     CHECK(configuration->process_pages() == 4096);
     CHECK(configuration->processors == 16);
-    CHECK(configuration->ports == std::vector<std::string>{"first", "second"});
+    CHECK(configuration->sockets == 0);
     CHECK(configuration->columns == 132);
     CHECK(configuration->rows == 43);
 }
@@ -71,8 +71,7 @@ TEST_CASE("errors name the setting and the range") {
     CHECK(error_of("columns=65536") == "columns: 65536 is not between 1 and 65535");
     CHECK(error_of("colour=red") == "configuration: \"colour\" is unknown");
     CHECK(error_of("cpus") == "configuration: \"cpus\" is not of the form name=value");
-    CHECK(error_of("port=") == "port: the name \"\" is not 1 to 64 bytes long");
-    CHECK(error_of("port=a\nport=a") == "port: there are two ports \"a\"");
+    CHECK(error_of("sockets=2") == "sockets: 2 is not between 0 and 1");
     CHECK(error_of("kernel-arguments=a\tb") == "kernel-arguments: control characters are not allowed");
     CHECK(error_of("kernel-arguments=" + std::string(2100, 'a')) ==
           "kernel-arguments: the command line has 2133 bytes, the kernel takes 2047");

@@ -12,12 +12,14 @@ using namespace auklet;
 using namespace auklet::test;
 
 namespace {
-struct Fixture {
-    std::size_t asked = 0;
-    virtio::EntropyDevice device{[this](std::span<std::byte> bytes) {
+struct Fixture final : Random {
+    void random(std::span<std::byte> bytes) override {
         asked += bytes.size();
         std::ranges::fill(bytes, std::byte{0x5a});
-    }};
+    }
+
+    std::size_t asked = 0;
+    virtio::EntropyDevice device{*this};
     FakeDriver driver{device};
 };
 } // namespace

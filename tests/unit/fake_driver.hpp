@@ -6,6 +6,7 @@
 #include "src/abi.hpp"
 #include "src/virtio/transport.hpp"
 
+#include <algorithm>
 #include <cstdint>
 #include <cstring>
 #include <string>
@@ -125,12 +126,12 @@ class FakeDriver {
     }
 
     /// The steps of section 3.1.1 up to DRIVER_OK; queues are set before.
-    std::uint32_t start(std::uint32_t features) {
+    std::uint32_t start(std::uint64_t features) {
         set_status(0);
         set_status(1);
         set_status(3);
-        page.store32(offsetof(abi::VirtioPage, driver_features), features);
-        page.store32(offsetof(abi::VirtioPage, driver_features) + 4, 1);
+        page.store32(offsetof(abi::VirtioPage, driver_features), static_cast<std::uint32_t>(features));
+        page.store32(offsetof(abi::VirtioPage, driver_features) + 4, static_cast<std::uint32_t>(features >> 32) | 1);
         set_status(11);
         // Reset cleared `ready`.
         for (std::size_t index = 0; index < AUKLET_MAX_QUEUES; ++index) {
@@ -141,6 +142,17 @@ class FakeDriver {
         return set_status(15);
     }
 
+    /// Writes to the configuration space, as the driver does. False: the host does not answer.
+    bool write_configuration(std::uint32_t offset, std::span<const std::byte> value, std::uint32_t length) {
+        page.store32(offsetof(abi::VirtioPage, config_offset), offset);
+        page.store32(offsetof(abi::VirtioPage, config_length), length);
+        page.write(offsetof(abi::VirtioPage, config_value), value);
+        auto sequence = page.add32(offsetof(abi::VirtioPage, config_sequence), 1) + 1;
+        page.or32(offsetof(abi::VirtioPage, kick), AUKLET_VIRTIO_KICK_CONFIG);
+        transport.service();
+        return page.load32(offsetof(abi::VirtioPage, config_seen)) == sequence;
+    }
+
     void kick(std::uint32_t queue) {
         page.or32(offsetof(abi::VirtioPage, kick), 1U << queue);
         transport.service();
@@ -148,9 +160,7 @@ class FakeDriver {
     /// Takes the interrupt bits, as the driver's handler does.
     std::uint32_t take_interrupt() { return page.exchange32(offsetof(abi::VirtioPage, interrupt), 0); }
 
-    void put(GuestAddress address, std::string_view text) {
-        std::memcpy(memory.data() + address, text.data(), text.size());
-    }
+    void put(GuestAddress address, std::string_view text) { std::ranges::copy(bytes(text), memory.data() + address); }
     [[nodiscard]] std::string get(GuestAddress address, std::size_t size) {
         return {reinterpret_cast<const char*>(memory.data() + address), size};
     }

@@ -2,10 +2,9 @@
 // A platform that records what it is asked for.
 #pragma once
 
-#include "src/platform.hpp"
+#include "src/devices.hpp"
 
 #include <algorithm>
-#include <map>
 #include <optional>
 #include <string>
 #include <utility>
@@ -13,7 +12,7 @@
 
 namespace auklet::test {
 
-class FakePlatform final : public Platform {
+class FakePlatform final : public Platform, public ConsoleBackend, public SocketBackend {
   public:
     bool create_memory(std::uint32_t id, std::uint32_t) override {
         if (memories.size() == memories_available)
@@ -33,12 +32,19 @@ class FakePlatform final : public Platform {
     double wall_time() override { return time + wall_offset; }
     void set_timer(double milliseconds) override { timer = milliseconds; }
     void random(std::span<std::byte> bytes) override { std::ranges::fill(bytes, std::byte{0xa5}); }
-    void port_output(std::uint32_t port, std::span<const std::byte> bytes) override {
-        output[port].append(reinterpret_cast<const char*>(bytes.data()), bytes.size());
+    void console_output(std::span<const std::byte> bytes) override {
+        output.append(reinterpret_cast<const char*>(bytes.data()), bytes.size());
     }
-    void port_consumed(std::uint32_t, std::size_t) override {}
-    void port_opened(std::uint32_t port, bool open) override { opened[port] = open; }
+    void console_consumed(std::size_t) override {}
+    void socket_opened(ConnectionId) override {}
+    void socket_accepted(ConnectionId, std::uint32_t) override {}
+    void socket_data(ConnectionId, std::span<const std::byte>) override {}
+    void socket_sent(ConnectionId, std::size_t) override {}
+    void socket_ended(ConnectionId) override {}
+    void socket_closed(ConnectionId, bool) override {}
     void log(LogLevel, std::string_view message) override { logged.emplace_back(message); }
+
+    [[nodiscard]] Backends backends() { return {.console = *this, .sockets = *this, .random = *this}; }
 
     std::size_t memories_available = 1000;
     double time = 1000;
@@ -56,8 +62,7 @@ class FakePlatform final : public Platform {
     std::vector<std::pair<std::uint32_t, std::uint32_t>> safepoints;
     std::vector<std::uint32_t> started;
     std::vector<std::uint32_t> terminated;
-    std::map<std::uint32_t, std::string> output;
-    std::map<std::uint32_t, bool> opened;
+    std::string output;
     std::vector<std::string> logged;
 };
 

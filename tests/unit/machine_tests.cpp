@@ -24,7 +24,7 @@ struct Fixture {
             std::string(settings));
         memory = std::make_unique<native::PlainMemory>(32 << 20);
         memory->notified = [this](GuestAddress address) { notified.push_back(address); };
-        machine = std::make_unique<Machine>(configuration, platform, *memory);
+        machine = std::make_unique<Machine>(configuration, platform, platform.backends(), *memory);
     }
 
     void start() {
@@ -95,7 +95,7 @@ TEST_CASE("a prepared machine has device tree, control pages and initramfs in pl
     int chosen = fdt_path_offset(tree, "/chosen");
     auto start = fdt32_to_cpu(*static_cast<const fdt32_t*>(fdt_getprop(tree, chosen, "linux,initrd-start", &length)));
     CHECK(std::memcmp(f.memory->data() + start, "an archive..", 12) == 0);
-    // Two devices: console and entropy.
+    // Three devices: console, entropy and socket.
     std::uint32_t magic = 0;
     std::memcpy(&magic, f.memory->data() + (32 << 20) - 4096, 4);
     CHECK(magic == AUKLET_VIRTIO_MAGIC);
@@ -363,7 +363,7 @@ TEST_CASE("the doorbell of a device reaches it, and its interrupt the right CPU"
     f.set(offsetof(abi::Machine, interrupt_cpu), 1);
     const auto state = MachineState::cpu(1, offsetof(abi::Cpu, state));
     const auto pending = MachineState::cpu(1, offsetof(abi::Cpu, pending));
-    auto page = *f.memory->region((32 << 20) - 2 * 4096, AUKLET_VIRTIO_PAGE);
+    auto page = *f.memory->region((32 << 20) - 3 * 4096, AUKLET_VIRTIO_PAGE);
 
     // The console's driver, by hand.
     FakeQueue output(*f.memory, 4 << 20, 64);
@@ -388,7 +388,7 @@ TEST_CASE("the doorbell of a device reaches it, and its interrupt the right CPU"
     output.offer_buffer(0, 5 << 20, 2, 0);
     page.or32(offsetof(abi::VirtioPage, kick), 2);
     f.ring(1);
-    CHECK(f.platform.output[0] == "hi");
+    CHECK(f.platform.output == "hi");
     CHECK(f.get(offsetof(abi::Machine, interrupt_lines)) == 1);
     CHECK(f.get(pending) == AUKLET_IRQ_DEVICE);
     CHECK(f.notified.empty()); // a CPU that executes kernel code polls
@@ -402,27 +402,26 @@ TEST_CASE("the doorbell of a device reaches it, and its interrupt the right CPU"
     CHECK(f.notified == std::vector<GuestAddress>{machine_address + static_cast<GuestAddress>(pending)});
 
     // Resizing reaches the console's configuration; a size of nothing does not.
-    f.machine->resize(0, 5);
-    f.machine->resize(101, 33);
+    f.machine->console().resize({0, 5});
+    f.machine->console().resize({101, 33});
     CHECK(page.read_structure<std::uint16_t>(AUKLET_VIRTIO_CONFIG) == 101);
 
     // A guest that names a CPU which does not exist harms nobody.
     f.set(offsetof(abi::Machine, interrupt_cpu), 0xffff'ffff);
-    f.machine->resize(102, 33);
+    f.machine->console().resize({102, 33});
 }
 
-TEST_CASE("ports beyond the console get devices of their own") {
-    Fixture f("port=a\nport=b\nport=c\nport=d\nport=e\n");
-    f.start();
-    auto devices = 2 + (5 + virtio::ConsoleDevice::most_ports - 1) / virtio::ConsoleDevice::most_ports;
-    auto first = *f.memory->region((32 << 20) - devices * 4096, AUKLET_VIRTIO_PAGE);
-    auto second = *f.memory->region((32 << 20) - (devices - 1) * 4096, AUKLET_VIRTIO_PAGE);
-    CHECK(first.read_structure<abi::VirtioPage>(0).device_features[0] == 1);
-    CHECK(second.read_structure<abi::VirtioPage>(0).device_features[0] == 3);
-    for (std::uint32_t port = 0; port < 9; ++port) {
-        f.machine->input(port, test::bytes("x"));
-        f.machine->close_input(port);
-    }
+TEST_CASE("the table has the devices that the configuration asks for") {
+    auto types = [](std::string_view configuration) {
+        FakePlatform platform;
+        Devices devices(*Configuration::parse(configuration), platform.backends());
+        std::vector<std::uint32_t> types;
+        for (auto* device : devices.all())
+            types.push_back(device->type());
+        return types;
+    };
+    CHECK(types("") == std::vector<std::uint32_t>{3, 4, 19});
+    CHECK(types("sockets=0\n") == std::vector<std::uint32_t>{3, 4});
 }
 
 TEST_CASE("a doorbell that never stops ringing does not hold the host") {

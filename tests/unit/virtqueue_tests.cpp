@@ -249,3 +249,44 @@ TEST_CASE("every error has a message") {
     for (int error = 0; error <= static_cast<int>(QueueError::chain_too_long); ++error)
         CHECK_FALSE(message(static_cast<QueueError>(error)).empty());
 }
+
+TEST_CASE("a chain is read as structures and split where its parts end") {
+    Fixture f;
+    std::memcpy(f.memory.data() + buffers, "\x01\x02\x03\x04payl", 8);
+    std::memcpy(f.memory.data() + buffers + 100, "oad, rest", 9);
+    f.driver.descriptor(0, {buffers, 8, flag_next, 1});
+    f.driver.descriptor(1, {buffers + 100, 9, flag_next, 2});
+    f.driver.descriptor(2, {buffers + 200, 6, flag_next | flag_write, 3});
+    f.driver.descriptor(3, {buffers + 300, 3, flag_write, 0});
+    f.driver.offer(0);
+    auto chain = f.pop();
+
+    CHECK(chain.reader.read_structure<std::uint32_t>() == 0x0403'0201);
+    auto payload = chain.reader.split(7);
+    std::array<std::byte, 20> bytes;
+    CHECK(payload.remaining() == 7);
+    CHECK(text(std::span(bytes).first(payload.read(bytes))) == "payload");
+    CHECK_FALSE(payload.read_structure<std::byte>());
+    CHECK(chain.reader.remaining() == 6);
+    CHECK_FALSE(chain.reader.read_structure<std::uint64_t>());
+    auto all = chain.reader.split(100);
+    CHECK(all.remaining() == 6);
+    CHECK(chain.reader.remaining() == 0);
+    auto places = all.take_regions();
+    REQUIRE(places.size() == 1);
+    CHECK(places[0].address() == buffers + 103);
+    CHECK(places[0].length() == 6);
+
+    auto data = chain.writer.split(7);
+    auto into = data.take_regions();
+    REQUIRE(into.size() == 2);
+    CHECK(into[0].address() == buffers + 200);
+    CHECK(into[1].address() == buffers + 300);
+    CHECK(into[1].length() == 1);
+    CHECK(data.written() == 0);
+    CHECK_FALSE(chain.writer.write_structure(std::uint32_t{1}));
+    CHECK(chain.writer.written() == 0);
+    CHECK(chain.writer.write_structure(std::uint16_t{0x6261}));
+    CHECK(chain.writer.written() == 2);
+    CHECK(std::memcmp(f.memory.data() + buffers + 300, "\0ab", 3) == 0);
+}

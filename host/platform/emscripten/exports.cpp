@@ -60,14 +60,29 @@ class JavaScriptPlatform final : public Platform {
     double wall_time() override { return javascript::wall_time(); }
     void set_timer(double milliseconds) override { javascript::set_timer(milliseconds); }
     void random(std::span<std::byte> bytes) override { javascript::random(bytes.data(), bytes.size()); }
-    void port_output(std::uint32_t port, std::span<const std::byte> bytes) override {
-        javascript::port_output(port, bytes.data(), bytes.size());
-    }
-    void port_consumed(std::uint32_t port, std::size_t count) override { javascript::port_consumed(port, count); }
-    void port_opened(std::uint32_t port, bool open) override { javascript::port_opened(port, open ? 1 : 0); }
     void log(LogLevel level, std::string_view message) override {
         javascript::log(static_cast<std::uint32_t>(level), message.data(), message.size());
     }
+};
+
+class JavaScriptConsole final : public ConsoleBackend {
+  public:
+    void console_output(std::span<const std::byte> bytes) override {
+        javascript::console_output(bytes.data(), bytes.size());
+    }
+    void console_consumed(std::size_t count) override { javascript::console_consumed(count); }
+};
+
+class JavaScriptSockets final : public SocketBackend {
+  public:
+    void socket_opened(ConnectionId id) override { javascript::socket_opened(id); }
+    void socket_accepted(ConnectionId id, std::uint32_t port) override { javascript::socket_accepted(id, port); }
+    void socket_data(ConnectionId id, std::span<const std::byte> bytes) override {
+        javascript::socket_data(id, bytes.data(), bytes.size());
+    }
+    void socket_sent(ConnectionId id, std::size_t count) override { javascript::socket_sent(id, count); }
+    void socket_ended(ConnectionId id) override { javascript::socket_ended(id); }
+    void socket_closed(ConnectionId id, bool reset) override { javascript::socket_closed(id, reset ? 1 : 0); }
 };
 
 /// Bytes that JavaScript keeps until they are copied to K.
@@ -91,10 +106,12 @@ class JavaScriptSource final : public ByteSource {
 struct Instance {
     explicit Instance(Configuration parsed)
         : configuration(parsed), memory(std::uint64_t{parsed.kernel_pages()} << 16),
-          machine(std::move(parsed), platform, memory) {}
+          machine(std::move(parsed), platform, {.console = console, .sockets = sockets, .random = platform}, memory) {}
 
     Configuration configuration;
     JavaScriptPlatform platform;
+    JavaScriptConsole console;
+    JavaScriptSockets sockets;
     SharedMemory memory;
     Machine machine;
 };
@@ -185,20 +202,37 @@ AUKLET_EXPORT(watch) void host_watch() { instance->machine.watch(); }
 AUKLET_EXPORT(workerReady) void host_worker_ready(std::uint32_t slot) { instance->machine.worker_ready(slot); }
 AUKLET_EXPORT(workerGone) void host_worker_gone(std::uint32_t slot) { instance->machine.worker_gone(slot); }
 
-AUKLET_EXPORT(input) void host_input(std::uint32_t port, const void* bytes, std::size_t size) {
-    instance->machine.input(port, bytes_of(bytes, size));
+AUKLET_EXPORT(input) void host_input(const void* bytes, std::size_t size) {
+    instance->machine.in_use();
+    instance->machine.console().input(bytes_of(bytes, size));
 }
-AUKLET_EXPORT(closeInput) void host_close_input(std::uint32_t port) { instance->machine.close_input(port); }
-AUKLET_EXPORT(outputTaken) void host_output_taken(std::uint32_t port, std::size_t count) {
-    instance->machine.output_taken(port, count);
+AUKLET_EXPORT(outputTaken) void host_output_taken(std::size_t count) {
+    instance->machine.console().output_taken(count);
 }
-AUKLET_EXPORT(outputWaits) int host_output_waits(std::uint32_t port) {
-    return instance->machine.output_waits(port) ? 1 : 0;
-}
-AUKLET_EXPORT(flushOutput) void host_flush_output() { instance->machine.flush_output(); }
+AUKLET_EXPORT(flushOutput) void host_flush_output() { instance->machine.console().flush_output(); }
 AUKLET_EXPORT(resize) void host_resize(std::uint32_t columns, std::uint32_t rows) {
-    instance->machine.resize(static_cast<std::uint16_t>(columns), static_cast<std::uint16_t>(rows));
+    instance->machine.console().resize({static_cast<std::uint16_t>(columns), static_cast<std::uint16_t>(rows)});
 }
+
+AUKLET_EXPORT(socketConnect) void host_socket_connect(std::uint32_t id, std::uint32_t port) {
+    instance->machine.in_use();
+    instance->machine.sockets().connect(id, port);
+}
+AUKLET_EXPORT(socketListen) void host_socket_listen(std::uint32_t port, std::uint32_t listen) {
+    if (listen != 0)
+        instance->machine.sockets().listen(port);
+    else
+        instance->machine.sockets().unlisten(port);
+}
+AUKLET_EXPORT(socketSend) void host_socket_send(std::uint32_t id, const void* bytes, std::size_t size) {
+    instance->machine.sockets().send(id, bytes_of(bytes, size));
+}
+AUKLET_EXPORT(socketTaken) void host_socket_taken(std::uint32_t id, std::size_t count) {
+    instance->machine.sockets().taken(id, count);
+}
+AUKLET_EXPORT(socketFinish) void host_socket_finish(std::uint32_t id) { instance->machine.sockets().finish(id); }
+AUKLET_EXPORT(socketAbort) void host_socket_abort(std::uint32_t id) { instance->machine.sockets().abort(id); }
+
 AUKLET_EXPORT(diagnose) void host_diagnose() { text_result = instance->machine.diagnostics(); }
 
 } // extern "C"

@@ -38,9 +38,14 @@ AUKLET_IMPORT(now) double now();
 AUKLET_IMPORT(wallTime) double wall_time();
 AUKLET_IMPORT(setTimer) void set_timer(double milliseconds);
 AUKLET_IMPORT(random) void random(void* bytes, std::size_t size);
-AUKLET_IMPORT(portOutput) void port_output(std::uint32_t port, const void* bytes, std::size_t size);
-AUKLET_IMPORT(portConsumed) void port_consumed(std::uint32_t port, std::size_t count);
-AUKLET_IMPORT(portOpened) void port_opened(std::uint32_t port, std::uint32_t open);
+AUKLET_IMPORT(consoleOutput) void console_output(const void* bytes, std::size_t size);
+AUKLET_IMPORT(consoleConsumed) void console_consumed(std::size_t count);
+AUKLET_IMPORT(socketOpened) void socket_opened(std::uint32_t id);
+AUKLET_IMPORT(socketAccepted) void socket_accepted(std::uint32_t id, std::uint32_t port);
+AUKLET_IMPORT(socketData) void socket_data(std::uint32_t id, const void* bytes, std::size_t size);
+AUKLET_IMPORT(socketSent) void socket_sent(std::uint32_t id, std::size_t count);
+AUKLET_IMPORT(socketEnded) void socket_ended(std::uint32_t id);
+AUKLET_IMPORT(socketClosed) void socket_closed(std::uint32_t id, std::uint32_t reset);
 AUKLET_IMPORT(log) void log(std::uint32_t level, const void* text, std::size_t size);
 
 } // namespace auklet::javascript

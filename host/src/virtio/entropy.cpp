@@ -23,7 +23,7 @@ std::uint32_t EntropyDevice::type() const { return device_type; }
 
 std::span<const std::uint16_t> EntropyDevice::queue_sizes() const { return queues; }
 
-void EntropyDevice::activate(Transport& transport, std::uint32_t) { transport_ = &transport; }
+void EntropyDevice::activate(Transport& transport, std::uint64_t) { transport_ = &transport; }
 
 void EntropyDevice::reset() { transport_ = nullptr; }
 
@@ -32,7 +32,7 @@ Result<void> EntropyDevice::process(std::uint32_t queue) {
         std::array<std::byte, longest_answer> bytes;
         auto answer = std::span(bytes).first(
             static_cast<std::size_t>(std::min<std::uint64_t>(chain.writer.remaining(), bytes.size())));
-        random_(answer);
+        random_.random(answer);
         chain.writer.write(answer);
     });
 }

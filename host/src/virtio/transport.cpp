@@ -4,6 +4,7 @@
 #include "transport.hpp"
 
 #include <algorithm>
+#include <utility>
 
 namespace auklet::virtio {
 
@@ -14,8 +15,8 @@ constexpr std::uint32_t status_driver_ok = 4;
 constexpr std::uint32_t status_features_ok = 8;
 constexpr std::uint32_t status_needs_reset = 64;
 
-// 6: bit 32, the lowest of the second feature word. The driver must accept it: there is no legacy interface.
-constexpr std::uint32_t feature_word_version_1 = 1;
+// 6: the driver must accept it, for there is no legacy interface.
+constexpr std::uint64_t feature_version_1 = std::uint64_t{1} << 32;
 
 constexpr std::uint64_t queue_field(std::uint32_t index, std::uint64_t field) {
     return offsetof(abi::VirtioPage, queue) + index * sizeof(abi::VirtioQueue) + field;
@@ -23,14 +24,17 @@ constexpr std::uint64_t queue_field(std::uint32_t index, std::uint64_t field) {
 
 } // namespace
 
+// Most devices have nothing there that a driver may write.
+void Device::write_configuration(std::uint32_t, std::span<const std::byte>) {}
+
 Transport::Transport(GuestMemory& memory, GuestRegion page, std::uint32_t line, Device& device, TransportEvents& events)
     : memory_(memory), page_(page), line_(line), device_(device), events_(events) {
     const auto sizes = device.queue_sizes();
     abi::VirtioPage registers{};
     registers.magic = AUKLET_VIRTIO_MAGIC;
     registers.device_id = device.type();
-    registers.device_features[0] = device.features();
-    registers.device_features[1] = feature_word_version_1;
+    registers.device_features[0] = static_cast<std::uint32_t>(offered_features());
+    registers.device_features[1] = static_cast<std::uint32_t>(offered_features() >> 32);
     registers.queue_count = static_cast<std::uint32_t>(sizes.size());
     for (std::size_t index = 0; index < sizes.size() && index < AUKLET_MAX_QUEUES; ++index)
         registers.queue[index].size_max = sizes[index];
@@ -38,52 +42,78 @@ Transport::Transport(GuestMemory& memory, GuestRegion page, std::uint32_t line, 
     write_configuration();
 }
 
+std::uint64_t Transport::offered_features() const { return device_.features() | feature_version_1; }
+
 void Transport::service() {
     auto kick = page_.exchange32(offsetof(abi::VirtioPage, kick), 0);
     // The queues first: what the driver offered before it resets the device, as at a shutdown, is still to be done.
     for (std::uint32_t index = 0; index < AUKLET_MAX_QUEUES; ++index)
         if ((kick & (1U << index)) != 0)
             process(index);
+    if ((kick & AUKLET_VIRTIO_KICK_CONFIG) != 0)
+        take_configuration_write();
     if ((kick & AUKLET_VIRTIO_KICK_STATUS) != 0)
         write_status();
     deliver_interrupts();
 }
 
 void Transport::write_status() {
-    // The sequence first: if the driver writes once more meanwhile, it also kicks once more.
-    auto sequence = page_.load32(offsetof(abi::VirtioPage, status_sequence));
-    auto status = page_.load32(offsetof(abi::VirtioPage, status));
-    if (status == 0) {
-        reset();
-    } else {
-        if ((status & status_features_ok) != 0 && !features_accepted_) {
-            // 2.2.2: a device does not accept a subset of its features that it cannot work with.
-            auto low = page_.load32(offsetof(abi::VirtioPage, driver_features));
-            auto high = page_.load32(offsetof(abi::VirtioPage, driver_features) + 4);
-            if ((low & ~device_.features()) == 0 && high == feature_word_version_1) {
-                features_accepted_ = true;
-                features_ = low;
-            } else {
-                status &= ~status_features_ok;
-            }
-        }
-        if ((status & status_driver_ok) != 0 && !active_ && !needs_reset_) {
-            if (features_accepted_)
-                activate();
-            else
-                stop("the driver set DRIVER_OK without FEATURES_OK");
-        }
-        if (needs_reset_)
-            status |= status_needs_reset;
+    // A driver waits for the end of a reset. One that does not is heard then.
+    if (resetting_) {
+        status_pending_ = true;
+        return;
     }
+    // The sequence first: if the driver writes once more meanwhile, it also kicks once more.
+    status_sequence_ = page_.load32(offsetof(abi::VirtioPage, status_sequence));
+    auto status = page_.load32(offsetof(abi::VirtioPage, status));
+    if (status == 0)
+        begin_reset();
+    else
+        acknowledge_status(accept_status(status));
+}
+
+std::uint32_t Transport::accept_status(std::uint32_t status) {
+    // 2.2.2: a device does not accept a subset of its features that it cannot work with.
+    if ((status & status_features_ok) != 0 && !features_accepted_ && !accept_features())
+        status &= ~status_features_ok;
+    if ((status & status_driver_ok) != 0 && !active_ && !needs_reset_) {
+        if (features_accepted_)
+            activate();
+        else
+            stop("the driver set DRIVER_OK without FEATURES_OK");
+    }
+    return needs_reset_ ? status | status_needs_reset : status;
+}
+
+bool Transport::accept_features() {
+    const std::uint64_t low = page_.load32(offsetof(abi::VirtioPage, driver_features));
+    const std::uint64_t high = page_.load32(offsetof(abi::VirtioPage, driver_features) + 4);
+    features_ = high << 32 | low;
+    features_accepted_ = (features_ & ~offered_features()) == 0 && (features_ & feature_version_1) != 0;
+    return features_accepted_;
+}
+
+void Transport::acknowledge_status(std::uint32_t status) {
     page_.store32(offsetof(abi::VirtioPage, status_result), status);
-    page_.store32(offsetof(abi::VirtioPage, status_seen), sequence);
+    page_.store32(offsetof(abi::VirtioPage, status_seen), status_sequence_);
     page_.notify(offsetof(abi::VirtioPage, status_seen));
 }
 
-void Transport::reset() {
-    if (active_)
+void Transport::begin_reset() {
+    resetting_ = true;
+    const bool was_active = active_;
+    active_ = false;
+    if (was_active)
         device_.reset();
+    if (resetting_ && deferred_ == 0)
+        finish_reset();
+    act_on_pending_status();
+}
+
+/// The driver may use the memory of its requests again once it has seen this. So no chain is deferred here.
+void Transport::finish_reset() {
+    resetting_ = false;
+    ++epoch_;
     for (auto& queue : queues_)
         queue.reset();
     for (std::uint32_t index = 0; index < AUKLET_MAX_QUEUES; ++index)
@@ -91,9 +121,35 @@ void Transport::reset() {
     page_.store32(offsetof(abi::VirtioPage, interrupt), 0);
     page_.store32(offsetof(abi::VirtioPage, held), held_ = 0);
     features_accepted_ = false;
-    active_ = false;
     needs_reset_ = false;
     failure_reason_.clear();
+    acknowledge_status(0);
+}
+
+/// Not within finish_reset(), which a device's reset() may call. One status for each time the driver rang: a driver
+/// that writes without end must not hold the host's event loop.
+void Transport::act_on_pending_status() {
+    if (!resetting_ && std::exchange(status_pending_, false))
+        write_status();
+}
+
+Completion Transport::defer(std::uint32_t queue, const DescriptorChain& chain) {
+    ++deferred_;
+    return {epoch_, static_cast<std::uint16_t>(queue), chain.head};
+}
+
+void Transport::complete(const Completion& completion, std::uint32_t written) {
+    if (completion.epoch != epoch_ || deferred_ == 0)
+        return;
+    --deferred_;
+    if (auto* chains = queue(completion.queue)) {
+        chains->push(completion.head, written);
+        deliver_interrupts();
+    }
+    if (resetting_ && deferred_ == 0) {
+        finish_reset();
+        act_on_pending_status();
+    }
 }
 
 void Transport::activate() {
@@ -142,6 +198,7 @@ void Transport::stop(std::string_view reason) {
     // 2.1.2: set DEVICE_NEEDS_RESET and, if DRIVER_OK is set, send a configuration change notification.
     page_.or32(offsetof(abi::VirtioPage, status_result), status_needs_reset);
     interrupt(AUKLET_VIRTIO_INT_CONFIG);
+    device_.stopped();
 }
 
 void Transport::deliver_interrupts() {
@@ -169,6 +226,21 @@ void Transport::update_configuration() {
     write_configuration();
     if (active_ && !needs_reset_)
         interrupt(AUKLET_VIRTIO_INT_CONFIG);
+}
+
+void Transport::take_configuration_write() {
+    const auto sequence = page_.load32(offsetof(abi::VirtioPage, config_sequence));
+    const auto offset = page_.load32(offsetof(abi::VirtioPage, config_offset));
+    const auto length = page_.load32(offsetof(abi::VirtioPage, config_length));
+    const auto value = page_.read_structure<std::array<std::byte, AUKLET_VIRTIO_CONFIG_WRITE>>(
+        offsetof(abi::VirtioPage, config_value));
+    const std::uint64_t size = device_.configuration().size();
+    if (length <= value.size() && std::uint64_t{offset} + length <= size) {
+        device_.write_configuration(offset, std::span(value).first(length));
+        write_configuration();
+    }
+    page_.store32(offsetof(abi::VirtioPage, config_seen), sequence);
+    page_.notify(offsetof(abi::VirtioPage, config_seen));
 }
 
 void Transport::write_configuration() {

@@ -1,55 +1,34 @@
 // SPDX-License-Identifier: MIT
 // The virtio transport over a control page in shared memory (docs/abi.md), in the place of virtio-mmio (virtio 1.2,
-// section 4.2), and the interface between it and a device.
+// section 4.2).
 #pragma once
 
 #include "../abi.hpp"
 #include "../guest_memory.hpp"
+#include "device.hpp"
 #include "virtqueue.hpp"
 
 #include <array>
-#include <cstddef>
 #include <cstdint>
-#include <functional>
-#include <memory>
 #include <optional>
-#include <span>
 #include <string>
 #include <string_view>
-#include <vector>
 
 namespace auklet::virtio {
 
-class Transport;
-
-/// One kind of device. Its functions are called by the transport, never while another of them runs.
-class Device {
-  public:
-    virtual ~Device() = default;
-
-    [[nodiscard]] virtual std::string_view name() const = 0;
-    /// Section 5: the device's type.
-    [[nodiscard]] virtual std::uint32_t type() const = 0;
-    /// Feature bits 0 to 23, besides VIRTIO_F_VERSION_1.
-    [[nodiscard]] virtual std::uint32_t features() const = 0;
-    /// The largest size of each queue.
-    [[nodiscard]] virtual std::span<const std::uint16_t> queue_sizes() const = 0;
-    [[nodiscard]] virtual std::vector<std::byte> configuration() const = 0;
-
-    /// The driver set DRIVER_OK with these features.
-    virtual void activate(Transport& transport, std::uint32_t features) = 0;
-    /// The driver reset the device; queues are gone.
-    virtual void reset() = 0;
-    /// The driver put something into a queue. Errors stop the device.
-    [[nodiscard]] virtual Result<void> process(std::uint32_t queue) = 0;
-};
-
-/// What a device is connected to.
+/// What a transport is connected to.
 class TransportEvents {
   public:
     virtual ~TransportEvents() = default;
     virtual void raise_interrupt(std::uint32_t line) = 0;
     virtual void device_failed(std::string_view device, std::string_view reason) = 0;
+};
+
+/// A chain that its device answers later. Each is completed exactly once, whatever happens to the driver meanwhile.
+struct Completion {
+    std::uint32_t epoch; ///< how often the device was reset before
+    std::uint16_t queue;
+    std::uint16_t head;
 };
 
 class Transport {
@@ -66,6 +45,14 @@ class Transport {
     [[nodiscard]] Virtqueue* queue(std::uint32_t index);
     /// Lets the device work on a queue outside of a notification (input arrived), with the same error handling.
     void run(std::uint32_t queue);
+
+    /// Keeps a chain that was popped from `queue` for complete(). A reset of the device is not over before.
+    [[nodiscard]] Completion defer(std::uint32_t queue, const DescriptorChain& chain);
+    /// Gives the chain back, with `written` bytes in it, unless the driver has reset the device or the device has
+    /// stopped. To be called in the host's thread; the device's backend may have worked in another one. Not from
+    /// process(): what is answered at once is pushed there.
+    void complete(const Completion& completion, std::uint32_t written);
+
     /// Asks the driver to put nothing into a queue that can wait, or ends that.
     void hold(std::uint32_t queue, bool held);
     /// Writes the device's configuration anew and tells the driver.
@@ -77,13 +64,21 @@ class Transport {
 
   private:
     void write_status();
-    void reset();
+    [[nodiscard]] std::uint32_t accept_status(std::uint32_t status);
+    [[nodiscard]] bool accept_features();
+    void acknowledge_status(std::uint32_t status);
+    void begin_reset();
+    void finish_reset();
+    void act_on_pending_status();
     void activate();
     void process(std::uint32_t index);
     void stop(std::string_view reason);
     void deliver_interrupts();
     void interrupt(std::uint32_t bits);
+    void take_configuration_write();
     void write_configuration();
+
+    [[nodiscard]] std::uint64_t offered_features() const;
 
     GuestMemory& memory_;
     GuestRegion page_;
@@ -91,28 +86,18 @@ class Transport {
     Device& device_;
     TransportEvents& events_;
     std::array<std::optional<Virtqueue>, AUKLET_MAX_QUEUES> queues_;
-    std::uint32_t features_ = 0;
+    std::uint64_t features_ = 0;
     std::uint32_t generation_ = 0;
     std::uint32_t held_ = 0;
+    std::uint32_t epoch_ = 0;
+    std::uint32_t deferred_ = 0;        ///< chains of this epoch that are not completed
+    std::uint32_t status_sequence_ = 0; ///< of the status that is being acted on
     bool features_accepted_ = false;
     bool active_ = false;
+    bool resetting_ = false;      ///< waits for deferred_ to become 0
+    bool status_pending_ = false; ///< the driver wrote its status while resetting_
     bool needs_reset_ = false;
     std::string failure_reason_;
 };
-
-/// Takes each chain of a queue, calls `handle(chain)` and gives it back, until the queue is empty.
-template <typename Handle> [[nodiscard]] Result<void> for_each_chain(Virtqueue& queue, Handle&& handle) {
-    // A driver that adds chains as fast as they are taken must not hold the host's event loop: it rings again.
-    for (std::uint32_t count = 0; count < 2 * queue.size(); ++count) {
-        auto chain = queue.pop();
-        if (!chain)
-            return failure(message(chain.error()));
-        if (!*chain)
-            return {};
-        handle(**chain);
-        queue.push(**chain);
-    }
-    return {};
-}
 
 } // namespace auklet::virtio

@@ -43,26 +43,6 @@ constexpr std::uint64_t used_bytes(std::uint64_t size) { return used_ring + size
 
 constexpr std::uint64_t longest_chain_bytes = std::uint64_t{1} << 32;
 
-/// Moves bytes between `count` bytes of the host and the place in a list of buffers; `copy(region, offset, done, n)`.
-template <typename Copy> std::size_t advance(const std::vector<GuestRegion>& buffers, std::size_t& current,
-                                             std::uint64_t& offset, std::uint64_t& remaining, std::size_t count,
-                                             Copy&& copy) {
-    std::size_t done = 0;
-    while (done < count && current < buffers.size()) {
-        const auto& buffer = buffers[current];
-        auto part = static_cast<std::size_t>(std::min<std::uint64_t>(count - done, buffer.length() - offset));
-        copy(buffer, offset, done, part);
-        done += part;
-        offset += part;
-        if (offset == buffer.length()) {
-            ++current;
-            offset = 0;
-        }
-    }
-    remaining -= done;
-    return done;
-}
-
 } // namespace
 
 std::string_view message(QueueError error) {
@@ -99,20 +79,65 @@ std::string_view message(QueueError error) {
     return "unknown queue error";
 }
 
+void BufferCursor::append(const GuestRegion& buffer) {
+    buffers_.push_back(buffer);
+    remaining_ += buffer.length();
+}
+
+template <typename Each> std::uint64_t BufferCursor::advance(std::uint64_t count, Each&& each) {
+    std::uint64_t done = 0;
+    while (done < count && current_ < buffers_.size()) {
+        const auto& buffer = buffers_[current_];
+        const auto part = std::min(count - done, buffer.length() - offset_);
+        each(buffer.part(offset_, part));
+        done += part;
+        offset_ += part;
+        if (offset_ == buffer.length()) {
+            ++current_;
+            offset_ = 0;
+        }
+    }
+    remaining_ -= done;
+    return done;
+}
+
+BufferCursor BufferCursor::take(std::uint64_t count) {
+    BufferCursor taken;
+    advance(count, [&](const GuestRegion& part) { taken.append(part); });
+    return taken;
+}
+
 std::size_t Reader::read(std::span<std::byte> destination) {
-    return advance(buffers_, current_, offset_, remaining_, destination.size(),
-                   [&](const GuestRegion& buffer, std::uint64_t offset, std::size_t done, std::size_t part) {
-                       buffer.read(offset, destination.subspan(done, part));
-                   });
+    std::size_t done = 0;
+    advance(destination.size(), [&](const GuestRegion& part) {
+        const auto size = static_cast<std::size_t>(part.length());
+        part.read(0, destination.subspan(done, size));
+        done += size;
+    });
+    return done;
+}
+
+std::vector<GuestRegion> Reader::take_regions() {
+    std::vector<GuestRegion> regions;
+    advance(remaining(), [&](const GuestRegion& part) { regions.push_back(part); });
+    return regions;
 }
 
 std::size_t Writer::write(std::span<const std::byte> source) {
-    auto count = advance(buffers_, current_, offset_, remaining_, source.size(),
-                         [&](const GuestRegion& buffer, std::uint64_t offset, std::size_t done, std::size_t part) {
-                             buffer.write(offset, source.subspan(done, part));
-                         });
-    written_ += static_cast<std::uint32_t>(count);
-    return count;
+    std::size_t done = 0;
+    advance(source.size(), [&](const GuestRegion& part) {
+        const auto size = static_cast<std::size_t>(part.length());
+        part.write(0, source.subspan(done, size));
+        done += size;
+    });
+    written_ += static_cast<std::uint32_t>(done);
+    return done;
+}
+
+std::vector<GuestRegion> Writer::take_regions() {
+    std::vector<GuestRegion> regions;
+    advance(remaining(), [&](const GuestRegion& part) { regions.push_back(part); });
+    return regions;
 }
 
 std::expected<Virtqueue, QueueError> Virtqueue::create(GuestMemory& memory, const QueueAddresses& addresses,
@@ -165,16 +190,14 @@ std::expected<DescriptorChain, QueueError> Virtqueue::collect(std::uint16_t head
         if (!buffer)
             return std::unexpected(QueueError::buffer_out_of_bounds);
         if ((descriptor.flags & descriptor_write) != 0) {
-            chain.writer.buffers_.push_back(*buffer);
-            chain.writer.remaining_ += descriptor.length;
+            chain.writer.append(*buffer);
         } else {
-            if (!chain.writer.buffers_.empty())
+            if (chain.writer.remaining() != 0)
                 return std::unexpected(QueueError::readable_after_writable);
-            chain.reader.buffers_.push_back(*buffer);
-            chain.reader.remaining_ += descriptor.length;
+            chain.reader.append(*buffer);
         }
         // The used ring's length has 32 bits: exactly 2^32 written bytes could not be reported either.
-        if (chain.reader.remaining_ + chain.writer.remaining_ >= longest_chain_bytes)
+        if (chain.reader.remaining() + chain.writer.remaining() >= longest_chain_bytes)
             return std::unexpected(QueueError::chain_too_long);
         if ((descriptor.flags & descriptor_next) == 0)
             return chain;
@@ -185,9 +208,8 @@ std::expected<DescriptorChain, QueueError> Virtqueue::collect(std::uint16_t head
     return std::unexpected(QueueError::descriptor_loop);
 }
 
-void Virtqueue::push(const DescriptorChain& chain) {
-    used_.write_structure(used_ring + sizeof(UsedElement) * (next_used_ & (size_ - 1)),
-                          UsedElement{chain.head, chain.writer.written()});
+void Virtqueue::push(std::uint16_t head, std::uint32_t written) {
+    used_.write_structure(used_ring + sizeof(UsedElement) * (next_used_ & (size_ - 1)), UsedElement{head, written});
     // The atomic store publishes the element: the driver reads the index first.
     used_.store16(used_index, ++next_used_);
     pushed_ = true;

@@ -13,6 +13,8 @@
 #include <optional>
 #include <span>
 #include <string_view>
+#include <type_traits>
+#include <utility>
 #include <vector>
 
 namespace auklet::virtio {
@@ -37,35 +39,73 @@ enum class QueueError : std::uint8_t {
 
 [[nodiscard]] std::string_view message(QueueError error);
 
-/// The device-readable bytes of a chain.
-class Reader {
+/// A position in a list of buffers: what Reader and Writer have in common.
+class BufferCursor {
   public:
     [[nodiscard]] std::uint64_t remaining() const { return remaining_; }
-    /// Fills as much of `destination` as there is left; returns how much.
-    std::size_t read(std::span<std::byte> destination);
+
+  protected:
+    void append(const GuestRegion& buffer);
+    /// Goes on by at most `count` bytes, with `each(region)` for each part of a buffer on the way. Returns how many.
+    template <typename Each> std::uint64_t advance(std::uint64_t count, Each&& each);
+    /// Takes the next `count` bytes away from this cursor, fewer if there are not as many.
+    [[nodiscard]] BufferCursor take(std::uint64_t count);
 
   private:
-    friend class Virtqueue;
     std::vector<GuestRegion> buffers_;
     std::size_t current_ = 0;
-    std::uint64_t offset_ = 0;
+    std::uint64_t offset_ = 0; ///< in buffers_[current_]
     std::uint64_t remaining_ = 0;
 };
 
-/// The device-writable bytes of a chain.
-class Writer {
+/// The device-readable bytes of a chain.
+class Reader : public BufferCursor {
   public:
-    [[nodiscard]] std::uint64_t remaining() const { return remaining_; }
-    [[nodiscard]] std::uint32_t written() const { return written_; }
-    /// Writes as much of `source` as fits; returns how much.
-    std::size_t write(std::span<const std::byte> source);
+    Reader() = default;
+    /// Fills as much of `destination` as there is left; returns how much.
+    std::size_t read(std::span<std::byte> destination);
+    /// A structure of the protocol, such as a request's header. Nothing if fewer bytes are left; they stay.
+    template <typename T> [[nodiscard]] std::optional<T> read_structure() {
+        static_assert(std::is_trivially_copyable_v<T>);
+        T value;
+        if (remaining() < sizeof value)
+            return std::nullopt;
+        read(std::as_writable_bytes(std::span(&value, 1)));
+        return value;
+    }
+    /// The next `count` bytes as a reader of their own; this one goes on behind them.
+    [[nodiscard]] Reader split(std::uint64_t count) { return Reader(take(count)); }
+    /// Passes over all that is left; the places in guest memory that a backend may read.
+    [[nodiscard]] std::vector<GuestRegion> take_regions();
 
   private:
     friend class Virtqueue;
-    std::vector<GuestRegion> buffers_;
-    std::size_t current_ = 0;
-    std::uint64_t offset_ = 0;
-    std::uint64_t remaining_ = 0;
+    explicit Reader(BufferCursor cursor) : BufferCursor(std::move(cursor)) {}
+};
+
+/// The device-writable bytes of a chain.
+class Writer : public BufferCursor {
+  public:
+    Writer() = default;
+    [[nodiscard]] std::uint32_t written() const { return written_; }
+    /// Writes as much of `source` as fits; returns how much.
+    std::size_t write(std::span<const std::byte> source);
+    /// True if all of it fitted. Nothing is written otherwise.
+    template <typename T> [[nodiscard]] bool write_structure(const T& value) {
+        static_assert(std::is_trivially_copyable_v<T>);
+        if (remaining() < sizeof value)
+            return false;
+        write(std::as_bytes(std::span(&value, 1)));
+        return true;
+    }
+    /// The next `count` bytes as a writer of their own, which counts for itself; this one goes on behind them.
+    [[nodiscard]] Writer split(std::uint64_t count) { return Writer(take(count)); }
+    /// Passes over all that is left; the places in guest memory that a backend may write. They do not count as written.
+    [[nodiscard]] std::vector<GuestRegion> take_regions();
+
+  private:
+    friend class Virtqueue;
+    explicit Writer(BufferCursor cursor) : BufferCursor(std::move(cursor)) {}
     std::uint32_t written_ = 0;
 };
 
@@ -92,7 +132,8 @@ class Virtqueue {
     /// The next chain that the driver made available, if there is one.
     [[nodiscard]] std::expected<std::optional<DescriptorChain>, QueueError> pop();
     /// Gives a chain back, with what was written to it.
-    void push(const DescriptorChain& chain);
+    void push(const DescriptorChain& chain) { push(chain.head, chain.writer.written()); }
+    void push(std::uint16_t head, std::uint32_t written);
     /// Whether chains were pushed since the last call and the driver wants to hear of it (2.7.7).
     [[nodiscard]] bool take_interrupt();
 

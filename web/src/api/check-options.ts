@@ -104,6 +104,7 @@ const BOOT: Checks<BootOptions & PlatformOptions> = {
   rows: whole(1, 65535),
   files,
   exec: ofType('boolean'),
+  sockets: ofType('boolean'),
   onProgress: ofType('function'),
   signal: ofType('object', 'an AbortSignal'),
   assets: ofType('object', 'an object with kernel, initramfs and host'),
@@ -115,6 +116,8 @@ const BOOT: Checks<BootOptions & PlatformOptions> = {
 /** @throws MachineError 'invalid-option' */
 export function checkBootOptions(options: unknown): void {
   checkNames('the options of a machine', options, BOOT);
+  const { exec, sockets } = options as BootOptions;
+  if (exec === true && sockets === false) throw invalid('exec needs sockets: leave sockets: false out');
 }
 
 const EXEC: Checks<ExecOptions> = {

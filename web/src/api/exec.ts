@@ -1,26 +1,16 @@
 // SPDX-License-Identifier: MIT
-// Runs commands in the guest over the ports of its exec agent. Framing: docs/exec.md.
+// Runs commands in the guest, any number at once, by connections to its exec agent. The protocol: docs/exec.md.
 
-import { EXEC_PORTS } from '../machine/protocol.ts';
 import { isPromise, reportException } from './handlers.ts';
-import { MachineError, type ExecOptions, type ExecResult, type Signal } from './types.ts';
+import type { SocketClient } from './sockets.ts';
+import { MachineError, type ExecOptions, type ExecResult, type MachineSocket, type Signal } from './types.ts';
 
-/** Port numbers in the order of EXEC_PORTS; 0 is the console. */
-const [COMMAND, STDIN, STDOUT, STDERR, STATUS, SIGNALS] = EXEC_PORTS.map((_, index) => index + 1) as [
-  number,
-  number,
-  number,
-  number,
-  number,
-  number,
-];
-
-/** Bytes of standard input on the way to the guest before the sender has to wait. */
-const MOST_INPUT_ON_THE_WAY = 256 * 1024;
-/** Less than what the host hands on of a port's output without an answer (virtio::ConsoleDevice::output_limit). */
-const OUTPUT_WITHOUT_FLUSH = 64 * 1024;
-/** One message's worth, so that a large array does not sit in the queue twice. */
-const INPUT_PIECE = 64 * 1024;
+/** Where the agent listens, and where the owner learns of that. */
+const AGENT_PORT = 1;
+/** Commands that run at once; more wait. The agent has 1,024 descriptors, and 8 of them for a command. */
+const MOST_COMMANDS = 64;
+/** Bytes of arguments, directory and environment: what the agent takes, and about what execve does. */
+const COMMAND_LIMIT = 2 * 1024 * 1024;
 
 const DEFAULT_ENVIRONMENT: Record<string, string> = {
   PATH: '/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin',
@@ -55,24 +45,31 @@ export function signalNumber(signal: Signal): number {
   return number;
 }
 
-/** The way to the ports of a machine. */
-export interface Ports {
-  send(port: number, bytes: Uint8Array): void;
-  close(port: number): void;
-  /** Added to the environment of every command. */
-  environment?: Record<string, string>;
-  /** Resolves when all output has come that the guest has written to the port before. */
-  flush(port: number): Promise<void>;
-}
+const words = (...values: number[]): Uint8Array => {
+  const bytes = new Uint8Array(values.length * 4);
+  const view = new DataView(bytes.buffer);
+  values.forEach((value, index) => view.setUint32(index * 4, value, true));
+  return bytes;
+};
 
-export function encodeCommand(command: readonly string[], directory: string, environment: Record<string, string>) {
-  const words = Object.entries(environment).map(([name, value]) => `${name}=${value}`);
-  for (const word of [...command, directory, ...words])
-    if (word.includes('\0')) throw new MachineError('invalid-option', 'arguments may not contain NUL characters');
-  const terminated = (texts: readonly string[]) => texts.map((text) => `${text}\0`).join('');
-  return new TextEncoder().encode(
-    `${command.length}\n${terminated(command)}${terminated([directory])}${words.length}\n${terminated(words)}`,
-  );
+/** What a command's connection begins with. */
+export function encodeCommand(
+  command: readonly string[],
+  directory: string,
+  environment: Record<string, string>,
+  streams: readonly [stdin: number, stdout: number, stderr: number],
+): Uint8Array {
+  const variables = Object.entries(environment).map(([name, value]) => `${name}=${value}`);
+  const all = [...command, directory, ...variables];
+  if (all.some((word) => word.includes('\0')))
+    throw new MachineError('invalid-option', 'arguments may not contain NUL characters');
+  const strings = new TextEncoder().encode(all.map((text) => `${text}\0`).join(''));
+  if (strings.length > COMMAND_LIMIT)
+    throw new MachineError(
+      'invalid-option',
+      `a command with its environment has at most ${COMMAND_LIMIT} bytes, not ${strings.length}`,
+    );
+  return concatenate([words(0, strings.length, ...streams, command.length, variables.length), strings]);
 }
 
 function concatenate(chunks: readonly Uint8Array[]): Uint8Array {
@@ -86,143 +83,176 @@ function concatenate(chunks: readonly Uint8Array[]): Uint8Array {
 }
 
 async function* pieces(stdin: ExecOptions['stdin']): AsyncIterable<Uint8Array> {
-  if (stdin === undefined) return;
   if (typeof stdin === 'string') yield new TextEncoder().encode(stdin);
   else if (stdin instanceof Uint8Array) yield stdin;
-  else yield* stdin;
+  else if (stdin !== undefined) yield* stdin;
 }
 
-/** The commands of one machine, one after the other: the agent has one set of ports. */
+/** All that a command writes to one stream, if no handler takes it. */
+async function outputOf(socket: MachineSocket, handler: ExecOptions['onStdout']): Promise<Uint8Array> {
+  const chunks: Uint8Array[] = [];
+  const reader = socket.readable.getReader();
+  for (;;) {
+    const { value } = await reader.read();
+    if (value === undefined) return concatenate(chunks);
+    if (handler === undefined) chunks.push(value);
+    else await give(value, handler);
+  }
+}
+
+async function give(bytes: Uint8Array, handler: NonNullable<ExecOptions['onStdout']>): Promise<void> {
+  try {
+    const result = handler(bytes);
+    if (isPromise(result)) await result;
+  } catch (error) {
+    reportException(error);
+  }
+}
+
+/** The commands of one machine. */
 export class ExecClient {
-  private last: Promise<unknown> = Promise.resolve();
-  private receive: ((port: number, bytes: Uint8Array) => unknown) | undefined;
-  private onWay = 0;
-  private inputEnded = false;
-  private inputTaken: (() => void) | undefined;
-  /** Commands that were sent to the agent, which counts them too. */
-  private started = 0;
-  private end: MachineError | undefined;
-  private reject: ((error: MachineError) => void) | undefined;
+  private readonly ready: Promise<void>;
+  private rejectReady!: (error: MachineError) => void;
+  private readonly running = new Set<(signal: number) => void>();
+  private active = 0;
+  private readonly waiting: (() => void)[] = [];
+  private nextStream = 1;
 
-  constructor(private readonly ports: Ports) {}
-
-  run(command: readonly string[], options: ExecOptions = {}): Promise<ExecResult> {
-    const result = this.last.then(() => this.start(command, options));
-    this.last = result.catch(() => {});
-    return result;
+  constructor(
+    private readonly sockets: SocketClient,
+    /** Added to the environment of every command. */
+    private readonly environment: Record<string, string>,
+  ) {
+    this.ready = new Promise((resolve, reject) => {
+      this.rejectReady = reject;
+      const end = sockets.listen(AGENT_PORT, (socket) => {
+        end();
+        socket.reset();
+        resolve();
+      });
+    });
+    this.ready.catch(() => {});
   }
 
-  /** Sends a signal to the process group of the command that runs; false if none does. */
+  async run(command: readonly string[], options: ExecOptions = {}): Promise<ExecResult> {
+    const encode = (streams: readonly [number, number, number]) =>
+      encodeCommand(
+        command,
+        options.directory ?? '/root',
+        { ...DEFAULT_ENVIRONMENT, ...this.environment, ...options.environment },
+        streams,
+      );
+    // What is wrong with it is said before anything waits.
+    encode([0, 0, 0]);
+    await this.turn();
+    try {
+      return await this.start(encode, options);
+    } finally {
+      --this.active;
+      this.waiting.shift()?.();
+    }
+  }
+
+  /** Sends a signal to the process groups of all commands that run; false if none does. */
   kill(signal: Signal): boolean {
     const number = signalNumber(signal);
-    if (this.receive === undefined || this.end !== undefined) return false;
-    this.ports.send(SIGNALS, new TextEncoder().encode(`${this.started} ${number}\n`));
-    return true;
+    for (const send of this.running) send(number);
+    return this.running.size > 0;
   }
 
-  /** A promise if who gets the bytes needs time for them. */
-  output(port: number, bytes: Uint8Array): unknown {
-    return this.receive?.(port, bytes);
-  }
-
-  consumed(port: number, bytes: number): void {
-    if (port !== STDIN) return;
-    this.onWay -= bytes;
-    if (this.onWay < MOST_INPUT_ON_THE_WAY) this.inputTaken?.();
-  }
-
-  /** The machine has ended: what runs now and later fails. */
+  /** The machine has ended; its sockets fail what runs. */
   ended(error: MachineError): void {
-    this.end = error;
-    this.inputTaken?.();
-    this.reject?.(error);
+    this.rejectReady(error);
   }
 
-  private start(command: readonly string[], options: ExecOptions): Promise<ExecResult> {
-    if (this.end !== undefined) return Promise.reject(this.end);
-    if (this.inputEnded && options.stdin !== undefined)
-      return Promise.reject(
-        new MachineError(
-          'failed',
-          'only the first command of a machine can have standard input: its end cannot be taken back',
-        ),
-      );
-    const message = encodeCommand(command, options.directory ?? '/root', {
-      ...DEFAULT_ENVIRONMENT,
-      ...this.ports.environment,
-      ...options.environment,
-    });
-    return new Promise((resolve, reject) => {
-      const collected = new Map<number, Uint8Array[]>([
-        [STDOUT, []],
-        [STDERR, []],
+  private async turn(): Promise<void> {
+    await this.ready;
+    if (this.active >= MOST_COMMANDS) await new Promise<void>((resolve) => this.waiting.push(resolve));
+    ++this.active;
+  }
+
+  private async start(
+    encode: (streams: readonly [number, number, number]) => Uint8Array,
+    options: ExecOptions,
+  ): Promise<ExecResult> {
+    // All is on its way before the agent accepts anything.
+    const stdin = options.stdin === undefined ? undefined : this.stream();
+    const stdout = this.stream();
+    const stderr = this.stream();
+    const control = this.sockets.open(AGENT_PORT);
+    const sockets = [control, stdout, stderr, ...(stdin === undefined ? [] : [stdin])];
+    const writer = control.socket.writable.getWriter();
+    writer.write(encode([stdin?.number ?? 0, stdout.number, stderr.number])).catch(() => {});
+    const send = (signal: number) => void writer.write(Uint8Array.of(signal)).catch(() => {});
+    this.running.add(send);
+    try {
+      // The streams end with the command, after all that it wrote.
+      const ended = Promise.all([
+        statusOf(control.socket),
+        outputOf(stdout.socket, options.onStdout),
+        outputOf(stderr.socket, options.onStderr),
       ]);
-      const sizes = new Map<number, number>();
-      /** Settles when all handlers have taken all output. */
-      let taken: Promise<unknown> = Promise.resolve();
-      let status = '';
-      const done = () => {
-        this.receive = undefined;
-        this.reject = undefined;
-      };
-      this.reject = (error) => {
-        done();
-        reject(error);
-      };
-      const finish = async () => {
-        // The agent writes the status last, and ports keep their order: all output is here, but for what the host keeps back.
-        for (const [port, size] of sizes) if (size > OUTPUT_WITHOUT_FLUSH) await this.ports.flush(port);
-        await taken;
-        done();
-        const number = Number.parseInt(status, 10);
-        if (Number.isNaN(number)) reject(new MachineError('failed', `the guest's agent answered ${status.trim()}`));
-        else
-          resolve({
-            status: number,
-            stdout: concatenate(collected.get(STDOUT) ?? []),
-            stderr: concatenate(collected.get(STDERR) ?? []),
-          });
-      };
-      this.receive = (port, bytes) => {
-        if (port === STDOUT || port === STDERR) {
-          sizes.set(port, (sizes.get(port) ?? 0) + bytes.length);
-          const handler = port === STDOUT ? options.onStdout : options.onStderr;
-          if (handler === undefined) return void collected.get(port)?.push(bytes);
-          try {
-            const result = handler(bytes);
-            if (isPromise(result)) taken = Promise.allSettled([taken, result]);
-            return result;
-          } catch (error) {
-            return reportException(error);
-          }
-        }
-        if (port !== STATUS) return;
-        status += new TextDecoder().decode(bytes);
-        if (status.includes('\n')) void finish();
-      };
-      ++this.started;
-      this.ports.send(COMMAND, message);
-      this.feed(pieces(options.stdin)).catch((error: unknown) =>
-        this.reject?.(new MachineError('failed', `standard input could not be read: ${error}`)),
-      );
-    });
+      const failures = sockets.map(({ opened }) => failureOf(opened));
+      if (stdin !== undefined) failures.push(failureOf(feed(stdin.socket, options.stdin)));
+      const [status, ...outputs] = await Promise.race([ended, ...failures]);
+      return { status, stdout: outputs[0], stderr: outputs[1] };
+    } catch (error) {
+      // The agent kills what has lost its connection.
+      for (const { socket } of sockets) socket.reset();
+      throw error;
+    } finally {
+      this.running.delete(send);
+    }
   }
 
-  private async feed(input: AsyncIterable<Uint8Array>): Promise<void> {
-    const running = this.receive;
-    this.onWay = 0;
-    for await (const bytes of input) {
-      for (let offset = 0; offset < bytes.length; offset += INPUT_PIECE) {
-        while (this.onWay >= MOST_INPUT_ON_THE_WAY && this.receive === running && this.end === undefined)
-          await new Promise<void>((resolve) => (this.inputTaken = resolve));
-        if (this.receive !== running || this.end !== undefined) return;
-        const piece = bytes.slice(offset, offset + INPUT_PIECE);
-        this.onWay += piece.length;
-        this.ports.send(STDIN, piece);
-      }
+  /** A connection that the command's names by its number. */
+  private stream(): { number: number; socket: MachineSocket; opened: Promise<void> } {
+    const number = this.nextStream;
+    this.nextStream = (number % 0xffff_ffff) + 1;
+    const { socket, opened } = this.sockets.open(AGENT_PORT);
+    const writer = socket.writable.getWriter();
+    writer.write(words(number)).catch(() => {});
+    writer.releaseLock();
+    return { number, socket, opened };
+  }
+}
+
+async function statusOf(control: MachineSocket): Promise<number> {
+  let text = '';
+  const decoder = new TextDecoder();
+  const reader = control.readable.getReader();
+  for (;;) {
+    const { value } = await reader.read();
+    if (value === undefined) break;
+    text += decoder.decode(value, { stream: true });
+  }
+  if (!/^\d+\n$/.test(text)) throw new MachineError('failed', `the guest's agent answered ${JSON.stringify(text)}`);
+  return Number(text);
+}
+
+/** Never fulfilled. */
+function failureOf(promise: Promise<unknown>): Promise<never> {
+  return promise.then(() => new Promise<never>(() => {}));
+}
+
+/** Rejected if the input cannot be read; a command that does not want it is no failure. */
+async function feed(socket: MachineSocket, stdin: ExecOptions['stdin']): Promise<void> {
+  const writer = socket.writable.getWriter();
+  const input = pieces(stdin)[Symbol.asyncIterator]();
+  for (;;) {
+    let next: IteratorResult<Uint8Array>;
+    try {
+      next = await input.next();
+    } catch (error) {
+      throw new MachineError('failed', `standard input could not be read: ${error}`);
     }
-    if (this.receive !== running || this.inputEnded) return;
-    this.inputEnded = true;
-    this.ports.close(STDIN);
+    try {
+      if (next.done === true) return await writer.close();
+      await writer.write(next.value);
+    } catch {
+      // The command has closed its standard input, or has ended.
+      await input.return?.();
+      return;
+    }
   }
 }

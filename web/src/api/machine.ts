@@ -2,11 +2,12 @@
 // boot() and the Machine it returns: the owner's side of a host worker, in a page and in Node.js.
 
 import { isNode, runHere, startWorker, within, type WorkerHandle } from '../machine/platform.ts';
-import { CONSOLE_PORT, EXEC_PORTS, type FromHost, type MachineStage, type ToHost } from '../machine/protocol.ts';
+import type { FromHost, MachineStage, ToHost } from '../machine/protocol.ts';
 import { loadBytes, loadModule, totalSize } from './assets.ts';
 import { ExecClient } from './exec.ts';
 import { checkBootOptions, checkExec } from './check-options.ts';
 import { isPromise, reportException } from './handlers.ts';
+import { SocketClient } from './sockets.ts';
 import { needsRelay, relayWorkers } from './worker-relay.ts';
 import {
   MachineError,
@@ -15,6 +16,7 @@ import {
   type ExecResult,
   type MachineEnd,
   type MachineEvents,
+  type MachineSocket,
   type PlatformOptions,
   type Progress,
   type Signal,
@@ -81,6 +83,12 @@ export async function boot(options: MachineOptions = {}): Promise<Machine> {
   return machine;
 }
 
+/** The bytes of a message, which go with it. */
+function sentBytes(message: ToHost): Uint8Array | undefined {
+  if (message.type === 'input') return message.bytes;
+  return message.type === 'socket' && message.request.type === 'send' ? message.request.bytes : undefined;
+}
+
 export class Machine {
   /** Resolves when the first program of the machine runs, rejects with a MachineError if that fails. */
   readonly started: Promise<void>;
@@ -92,6 +100,7 @@ export class Machine {
   private readonly handlers = new Map<keyof MachineEvents, Set<(...values: never[]) => void>>();
   private readonly host: WorkerHandle<ToHost, FromHost>;
   private readonly commands: ExecClient | undefined;
+  private readonly sockets = new SocketClient((request) => this.post({ type: 'socket', request }));
   private readonly consumers = new Set<() => void>();
   private readonly diagnosed: ((text: string) => void)[] = [];
   private readonly decoder = new TextDecoder();
@@ -102,7 +111,6 @@ export class Machine {
   /** Console output that no handler has got, until there is one. */
   private kept: Uint8Array[] | undefined = [];
   private keptSize = 0;
-  private readonly flushed = new Map<number, () => void>();
   private disposal: Promise<void> | undefined;
   private resolveDisposed: (() => void) | undefined;
   private inputOnWay = 0;
@@ -142,17 +150,7 @@ export class Machine {
     this.host.onMessage = (message) => this.handle(message);
     this.host.onError = (message, detail) =>
       this.fail(new MachineError('failed', `the host worker has failed: ${message}`, detail));
-    if (options.exec)
-      this.commands = new ExecClient({
-        send: (port, bytes) => this.post({ type: 'input', port, bytes }),
-        close: (port) => this.post({ type: 'closeInput', port }),
-        ...(timeZone === undefined ? {} : { environment: { TZ: timeZone } }),
-        flush: (port) =>
-          new Promise((resolve) => {
-            this.flushed.set(port, resolve);
-            this.post({ type: 'flush', port });
-          }),
-      });
+    if (options.exec) this.commands = new ExecClient(this.sockets, timeZone === undefined ? {} : { TZ: timeZone });
     this.load().catch((error: unknown) => {
       if (this.disposal !== undefined) return;
       this.fail(
@@ -174,7 +172,7 @@ export class Machine {
   write(input: string | Uint8Array): void {
     const bytes = typeof input === 'string' ? new TextEncoder().encode(input) : input.slice();
     this.inputOnWay += bytes.length;
-    this.post({ type: 'input', port: CONSOLE_PORT, bytes });
+    this.post({ type: 'input', bytes });
   }
 
   /** Resolves when the guest's driver has taken all console input. */
@@ -187,7 +185,7 @@ export class Machine {
     this.post({ type: 'resize', columns, rows });
   }
 
-  /** Runs a command; the machine must have been booted with `exec`. Commands wait for each other. */
+  /** Runs a command; the machine must have been booted with `exec`. Others may run at the same time. */
   exec(command: readonly string[], options?: ExecOptions): Promise<ExecResult> {
     if (this.commands === undefined)
       return Promise.reject(new MachineError('failed', 'boot the machine with exec: true to run commands'));
@@ -199,9 +197,29 @@ export class Machine {
     return this.commands.run(command, options);
   }
 
-  /** Sends a signal to the process group of the command that `exec` runs now; false if it runs none. */
+  /** Sends a signal to the process group of each command that `exec` runs now; false if it runs none. */
   kill(signal: Signal = 'SIGTERM'): boolean {
     return this.commands?.kill(signal) ?? false;
+  }
+
+  /**
+   * Connects to a program that listens on a port of AF_VSOCK (address 3, that of the guest). A connection that is asked
+   * for before the guest's driver is there waits for it.
+   *
+   * @throws MachineError 'refused' if no program listens there.
+   */
+  connect(port: number): Promise<MachineSocket> {
+    if (this.options.sockets === false)
+      return Promise.reject(new MachineError('failed', 'the machine was booted with sockets: false'));
+    return this.sockets.connect(port);
+  }
+
+  /**
+   * Calls the handler for each connection that a program in the guest makes to a port of address 2, the owner's. Returns a
+   * function that ends that.
+   */
+  listen(port: number, handler: (socket: MachineSocket) => unknown): () => void {
+    return this.sockets.listen(port, handler);
   }
 
   /** Text for a bug report: engine, counters, log, and the last lines of the console. */
@@ -251,12 +269,12 @@ export class Machine {
   private post(message: ToHost): void {
     if (
       this.beforeStart !== undefined &&
-      (message.type === 'input' || message.type === 'closeInput' || message.type === 'resize')
+      (message.type === 'input' || message.type === 'resize' || message.type === 'socket')
     ) {
       this.beforeStart.push(message);
       return;
     }
-    const buffer = message.type === 'input' ? message.bytes.buffer : undefined;
+    const buffer = sentBytes(message)?.buffer;
     if (buffer instanceof ArrayBuffer) this.host.post(message, [buffer]);
     else this.host.post(message);
   }
@@ -276,8 +294,8 @@ export class Machine {
   }
 
   /** Tells the host when all that take these bytes have done so. */
-  private takenWhen(port: number, bytes: number, results: unknown[]): void {
-    const taken = () => this.post({ type: 'taken', port, bytes });
+  private takenWhen(bytes: number, results: unknown[]): void {
+    const taken = () => this.post({ type: 'taken', bytes });
     const pending = results.filter(isPromise);
     if (pending.length === 0) taken();
     else void Promise.all(pending.map((each) => Promise.resolve(each).catch(reportException))).then(taken);
@@ -288,11 +306,11 @@ export class Machine {
     this.remember(bytes);
     if (this.kept !== undefined && (this.handlers.get('output')?.size ?? 0) === 0) {
       this.keep(bytes);
-      this.takenWhen(CONSOLE_PORT, size, []);
+      this.takenWhen(size, []);
       return;
     }
     this.deliverKept();
-    this.takenWhen(CONSOLE_PORT, size, this.emit('output', bytes));
+    this.takenWhen(size, this.emit('output', bytes));
   }
 
   private keep(bytes: Uint8Array): void {
@@ -311,7 +329,7 @@ export class Machine {
   private deliverKept(): void {
     const kept = this.kept;
     this.kept = undefined;
-    for (const bytes of kept ?? []) this.takenWhen(CONSOLE_PORT, 0, this.emit('output', bytes));
+    for (const bytes of kept ?? []) this.takenWhen(0, this.emit('output', bytes));
   }
 
   private report(change: Partial<Progress>): void {
@@ -346,7 +364,7 @@ export class Machine {
       (text) => text !== undefined,
     );
     if (words.length > 0) configuration.kernelArguments = words.join(' ');
-    if (exec) configuration.ports = [...EXEC_PORTS];
+    if (this.options.sockets === false) configuration.sockets = false;
     this.post({
       type: 'start',
       options: {
@@ -370,18 +388,13 @@ export class Machine {
         this.stageReached(message.stage);
         return;
       case 'output':
-        if (message.port === CONSOLE_PORT) this.consoleOutput(message.bytes);
-        else {
-          const { length } = message.bytes;
-          this.takenWhen(message.port, length, [this.commands?.output(message.port, message.bytes)]);
-        }
-        return;
-      case 'flushed':
-        this.flushed.get(message.port)?.();
+        this.consoleOutput(message.bytes);
         return;
       case 'consumed':
-        if (message.port === CONSOLE_PORT) this.consoleConsumed(message.bytes);
-        else this.commands?.consumed(message.port, message.bytes);
+        this.consoleConsumed(message.bytes);
+        return;
+      case 'socket':
+        this.sockets.handle(message.event);
         return;
       case 'log':
         this.emit('log', message.level, message.message);
@@ -433,6 +446,7 @@ export class Machine {
   private endWith(error: MachineError): void {
     this.rejectStarted(error);
     this.commands?.ended(error);
+    this.sockets.ended(error);
   }
 }
 

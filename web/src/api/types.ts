@@ -66,6 +66,8 @@ export interface BootOptions {
   files?: readonly InitialEntry[];
   /** Start the agent that `Machine.exec` needs, instead of a login on the console. */
   exec?: boolean;
+  /** Whether `Machine.connect` and `Machine.listen` work; default true. */
+  sockets?: boolean;
   onProgress?: (progress: Progress) => void;
   /** Aborting it ends the machine, also while it is still being loaded. */
   signal?: AbortSignal;
@@ -86,8 +88,7 @@ export interface PlatformOptions {
 
 export interface ExecOptions {
   /**
-   * Bytes for standard input; default none. A stream is read as fast as the guest takes it.
-   * Only the first command of a machine can have it: a port's end cannot be taken back.
+   * Bytes for standard input; default none, which is /dev/null. A stream is read as fast as the guest takes it.
    */
   stdin?: Uint8Array | string | AsyncIterable<Uint8Array>;
   /** Added to PATH, HOME, USER, SHELL, LANG, TERM, and TZ if the machine has a time zone. */
@@ -140,6 +141,20 @@ export interface MachineEvents {
   error: (error: MachineError) => void;
 }
 
+/** A connection between a program in the guest and the machine's owner. */
+export interface MachineSocket {
+  /** The port that was connected to. */
+  readonly port: number;
+  /** What the program sends, to its end. A program waits in write() while 256 KiB are not read. Cancelling resets. */
+  readonly readable: ReadableStream<Uint8Array>;
+  /** What the program reads. Closing it is the program's end-of-file; aborting it resets the connection. */
+  readonly writable: WritableStream<Uint8Array>;
+  /** Resolves when both directions have ended, or the connection was cut off; it is never rejected. */
+  readonly closed: Promise<void>;
+  /** Cuts both directions off: the program reads end-of-file, and its writes fail with EPIPE. */
+  reset(): void;
+}
+
 export type MachineErrorCode =
   /** The page is not cross-origin isolated: the server must send COOP and COEP headers. */
   | 'not-isolated'
@@ -151,10 +166,10 @@ export type MachineErrorCode =
   | 'invalid-option'
   /** dispose() was called, or the signal given to boot was aborted. */
   | 'disposed'
+  /** No program in the guest listens on the port, or one of them has cut the connection off. */
+  | 'refused'
   /** The machine ended before what was asked for was done. */
   | 'halted'
-  /** An option is unknown, or has a value that it cannot have. */
-  | 'invalid-option'
   | 'failed';
 
 export class MachineError extends Error {

@@ -2,6 +2,8 @@
 // The C++ host (host/platform/emscripten) as a TypeScript object: instantiates auklet-host.wasm, gives it its imports and
 // wraps its exports.
 
+import type { SocketEvent, SocketRequest } from './protocol.ts';
+
 /** What the C++ host calls (host/src/platform.hpp). */
 export interface HostPlatform {
   createMemory(id: number, maximumPages: number): boolean;
@@ -12,9 +14,10 @@ export interface HostPlatform {
   terminateWorker(slot: number): void;
   setTimer(milliseconds: number): void;
   /** `bytes` is only valid during the call. */
-  portOutput(port: number, bytes: Uint8Array): void;
-  portConsumed(port: number, bytes: number): void;
-  portOpened(port: number, open: boolean): void;
+  consoleOutput(bytes: Uint8Array): void;
+  consoleConsumed(bytes: number): void;
+  /** Bytes of a 'data' event are a copy. */
+  socketEvent(event: SocketEvent): void;
   log(level: 'information' | 'warning' | 'error', message: string): void;
 }
 
@@ -44,12 +47,16 @@ interface Exports {
   watch(): void;
   workerReady(slot: number): void;
   workerGone(slot: number): void;
-  input(port: number, bytes: number, size: number): void;
-  closeInput(port: number): void;
-  outputTaken(port: number, bytes: number): void;
-  outputWaits(port: number): number;
+  input(bytes: number, size: number): void;
+  outputTaken(bytes: number): void;
   flushOutput(): void;
   resize(columns: number, rows: number): void;
+  socketConnect(id: number, port: number): void;
+  socketListen(port: number, on: number): void;
+  socketSend(id: number, bytes: number, size: number): void;
+  socketTaken(id: number, count: number): void;
+  socketFinish(id: number): void;
+  socketAbort(id: number): void;
   diagnose(): void;
 }
 
@@ -118,9 +125,17 @@ export class HostModule {
         for (let done = 0; done < size; done += MOST_RANDOM_BYTES)
           crypto.getRandomValues(own(address + done, Math.min(MOST_RANDOM_BYTES, size - done)));
       },
-      portOutput: (port: number, address: number, size: number) => platform.portOutput(port, own(address, size)),
-      portConsumed: (port: number, count: number) => platform.portConsumed(port, count),
-      portOpened: (port: number, open: number) => platform.portOpened(port, open !== 0),
+      consoleOutput: (address: number, size: number) => platform.consoleOutput(own(address, size)),
+      consoleConsumed: (count: number) => platform.consoleConsumed(count),
+      socketOpened: (id: number) => platform.socketEvent({ type: 'opened', id: id >>> 0 }),
+      socketAccepted: (id: number, port: number) =>
+        platform.socketEvent({ type: 'accepted', id: id >>> 0, port: port >>> 0 }),
+      socketData: (id: number, address: number, size: number) =>
+        platform.socketEvent({ type: 'data', id: id >>> 0, bytes: own(address, size).slice() }),
+      socketSent: (id: number, count: number) => platform.socketEvent({ type: 'sent', id: id >>> 0, count }),
+      socketEnded: (id: number) => platform.socketEvent({ type: 'ended', id: id >>> 0 }),
+      socketClosed: (id: number, reset: number) =>
+        platform.socketEvent({ type: 'closed', id: id >>> 0, reset: reset !== 0 }),
       log: (level: number, address: number, size: number) =>
         platform.log(levels[level] ?? 'error', new TextDecoder().decode(own(address, size))),
     };
@@ -238,22 +253,13 @@ export class HostModule {
     this.exports.workerGone(slot);
   }
 
-  input(port: number, bytes: Uint8Array): void {
-    this.withBytes(bytes, (address, size) => this.exports.input(port, address, size));
+  input(bytes: Uint8Array): void {
+    this.withBytes(bytes, (address, size) => this.exports.input(address, size));
   }
 
-  closeInput(port: number): void {
-    this.exports.closeInput(port);
-  }
-
-  /** Who gets a port's output has done with so many bytes of it. */
-  outputTaken(port: number, bytes: number): void {
-    this.exports.outputTaken(port, bytes);
-  }
-
-  /** Whether the guest has written what waits for outputTaken(). */
-  outputWaits(port: number): boolean {
-    return this.exports.outputWaits(port) !== 0;
+  /** Who gets the console's output has done with so many bytes of it. */
+  outputTaken(bytes: number): void {
+    this.exports.outputTaken(bytes);
   }
 
   /** Hands on all output: the last of a machine. */
@@ -263,6 +269,23 @@ export class HostModule {
 
   resize(columns: number, rows: number): void {
     this.exports.resize(columns, rows);
+  }
+
+  socket(request: SocketRequest): void {
+    switch (request.type) {
+      case 'connect':
+        return this.exports.socketConnect(request.id, request.port);
+      case 'listen':
+        return this.exports.socketListen(request.port, request.on ? 1 : 0);
+      case 'send':
+        return this.withBytes(request.bytes, (address, size) => this.exports.socketSend(request.id, address, size));
+      case 'taken':
+        return this.exports.socketTaken(request.id, request.count);
+      case 'finish':
+        return this.exports.socketFinish(request.id);
+      case 'abort':
+        return this.exports.socketAbort(request.id);
+    }
   }
 
   diagnose(): string {

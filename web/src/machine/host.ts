@@ -10,21 +10,19 @@
 //
 //   1. Send 'start' at once, with options.host (auklet-host.wasm) and the configuration. Kernel and initramfs may be part
 //      of it, or follow in 'supply' messages when they are loaded: guest workers start meanwhile.
-//   2. 'stage' messages tell how far it is: starting, kernel, booting, running. 'output' carries console bytes (port 0)
-//      and those of further ports; buffers are transferred. Input may be sent at any time after 'start'; nothing is lost.
+//   2. 'stage' messages tell how far it is: starting, kernel, booting, running. 'output' carries the console's bytes;
+//      buffers are transferred. Input may be sent at any time after 'start'; nothing is lost.
 //   3. 'halted' or 'error' is the last stage: all guest workers are ended. 'diagnose' still works.
 //   4. Send 'dispose'; after 'disposed' terminate the worker. To restart, do that and start a new one.
 //
-// Byte arrays that are sent here may be transferred. A port's 'consumed' messages add up to the bytes of input that the
-// guest has taken: a sender of much data keeps a limited amount on the way.
+// Byte arrays that are sent here may be transferred. 'consumed' messages add up to the bytes of input that the guest has
+// taken: a sender of much data keeps a limited amount on the way.
 
 import { HALT_PANIC, HALT_POWER_OFF, HALT_RESTART } from '../generated/abi.ts';
-import { Coroutines } from '../guest/coroutines.ts';
 import { bufferOf } from '../guest/user-access.ts';
 import { HostModule, type HostPlatform } from './host-module.ts';
 import {
   afterEvents,
-  engineLimits,
   isNode,
   losesWakeUps,
   type ParentPort,
@@ -33,30 +31,25 @@ import {
   within,
   type WorkerHandle,
 } from './platform.ts';
+import { OutputCollector } from './output-collector.ts';
 import {
-  CONSOLE_PORT,
   type FailureCode,
   type FromGuest,
   type FromHost,
   type GuestStart,
   type HaltReason,
-  type MachineConfiguration,
   type MachineStage,
+  type SocketEvent,
   type StartOptions,
   type ToGuest,
   type ToHost,
 } from './protocol.ts';
+import { INITIAL_WORKERS, settingsText } from './settings.ts';
 
 /** A browser that is out of workers (Firefox) neither starts one nor reports an error. */
 const WORKER_START_TIMEOUT = 30_000;
 /** Milliseconds; as Watchdog::interval of the C++ host. */
 const WATCHDOG_INTERVAL = 1000;
-
-/** Output is sent at once, but of messages in a row only so many; then it is collected for OUTPUT_INTERVAL milliseconds. */
-const OUTPUT_BURST = 32;
-const OUTPUT_INTERVAL = 4;
-/** Collected output of this size (bytes) does not wait. */
-const OUTPUT_SIZE = 65536;
 
 /** Milliseconds in which workers come out of wasm at the machine's end; a program that makes no system calls does not. */
 const LEAVE_PATIENCE = 100;
@@ -64,13 +57,6 @@ const LEAVE_PATIENCE = 100;
 const GONE_PATIENCE = 50;
 
 const KEPT_LOG_LINES = 200;
-
-/** Where kernel threads need no workers: init, a program that it starts, and one to spare. */
-const INITIAL_WORKERS = 3;
-/** With those of the kernel's threads. */
-const INITIAL_WORKERS_AND_THREADS = 24;
-/** For a pipeline and what is in the background; a machine that cannot have these would be of no use. */
-const INITIAL_MEMORIES = 8;
 
 const HALT_REASONS = new Map<number, HaltReason>([
   [HALT_POWER_OFF, 'poweroff'],
@@ -126,102 +112,15 @@ function errorText(error: unknown): { message: string; detail?: string } {
   return error.stack === undefined ? { message: error.message } : { message: error.message, detail: error.stack };
 }
 
-/** The lines that Configuration::parse reads. */
-function settingsText(configuration: MachineConfiguration): string {
-  const limits = engineLimits();
-  const workerLimit = configuration.workerLimit ?? limits.workers;
-  const memoryLimit = configuration.memoryLimit ?? limits.memories;
-  const settings: [string, string | number | undefined][] = [
-    ['memory', configuration.memory],
-    ['cpus', configuration.cpus],
-    ['kernel-arguments', configuration.kernelArguments],
-    ['worker-limit', workerLimit],
-    ['memory-limit', memoryLimit],
-    [
-      'initial-workers',
-      configuration.initialWorkers ??
-        Math.min(workerLimit, Coroutines.supported ? INITIAL_WORKERS : INITIAL_WORKERS_AND_THREADS),
-    ],
-    ['initial-memories', Math.min(memoryLimit, INITIAL_MEMORIES)],
-    ['process-memory', configuration.processMemory ?? limits.processMemory],
-    ['processors', processors()],
-    ['columns', configuration.columns],
-    ['rows', configuration.rows],
-    ...(configuration.ports ?? []).map((name): [string, string] => ['port', name]),
-  ];
-  let text = '';
-  for (const [name, value] of settings) {
-    if (value === undefined) continue;
-    // A line break would start another setting.
-    text += `${name}=${String(value).replaceAll('\n', ' ')}\n`;
-  }
-  return text;
-}
-
 async function compile(code: WebAssembly.Module | Uint8Array): Promise<WebAssembly.Module> {
   if (code instanceof WebAssembly.Module) return code;
   const bytes = code as Uint8Array<ArrayBuffer>;
   return losesWakeUps ? new WebAssembly.Module(bytes) : WebAssembly.compile(bytes);
 }
 
-/** Collects the bytes of all ports, so that a flood of output does not become a flood of messages. */
-class OutputCollector {
-  private chunks = new Map<number, Uint8Array[]>();
-  private size = 0;
-  /** Messages that may be sent at once: one more for each millisecond, so a flood is collected and typing is not. */
-  private credit = OUTPUT_BURST;
-  private lastFlush = 0;
-  private timer: ReturnType<typeof setTimeout> | undefined;
-
-  private readonly send: (port: number, bytes: Uint8Array<ArrayBuffer>) => void;
-
-  constructor(send: (port: number, bytes: Uint8Array<ArrayBuffer>) => void) {
-    this.send = send;
-  }
-
-  /** Keeps a copy of the bytes. */
-  add(port: number, bytes: Uint8Array): void {
-    const chunks = this.chunks.get(port);
-    if (chunks === undefined) this.chunks.set(port, [bytes.slice()]);
-    else chunks.push(bytes.slice());
-    this.size += bytes.length;
-  }
-
-  /** Sends what there is, now or soon. */
-  flushSoon(): void {
-    if (this.size === 0 || (this.timer !== undefined && this.size < OUTPUT_SIZE)) return;
-    const wait = this.lastFlush + OUTPUT_INTERVAL - performance.now();
-    if (this.credit >= 1 || wait <= 0 || this.size >= OUTPUT_SIZE) this.flush();
-    else this.timer = setTimeout(() => this.flush(), wait);
-  }
-
-  flush(): void {
-    clearTimeout(this.timer);
-    this.timer = undefined;
-    if (this.size === 0) return;
-    const all = this.chunks;
-    this.chunks = new Map();
-    this.size = 0;
-    const now = performance.now();
-    this.credit = Math.min(OUTPUT_BURST, Math.max(0, this.credit - 1) + now - this.lastFlush);
-    this.lastFlush = now;
-    for (const [port, chunks] of all) {
-      const bytes = new Uint8Array(chunks.reduce((sum, chunk) => sum + chunk.length, 0));
-      let offset = 0;
-      for (const chunk of chunks) {
-        bytes.set(chunk, offset);
-        offset += chunk.length;
-      }
-      this.send(port, bytes);
-    }
-  }
-}
-
 export class Host implements HostPlatform {
   private readonly identity = `auklet-${crypto.randomUUID()}`;
-  private readonly output = new OutputCollector((port, bytes) =>
-    this.owner.post({ type: 'output', port, bytes }, [bytes.buffer]),
-  );
+  private readonly output = new OutputCollector((bytes) => this.owner.post({ type: 'output', bytes }, [bytes.buffer]));
   private readonly logLines: string[] = [];
   private readonly cpus: Guest[] = [];
   private readonly tasks = new Map<number, Guest>();
@@ -241,8 +140,6 @@ export class Host implements HostPlatform {
   private workersEnd: Promise<void> | undefined;
   /** Bytes of console output that did not come from the device, and that the owner has not taken. */
   private uncounted = 0;
-  /** Ports whose 'flush' is not answered. */
-  private readonly flushing = new Set<number>();
   /** Messages are handled one after the other, although some handlers wait for compilations. */
   private handled: Promise<void> = Promise.resolve();
 
@@ -263,20 +160,16 @@ export class Host implements HostPlatform {
       case 'supply':
         return this.supply(message.kernel, message.initramfs);
       case 'input':
-        if (!this.ended) this.module?.input(message.port, message.bytes);
-        return;
-      case 'closeInput':
-        if (!this.ended) this.module?.closeInput(message.port);
+        if (!this.ended) this.module?.input(message.bytes);
         return;
       case 'taken':
-        this.outputTaken(message.port, message.bytes);
-        return;
-      case 'flush':
-        this.flushing.add(message.port);
-        this.answerFlushes();
+        this.outputTaken(message.bytes);
         return;
       case 'resize':
         if (!this.ended) this.module?.resize(message.columns, message.rows);
+        return;
+      case 'socket':
+        if (!this.ended) this.module?.socket(message.request);
         return;
       case 'diagnose':
         this.owner.post({ type: 'diagnostics', text: this.diagnostics() });
@@ -284,21 +177,11 @@ export class Host implements HostPlatform {
     }
   }
 
-  private outputTaken(port: number, bytes: number): void {
+  private outputTaken(bytes: number): void {
     // The C++ host has not handed these on, so it does not wait for them.
-    const uncounted = port === CONSOLE_PORT ? Math.min(this.uncounted, bytes) : 0;
+    const uncounted = Math.min(this.uncounted, bytes);
     this.uncounted -= uncounted;
-    this.withModule((module) => module.outputTaken(port, bytes - uncounted));
-    this.answerFlushes();
-  }
-
-  private answerFlushes(): void {
-    for (const port of this.flushing) {
-      if (!this.ended && this.module?.outputWaits(port) === true) continue;
-      this.flushing.delete(port);
-      this.output.flush();
-      this.owner.post({ type: 'flushed', port });
-    }
+    this.withModule((module) => module.outputTaken(bytes - uncounted));
   }
 
   private get ended(): boolean {
@@ -504,7 +387,7 @@ export class Host implements HostPlatform {
       }
       case 'console':
         this.uncounted += message.bytes.length;
-        this.output.add(CONSOLE_PORT, message.bytes);
+        this.output.add(message.bytes);
         this.output.flushSoon();
         return;
       case 'halt':
@@ -656,17 +539,17 @@ export class Host implements HostPlatform {
     this.timer = setTimeout(() => this.withModule((module) => module.timer()), Math.ceil(milliseconds));
   }
 
-  portOutput(port: number, bytes: Uint8Array): void {
-    this.output.add(port, bytes);
+  consoleOutput(bytes: Uint8Array): void {
+    this.output.add(bytes);
   }
 
-  portConsumed(port: number, bytes: number): void {
-    this.owner.post({ type: 'consumed', port, bytes });
+  consoleConsumed(bytes: number): void {
+    this.owner.post({ type: 'consumed', bytes });
   }
 
-  portOpened(_port: number, open: boolean): void {
-    // What was written before a close is not kept back for more.
-    if (!open) this.output.flush();
+  socketEvent(event: SocketEvent): void {
+    if (event.type === 'data') this.owner.post({ type: 'socket', event }, [event.bytes.buffer as ArrayBuffer]);
+    else this.owner.post({ type: 'socket', event });
   }
 
   log(level: 'information' | 'warning' | 'error', message: string): void {

@@ -21,25 +21,12 @@ export interface MachineConfiguration {
   initialWorkers?: number;
   /** Largest memory of one process in MiB; default 1024. */
   processMemory?: number;
-  /** Names of further byte channels (virtio-console ports). Port numbers count from 1 in this order; 0 is the console. */
-  ports?: string[];
+  /** Streams between programs in the guest and the owner (virtio-vsock); default true. */
+  sockets?: boolean;
   /** Size of the console's screen. */
   columns?: number;
   rows?: number;
 }
-
-/** The console, /dev/hvc0. */
-export const CONSOLE_PORT = 0;
-
-/** Names of the ports that the guest's exec agent looks for, in port order 1 to 6. */
-export const EXEC_PORTS = [
-  'auklet.exec.command',
-  'auklet.exec.stdin',
-  'auklet.exec.stdout',
-  'auklet.exec.stderr',
-  'auklet.exec.status',
-  'auklet.exec.signals',
-] as const;
 
 /** A file to add to the initial root file system. Missing directories are made (mode 755). */
 export interface InitialFile {
@@ -80,20 +67,46 @@ export interface StartOptions {
   guestWorkerUrl?: string;
 }
 
+// ---- sockets ---------------------------------------------------------------------------------------------------
+
+/** Connections that the owner opens have numbers of its own below this one; those of programs have them from here on. */
+export const FIRST_ACCEPTED = 2 ** 31;
+
+/** What the owner asks of the socket device. A connection that has gone meanwhile is ignored. */
+export type SocketRequest =
+  /** Answered with 'opened' or 'closed'. */
+  | { type: 'connect'; id: number; port: number }
+  | { type: 'listen'; port: number; on: boolean }
+  | { type: 'send'; id: number; bytes: Uint8Array }
+  /** So many bytes of 'data' are done with. The program waits while too many are not. */
+  | { type: 'taken'; id: number; count: number }
+  /** The program reads end-of-file after what was sent. */
+  | { type: 'finish'; id: number }
+  | { type: 'abort'; id: number };
+
+export type SocketEvent =
+  | { type: 'opened'; id: number }
+  | { type: 'accepted'; id: number; port: number }
+  | { type: 'data'; id: number; bytes: Uint8Array }
+  /** So many bytes of 'send' are with the guest. */
+  | { type: 'sent'; id: number; count: number }
+  /** The program sends nothing more. */
+  | { type: 'ended'; id: number }
+  /** The connection is gone, and its number is free. `reset`: it was cut off, or never accepted. */
+  | { type: 'closed'; id: number; reset: boolean };
+
 // ---- owner to host worker -------------------------------------------------------------------------------------
 
 export type ToHost =
   | { type: 'start'; options: StartOptions }
   /** Parts that were still being loaded when 'start' was sent: workers start meanwhile. */
   | { type: 'supply'; kernel?: WebAssembly.Module | Uint8Array; initramfs?: Uint8Array }
-  | { type: 'input'; port: number; bytes: Uint8Array }
-  /** The guest reads end-of-file after what was sent before. Not for the console (send Ctrl-D). */
-  | { type: 'closeInput'; port: number }
+  /** For the console. */
+  | { type: 'input'; bytes: Uint8Array }
   /** So many bytes of 'output' are done with. The guest waits while too many are not. */
-  | { type: 'taken'; port: number; bytes: number }
-  /** Answered with 'flushed' when all is handed on that the guest has written to the port before. */
-  | { type: 'flush'; port: number }
+  | { type: 'taken'; bytes: number }
   | { type: 'resize'; columns: number; rows: number }
+  | { type: 'socket'; request: SocketRequest }
   /** Answered with 'diagnostics'. */
   | { type: 'diagnose' }
   /**
@@ -120,13 +133,13 @@ export const RESUMED = 'the guest goes on';
 export type FromHost =
   | { type: 'stage'; stage: MachineStage }
   /**
-   * Bytes of a port: 0 is the console, including early kernel messages. The buffer is transferred. The owner answers with
-   * 'taken' when it is ready for more.
+   * Bytes of the console, including early kernel messages. The buffer is transferred. The owner answers with 'taken' when
+   * it is ready for more.
    */
-  | { type: 'output'; port: number; bytes: Uint8Array }
-  | { type: 'flushed'; port: number }
+  | { type: 'output'; bytes: Uint8Array }
   /** So many bytes of 'input' went to the guest; lets a sender of much data bound what is queued. */
-  | { type: 'consumed'; port: number; bytes: number }
+  | { type: 'consumed'; bytes: number }
+  | { type: 'socket'; event: SocketEvent }
   | { type: 'log'; level: 'information' | 'warning' | 'error'; message: string }
   /** The machine has ended by itself. Boot a new one to restart. */
   | { type: 'halted'; reason: HaltReason }

@@ -6,6 +6,7 @@
  */
 #include <linux/interrupt.h>
 #include <linux/module.h>
+#include <linux/mutex.h>
 #include <linux/of.h>
 #include <linux/platform_device.h>
 #include <linux/slab.h>
@@ -20,6 +21,7 @@ struct shm_device {
 	struct auklet_virtio *page;
 	u32 doorbell;	/* this device's bit */
 	int irq;
+	struct mutex config_lock;	/* one write to the configuration space at a time */
 };
 
 static struct shm_device *to_shm(struct virtio_device *vdev)
@@ -40,16 +42,15 @@ static void shm_get(struct virtio_device *vdev, unsigned int offset, void *to, u
 	virt_rmb();
 }
 
-static void shm_set(struct virtio_device *vdev, unsigned int offset, const void *from, unsigned int length)
-{
-	if (WARN_ON_ONCE(offset + length > AUKLET_VIRTIO_CONFIG_SIZE))
-		return;
-	memcpy(config_space(vdev) + offset, from, length);
-}
-
 static u32 shm_generation(struct virtio_device *vdev)
 {
-	return word_load(&to_shm(vdev)->page->config_generation);
+	struct auklet_virtio *page = to_shm(vdev)->page;
+	u32 generation;
+
+	/* Odd: the host is in the middle of it, for some microseconds. */
+	while ((generation = word_load(&page->config_generation)) & 1)
+		cpu_relax();
+	return generation;
 }
 
 static void kick(struct shm_device *shm, u32 bits)
@@ -58,17 +59,59 @@ static void kick(struct shm_device *shm, u32 bits)
 	ring_doorbell(shm->doorbell);
 }
 
-/* Waits for the host to act, which it does as soon as it wakes. */
+/* The host acts as soon as it wakes. */
+static void wait_for_host(u32 *word, u32 sequence)
+{
+	u32 seen;
+
+	while ((seen = word_load(word)) != sequence)
+		futex_wait_word(word, seen, LONGEST_BLIND_WAIT_NS);
+}
+
 static void write_status(struct shm_device *shm, u32 status)
 {
 	struct auklet_virtio *page = shm->page;
-	u32 sequence, seen;
+	u32 sequence;
 
 	word_store(&page->status, status);
 	sequence = word_add(&page->status_sequence, 1) + 1;
 	kick(shm, AUKLET_VIRTIO_KICK_STATUS);
-	while ((seen = word_load(&page->status_seen)) != sequence)
-		futex_wait_word(&page->status_seen, seen, LONGEST_BLIND_WAIT_NS);
+	wait_for_host(&page->status_seen, sequence);
+}
+
+/*
+ * The host cannot see stores, so a driver's write goes to a place of its own
+ * and is over when the host has taken it over, as a trapped one would be.
+ */
+static void write_config(struct shm_device *shm, unsigned int offset, const void *from, unsigned int length)
+{
+	struct auklet_virtio *page = shm->page;
+	u32 sequence;
+
+	page->config_offset = offset;
+	page->config_length = length;
+	memcpy(page->config_value, from, length);
+	sequence = word_add(&page->config_sequence, 1) + 1;
+	kick(shm, AUKLET_VIRTIO_KICK_CONFIG);
+	wait_for_host(&page->config_seen, sequence);
+}
+
+static void shm_set(struct virtio_device *vdev, unsigned int offset, const void *from, unsigned int length)
+{
+	struct shm_device *shm = to_shm(vdev);
+
+	if (WARN_ON_ONCE(offset + length > AUKLET_VIRTIO_CONFIG_SIZE))
+		return;
+	mutex_lock(&shm->config_lock);
+	while (length) {
+		unsigned int part = min_t(unsigned int, length, AUKLET_VIRTIO_CONFIG_WRITE);
+
+		write_config(shm, offset, from, part);
+		offset += part;
+		from += part;
+		length -= part;
+	}
+	mutex_unlock(&shm->config_lock);
 }
 
 static u8 shm_get_status(struct virtio_device *vdev)
@@ -236,6 +279,7 @@ static int shm_probe(struct platform_device *pdev)
 	shm->page = (struct auklet_virtio *)(unsigned long)resource->start;
 	shm->doorbell = BIT(line);
 	shm->irq = platform_get_irq(pdev, 0);
+	mutex_init(&shm->config_lock);
 	if (shm->page->magic != AUKLET_VIRTIO_MAGIC || shm->irq < 0) {
 		dev_err(&pdev->dev, "no device at %pa\n", &resource->start);
 		kfree(shm);

@@ -14,7 +14,7 @@
 
 #include <linux/types.h>
 
-#define AUKLET_ABI_VERSION	7
+#define AUKLET_ABI_VERSION	8
 #define AUKLET_MAX_CPUS		8
 #define AUKLET_MAX_WORKERS	1024
 #define AUKLET_MAX_MEMORIES	1024
@@ -218,8 +218,10 @@ struct auklet_machine {
 #define AUKLET_VIRTIO_PAGE		4096
 #define AUKLET_VIRTIO_CONFIG		2048	/* offset of the device's configuration space */
 #define AUKLET_VIRTIO_CONFIG_SIZE	2048
+#define AUKLET_VIRTIO_CONFIG_WRITE	8	/* bytes of it that the driver can write at once */
 
 /* Bits of auklet_virtio.kick: 0 to 7 are queues. */
+#define AUKLET_VIRTIO_KICK_CONFIG	(1U << 30)	/* the driver wrote config_value */
 #define AUKLET_VIRTIO_KICK_STATUS	(1U << 31)	/* the driver wrote status */
 
 /* Bits of auklet_virtio.interrupt (virtio 1.2, 4.2.2 InterruptStatus). */
@@ -251,6 +253,11 @@ struct auklet_virtio {
 	__u32 config_generation;	/* odd while the host writes the configuration space */
 	__u32 queue_count;
 	__u32 held;		/* atomic: bit n: the host asks to put nothing into queue n that can wait */
+	__u32 config_offset;	/* driver: where in the configuration space config_value belongs */
+	__u32 config_length;	/* driver: bytes of it, 1 to AUKLET_VIRTIO_CONFIG_WRITE */
+	__u32 config_sequence;	/* atomic: driver bumps with each write, then kicks CONFIG and waits for config_seen */
+	__u32 config_seen;	/* atomic, futex: the host has taken over the write of this config_sequence */
+	__u8 config_value[AUKLET_VIRTIO_CONFIG_WRITE];
 	__u32 reserved;
 	struct auklet_virtio_queue queue[AUKLET_MAX_QUEUES];
 };

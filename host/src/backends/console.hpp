@@ -1,0 +1,21 @@
+// SPDX-License-Identifier: MIT
+// What the console device needs from outside: somebody who takes its bytes.
+#pragma once
+
+#include <cstddef>
+#include <span>
+
+namespace auklet {
+
+/// Calls must not come back into the machine before they return.
+class ConsoleBackend {
+  public:
+    virtual ~ConsoleBackend() = default;
+
+    /// Bytes that the guest wrote.
+    virtual void console_output(std::span<const std::byte> bytes) = 0;
+    /// So many bytes of input are in the driver's buffers now.
+    virtual void console_consumed(std::size_t count) = 0;
+};
+
+} // namespace auklet

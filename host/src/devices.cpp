@@ -1,0 +1,15 @@
+// SPDX-License-Identifier: MIT
+// The devices of a machine: the one list of them.
+
+#include "devices.hpp"
+
+namespace auklet {
+
+Devices::Devices(const Configuration& configuration, const Backends& backends)
+    : console_({configuration.columns, configuration.rows}, backends.console), entropy_(backends.random),
+      sockets_(backends.sockets), all_{&console_, &entropy_} {
+    if (configuration.sockets != 0)
+        all_.push_back(&sockets_);
+}
+
+} // namespace auklet

@@ -1,0 +1,246 @@
+// SPDX-License-Identifier: MIT
+// Connections between programs in the guest and the machine's owner, as streams.
+
+import { FIRST_ACCEPTED, type SocketEvent, type SocketRequest } from '../machine/protocol.ts';
+import { isPromise, reportException } from './handlers.ts';
+import { MachineError, type MachineSocket } from './types.ts';
+
+/** Bytes of one connection on the way to the guest before its writer has to wait. */
+const MOST_ON_THE_WAY = 256 * 1024;
+/** Bytes of one message, so that a large array is not on the way at once. */
+const PIECE = 64 * 1024;
+/** Bytes of a message that is kept together with others while nobody reads. */
+const SMALL = 1024;
+/** Of 32 bits; the last one stands for any port. */
+const MOST_PORT = 2 ** 32 - 2;
+
+function checkPort(port: number): void {
+  if (!Number.isInteger(port) || port < 0 || port > MOST_PORT)
+    throw new MachineError('invalid-option', `${String(port)} is no port; use a whole number from 0 to ${MOST_PORT}`);
+}
+
+class Connection implements MachineSocket {
+  readonly readable: ReadableStream<Uint8Array>;
+  readonly writable: WritableStream<Uint8Array>;
+  readonly closed: Promise<void>;
+  private resolveClosed!: () => void;
+  private reader!: ReadableStreamDefaultController<Uint8Array>;
+  private writer!: WritableStreamDefaultController;
+  /** Read by the owner when it asks for it: the guest's credit is what is not read. */
+  private readonly received: Uint8Array[] = [];
+  private wanted: (() => void) | undefined;
+  private guestEnded = false;
+  private onWay = 0;
+  private roomWanted: (() => void) | undefined;
+  private over = false;
+
+  constructor(
+    readonly port: number,
+    private readonly id: number,
+    private readonly request: (request: SocketRequest) => void,
+  ) {
+    this.closed = new Promise((resolve) => (this.resolveClosed = resolve));
+    this.readable = new ReadableStream<Uint8Array>(
+      {
+        start: (controller) => void (this.reader = controller),
+        pull: () => this.pull(),
+        cancel: () => this.reset(),
+      },
+      { highWaterMark: 0 },
+    );
+    this.writable = new WritableStream<Uint8Array>({
+      start: (controller) => {
+        this.writer = controller;
+        // At once: abort() below waits for a write, which may wait for a program that does not read.
+        controller.signal.addEventListener('abort', () => this.reset());
+      },
+      write: (bytes) => this.write(bytes),
+      close: () => {
+        if (!this.over) this.request({ type: 'finish', id: this.id });
+      },
+      abort: () => this.reset(),
+    });
+  }
+
+  reset(): void {
+    if (!this.over) this.request({ type: 'abort', id: this.id });
+  }
+
+  handle(event: SocketEvent): void {
+    switch (event.type) {
+      case 'data':
+        this.keep(event.bytes);
+        this.wanted?.();
+        return;
+      case 'sent':
+        this.onWay -= event.count;
+        if (this.onWay < MOST_ON_THE_WAY) this.roomWanted?.();
+        return;
+      case 'ended':
+        this.guestEnded = true;
+        this.wanted?.();
+        return;
+      case 'closed':
+        this.end(
+          event.reset ? new MachineError('refused', `the connection to port ${this.port} was reset`) : undefined,
+        );
+        return;
+    }
+  }
+
+  /** The connection is gone. With an error, what is read and written from now on fails with it. */
+  end(error: MachineError | undefined): void {
+    if (this.over) return;
+    this.over = true;
+    const gone = error ?? new MachineError('refused', `the program at port ${this.port} reads nothing more`);
+    this.writer.error(gone);
+    this.roomWanted?.();
+    if (error === undefined || this.guestEnded) {
+      // What came before the end can still be read.
+      this.guestEnded = true;
+      this.wanted?.();
+    } else {
+      this.received.length = 0;
+      this.reader.error(error);
+      this.wanted?.();
+    }
+    this.resolveClosed();
+  }
+
+  /** The guest's credit counts bytes, so a program that sends single ones must not make an array of each. */
+  private keep(bytes: Uint8Array): void {
+    let last = this.received.at(-1);
+    if (last === undefined || bytes.length >= SMALL) {
+      this.received.push(bytes);
+      return;
+    }
+    if (last.byteOffset + last.length + bytes.length > last.buffer.byteLength) {
+      last = new Uint8Array(new ArrayBuffer(16 * SMALL), 0, 0);
+      this.received.push(last);
+    }
+    new Uint8Array(last.buffer, last.length).set(bytes);
+    this.received[this.received.length - 1] = new Uint8Array(last.buffer, 0, last.length + bytes.length);
+  }
+
+  private async pull(): Promise<void> {
+    if (this.received.length === 0 && !this.guestEnded && !this.over)
+      await new Promise<void>((resolve) => (this.wanted = resolve));
+    this.wanted = undefined;
+    const bytes = this.received.shift();
+    if (bytes !== undefined) {
+      this.reader.enqueue(bytes);
+      if (!this.over) this.request({ type: 'taken', id: this.id, count: bytes.length });
+    } else if (this.guestEnded) {
+      this.reader.close();
+    }
+  }
+
+  private async write(bytes: Uint8Array): Promise<void> {
+    if (Object.prototype.toString.call(bytes) !== '[object Uint8Array]')
+      throw new MachineError('invalid-option', 'a connection is written with Uint8Arrays');
+    for (let offset = 0; offset < bytes.length && !this.over; offset += PIECE) {
+      const piece = bytes.slice(offset, offset + PIECE);
+      this.onWay += piece.length;
+      this.request({ type: 'send', id: this.id, bytes: piece });
+      while (this.onWay >= MOST_ON_THE_WAY && !this.over)
+        await new Promise<void>((resolve) => (this.roomWanted = resolve));
+    }
+    this.roomWanted = undefined;
+  }
+}
+
+/** All connections of one machine. */
+export class SocketClient {
+  private readonly connections = new Map<number, Connection>();
+  private readonly opening = new Map<number, (error: MachineError | undefined) => void>();
+  private readonly listeners = new Map<number, (socket: MachineSocket) => unknown>();
+  private nextId = 1;
+  private over: MachineError | undefined;
+
+  constructor(private readonly request: (request: SocketRequest) => void) {}
+
+  async connect(port: number): Promise<MachineSocket> {
+    const { socket, opened } = this.open(port);
+    await opened;
+    return socket;
+  }
+
+  /** What is written before a program has accepted the connection waits for that. */
+  open(port: number): { socket: MachineSocket; opened: Promise<void> } {
+    checkPort(port);
+    if (this.over !== undefined) throw this.over;
+    const id = this.freeId();
+    const socket = new Connection(port, id, this.request);
+    this.connections.set(id, socket);
+    const opened = new Promise<void>((resolve, reject) => {
+      this.opening.set(id, (error) => (error === undefined ? resolve() : reject(error)));
+      this.request({ type: 'connect', id, port });
+    });
+    return { socket, opened };
+  }
+
+  /** Returns a function that ends it; what is connected stays so. */
+  listen(port: number, handler: (socket: MachineSocket) => unknown): () => void {
+    checkPort(port);
+    if (this.listeners.has(port))
+      throw new MachineError('invalid-option', `there is a handler for connections to port ${port} already`);
+    this.listeners.set(port, handler);
+    this.request({ type: 'listen', port, on: true });
+    return () => {
+      if (this.listeners.get(port) !== handler) return;
+      this.listeners.delete(port);
+      this.request({ type: 'listen', port, on: false });
+    };
+  }
+
+  handle(event: SocketEvent): void {
+    if (event.type === 'accepted') {
+      this.accept(event.id, event.port);
+      return;
+    }
+    const { id } = event;
+    const opened = this.opening.get(id);
+    const connection = this.connections.get(id);
+    if (event.type === 'closed') {
+      this.connections.delete(id);
+      this.opening.delete(id);
+    }
+    if (event.type === 'opened') {
+      this.opening.delete(id);
+      opened?.(undefined);
+      return;
+    }
+    connection?.handle(event);
+    if (event.type === 'closed' && connection !== undefined)
+      opened?.(new MachineError('refused', `no program in the guest listens on port ${connection.port}`));
+  }
+
+  /** The machine has ended. */
+  ended(error: MachineError): void {
+    this.over ??= error;
+    for (const opened of this.opening.values()) opened(error);
+    for (const connection of this.connections.values()) connection.end(error);
+    this.opening.clear();
+    this.connections.clear();
+  }
+
+  private accept(id: number, port: number): void {
+    const connection = new Connection(port, id, this.request);
+    this.connections.set(id, connection);
+    const handler = this.listeners.get(port);
+    // Nobody listens any more.
+    if (handler === undefined) return connection.reset();
+    try {
+      const result = handler(connection);
+      if (isPromise(result)) Promise.resolve(result).catch(reportException);
+    } catch (error) {
+      reportException(error);
+    }
+  }
+
+  private freeId(): number {
+    do this.nextId = (this.nextId % (FIRST_ACCEPTED - 1)) + 1;
+    while (this.connections.has(this.nextId));
+    return this.nextId;
+  }
+}

@@ -1,0 +1,45 @@
+// SPDX-License-Identifier: MIT
+// The configuration as the C++ host reads it (host/src/configuration.cpp), with what depends on the engine.
+
+import { Coroutines } from '../guest/coroutines.ts';
+import { engineLimits, processors } from './platform.ts';
+import type { MachineConfiguration } from './protocol.ts';
+
+/** Where kernel threads need no workers: init, a program that it starts, and one to spare. */
+export const INITIAL_WORKERS = 3;
+/** With those of the kernel's threads. */
+const INITIAL_WORKERS_AND_THREADS = 24;
+/** For a pipeline and what is in the background; a machine that cannot have these would be of no use. */
+const INITIAL_MEMORIES = 8;
+
+/** The lines that Configuration::parse reads. */
+export function settingsText(configuration: MachineConfiguration): string {
+  const limits = engineLimits();
+  const workerLimit = configuration.workerLimit ?? limits.workers;
+  const memoryLimit = configuration.memoryLimit ?? limits.memories;
+  const settings: [string, string | number | undefined][] = [
+    ['memory', configuration.memory],
+    ['cpus', configuration.cpus],
+    ['kernel-arguments', configuration.kernelArguments],
+    ['worker-limit', workerLimit],
+    ['memory-limit', memoryLimit],
+    [
+      'initial-workers',
+      configuration.initialWorkers ??
+        Math.min(workerLimit, Coroutines.supported ? INITIAL_WORKERS : INITIAL_WORKERS_AND_THREADS),
+    ],
+    ['initial-memories', Math.min(memoryLimit, INITIAL_MEMORIES)],
+    ['process-memory', configuration.processMemory ?? limits.processMemory],
+    ['processors', processors()],
+    ['sockets', configuration.sockets === false ? 0 : 1],
+    ['columns', configuration.columns],
+    ['rows', configuration.rows],
+  ];
+  let text = '';
+  for (const [name, value] of settings) {
+    if (value === undefined) continue;
+    // A line break would start another setting.
+    text += `${name}=${String(value).replaceAll('\n', ' ')}\n`;
+  }
+  return text;
+}
