@@ -23,13 +23,15 @@ add_test(NAME sources.linux COMMAND "${root}/tools/prepare-source" "${linux_sour
 add_test(NAME sources.musl COMMAND "${root}/tools/prepare-source" "${sources}/musl.dsc" "${root}/userland/musl/overlay"
     "${root}/userland/musl/patches" "${build}/musl/src")
 add_test(NAME sources.licences COMMAND python3 "${root}/tests/tools/licences.py")
+add_test(NAME format.lengths COMMAND python3 "${root}/tests/tools/lengths.py")
+add_test(NAME format.commits COMMAND python3 "${root}/tests/tools/commits.py")
 add_test(NAME format.shell COMMAND sh "${root}/tests/tools/shell-syntax.sh")
 add_test(NAME format.cpp COMMAND sh -c "git -C '${root}' ls-files -z '*.cpp' '*.hpp' | (cd '${root}' && xargs -0 -r clang-format-22 --dry-run --Werror)")
 add_test(NAME format.web COMMAND "${node}" "${node_modules}/prettier/bin/prettier.cjs" --check --config "${root}/web/.prettierrc.json"
     --ignore-path "${root}/web/.prettierignore" "${root}/web/**/*.{ts,css,html,json}" "${root}/{tests,tools}/**/*.mjs"
     "${root}/*.md" "${root}/{docs,kernel,host,userland,web,tests,initramfs}/**/*.md")
 add_test(NAME types.web COMMAND "${node}" "${node_modules}/typescript/bin/tsc" --project "${root}/web/tsconfig.json")
-set_tests_properties(sources.tool sources.packages sources.pack sources.linux sources.musl sources.licences format.shell format.cpp format.web types.web
+set_tests_properties(sources.tool sources.packages sources.pack sources.linux sources.musl sources.licences format.lengths format.commits format.shell format.cpp format.web types.web
     PROPERTIES LABELS sources TIMEOUT 600)
 
 # ---- the SDK --------------------------------------------------------------------------------------------------------

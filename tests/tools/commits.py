@@ -1,0 +1,67 @@
+#!/usr/bin/env python3
+# SPDX-License-Identifier: MIT
+"""The form of commit messages (CONTRIBUTING.md), of all commits since the rule began that this clone has."""
+
+import pathlib
+import re
+import subprocess
+import sys
+
+# The last commit without the rule.
+BASE = "650a860c91af4a9b217781eb904eeabdec635b32"
+SUBJECT = 72
+BODY = 100
+
+
+def faults_of(message: str) -> list[str]:
+    """What is wrong with a message: a list of sentences."""
+    subject, *rest = message.rstrip("\n").split("\n")
+    faults = []
+    if len(subject) > SUBJECT:
+        faults.append(f"the subject has {len(subject)} characters, more than {SUBJECT}")
+    if subject.endswith("."):
+        faults.append("the subject ends with a full stop")
+    if not re.match(r"[^ :]+(, [^ :]+)*: \S", subject):
+        faults.append('the subject is not of the form "part: what it does"')
+    if ";" in subject:
+        faults.append("the subject names two changes")
+    if len(rest) < 2 or rest[0] != "" or not any(line.strip() for line in rest):
+        faults.append("there is no body behind an empty line: why, and how it was shown")
+    faults += [f"a line of {len(line)} characters" for line in rest if len(line) > BODY and " " in line]
+    return faults
+
+
+def check_the_checker() -> None:
+    good = "mm: keep the lock\n\nWhy, and how it was shown.\n"
+    assert faults_of(good) == []
+    for bad in (
+        "mm: keep the lock\n",
+        "mm: keep the lock\nbody without an empty line\n",
+        "mm: keep the lock.\n\nbody\n",
+        "keep the lock\n\nbody\n",
+        "mm: keep the lock; drop the other\n\nbody\n",
+        f"mm: {'x' * 70}\n\nbody\n",
+        f"mm: keep the lock\n\n{'many words ' * 12}\n",
+    ):
+        assert faults_of(bad), bad
+
+
+def main() -> int:
+    check_the_checker()
+    root = pathlib.Path(__file__).resolve().parents[2]
+
+    def git(*words: str) -> str:
+        return subprocess.run(["git", "-C", root, *words], capture_output=True, text=True).stdout
+
+    # A shallow clone does not know where the rule began, and has nothing to look at.
+    known = subprocess.run(["git", "-C", root, "cat-file", "-e", BASE], capture_output=True).returncode == 0
+    commits = git("rev-list", "--no-merges", f"{BASE}..HEAD").split() if known else []
+    failures = []
+    for commit in commits:
+        for fault in faults_of(git("show", "-s", "--format=%B", commit)):
+            failures.append(f"{commit[:12]}: {fault}")
+    print("\n".join(failures) or f"{len(commits)} commits")
+    return bool(failures)
+
+
+sys.exit(main())

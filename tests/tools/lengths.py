@@ -1,0 +1,45 @@
+#!/usr/bin/env python3
+# SPDX-License-Identifier: MIT
+"""No source file has more than 500 lines. Those that still do are listed, and may only become shorter."""
+
+import pathlib
+import subprocess
+import sys
+
+MOST = 500
+LONGER = {
+    "kernel/model/cpu-token.pml": 1232,
+    "kernel/overlay/arch/wasm/kernel/binfmt_wasm.c": 558,
+    "kernel/overlay/arch/wasm/kernel/process.c": 980,
+    "kernel/overlay/arch/wasm/mm/areas.c": 1274,
+    "kernel/overlay/arch/wasm/mm/shared.c": 505,
+    "tests/bench/bench.mjs": 649,
+    "tests/programs/ptrace.c": 650,
+    "tests/unit/machine_tests.cpp": 568,
+    "userland/programs/exec-agent.c": 568,
+    "userland/programs/strace.c": 977,
+    "userland/sdk/wasm32-linux-musl-clang": 541,
+    "web/src/guest/guest-worker.ts": 519,
+    "web/src/machine/host.ts": 603,
+}
+SUFFIXES = {".c", ".h", ".S", ".cpp", ".hpp", ".ts", ".mjs", ".py", ".sh", ".css", ".wat", ".pml", ""}
+TEXTS = {"LICENSES", "initramfs", "kernel/config", "userland/busybox/config"}
+
+root = pathlib.Path(__file__).resolve().parents[2]
+output = subprocess.run(["git", "-C", root, "ls-files", "-z"], check=True, capture_output=True, text=True).stdout
+failures = []
+for name in filter(None, output.split("\0")):
+    path = root / name
+    if pathlib.PurePath(name).suffix not in SUFFIXES or not path.is_file() or path.is_symlink():
+        continue
+    if name in TEXTS or name.split("/")[0] in TEXTS or name.startswith("tests/fuzz/corpus/"):
+        continue
+    lines = path.read_bytes().count(b"\n")
+    most = LONGER.get(name, MOST)
+    if lines > most:
+        failures.append(f"{name} has {lines} lines, more than {most}: a file is one subject")
+    elif name in LONGER and lines <= MOST:
+        failures.append(f"{name} has {lines} lines: take it off the list in {pathlib.Path(__file__).name}")
+failures += [f"{name} is on the list and does not exist" for name in LONGER if not (root / name).is_file()]
+print("\n".join(failures) or "no file is too long")
+sys.exit(bool(failures))
