@@ -2,8 +2,10 @@
 // Processes are collected: after 2,000 of them, workers, memories and resident size are where they were. One is small.
 
 import assert from 'node:assert/strict';
+import { readFileSync } from 'node:fs';
+import { join } from 'node:path';
 import { test } from 'node:test';
-import { bootSession } from './machines.mjs';
+import { bootSession, build } from './machines.mjs';
 import { PROMPT } from './session.mjs';
 
 /** Numbers of the diagnostics' lines "workers: ..." and "memories: ...". */
@@ -47,4 +49,19 @@ test('a process touches little of its stack', async (suite) => {
   const each = (process.memoryUsage.rss() - before) / count / 2 ** 20;
   // 10 MiB, of which most is the worker's. exec() once cleared the unused part of the stack, which has 8 MiB.
   assert(each < 15, `${each} MiB for each process`);
+});
+
+test('memory that a program takes and does not touch is none of the computer', async (suite) => {
+  const path = '/root/untouched';
+  const content = new Uint8Array(readFileSync(join(build, 'tests/programs/untouched')));
+  const { session } = await bootSession(suite, { files: [{ path, mode: 0o755, content }] });
+  await session.waitFor(PROMPT);
+  const before = process.memoryUsage.rss();
+  await session.write(`WAIT=1 ${path}\r`);
+  await session.waitFor(/\ntaken\n/);
+  const more = (process.memoryUsage.rss() - before) / 2 ** 20;
+  await session.write('\r');
+  await session.waitFor(/\nuntouched\n/);
+  // It takes 192 MiB, and touches less than 10.
+  assert(more < 60, `${more} MiB`);
 });

@@ -63,25 +63,6 @@ static int store_area(struct mm_struct *mm, unsigned long start, unsigned long e
 	return error;
 }
 
-/*
- * What the kernel itself does to the contents of areas, which their protection
- * does not concern. Like copy_to_user(), these return how many bytes are left.
- */
-static unsigned long copy_from_area(void *to, unsigned long from, unsigned long n)
-{
-	return user_access.copy_from(to, from, n);
-}
-
-static unsigned long copy_to_area(unsigned long to, const void *from, unsigned long n)
-{
-	return user_access.copy_to(to, from, n);
-}
-
-static unsigned long clear_area(unsigned long start, unsigned long n)
-{
-	return user_access.clear(start, n);
-}
-
 /* RLIMIT_AS. */
 static bool within_limit(struct mm_struct *mm, unsigned long bytes)
 {
@@ -505,6 +486,7 @@ static unsigned long map_file(struct file *file, unsigned long address, unsigned
 	struct mm_struct *mm = current->mm;
 	bool shared = (flags & MAP_TYPE) != MAP_PRIVATE;
 	struct vm_area_struct *vma;
+	unsigned long fresh;
 	int error;
 
 	if (mm->map_count > sysctl_max_map_count)
@@ -532,6 +514,7 @@ static unsigned long map_file(struct file *file, unsigned long address, unsigned
 	}
 	if (!within_limit(mm, length))
 		return -ENOMEM;
+	fresh = user_end();
 	error = grow_memory(mm, address + length);
 	if (error)
 		return error;
@@ -555,7 +538,7 @@ static unsigned long map_file(struct file *file, unsigned long address, unsigned
 	if (IS_ERR(vma))
 		return PTR_ERR(vma);
 	/* Another mapping may have been here. */
-	if (clear_area(address, length))
+	if (clear_area(address, length, fresh))
 		return -ENOMEM;
 	if (file) {
 		error = read_file(file, address, length, pgoff);
@@ -647,7 +630,7 @@ SYSCALL_DEFINE6(mmap2, unsigned long, address, unsigned long, length, unsigned l
 SYSCALL_DEFINE1(brk, unsigned long, brk)
 {
 	struct mm_struct *mm = current->mm;
-	unsigned long old_end, new_end, result;
+	unsigned long old_end, new_end, fresh, result;
 	struct vm_area_struct *vma;
 
 	mmap_write_lock(mm);
@@ -661,6 +644,7 @@ SYSCALL_DEFINE1(brk, unsigned long, brk)
 		if (do_munmap(mm, new_end, old_end - new_end, NULL))
 			goto out;
 	} else if (new_end > old_end) {
+		fresh = user_end();
 		if (!within_limit(mm, new_end - old_end) || grow_memory(mm, new_end) ||
 		    find_vma_intersection(mm, old_end, new_end))
 			goto out;
@@ -674,7 +658,7 @@ SYSCALL_DEFINE1(brk, unsigned long, brk)
 		} else if (IS_ERR(add_area(mm, old_end, new_end, VM_DATA_DEFAULT_FLAGS, NULL, 0))) {
 			goto out;
 		}
-		if (clear_area(old_end, new_end - old_end))
+		if (clear_area(old_end, new_end - old_end, fresh))
 			goto out;
 	}
 	mm->brk = brk;
@@ -687,8 +671,8 @@ out:
 static unsigned long do_mremap(struct mm_struct *mm, unsigned long address, unsigned long old_length,
 			       unsigned long new_length, unsigned long flags, unsigned long new_address)
 {
+	unsigned long target, pgoff, fresh = user_end();
 	struct vm_area_struct *vma;
-	unsigned long target, pgoff;
 	int error;
 
 	if (flags & ~(MREMAP_FIXED | MREMAP_MAYMOVE) || offset_in_page(address) ||
@@ -720,7 +704,7 @@ static unsigned long do_mremap(struct mm_struct *mm, unsigned long address, unsi
 				return -ENOMEM;
 			vma->vm_end = address + new_length;
 			count_area(mm, vma, (new_length - old_length) >> PAGE_SHIFT);
-			if (clear_area(end, new_length - old_length))
+			if (clear_area(end, new_length - old_length, fresh))
 				return -ENOMEM;
 			return address;
 		}
@@ -760,7 +744,7 @@ static unsigned long do_mremap(struct mm_struct *mm, unsigned long address, unsi
 		if (user_access.move(target, address, min(old_length, new_length)))
 			return -EFAULT;
 		if (new_length > old_length &&
-		    clear_area(target + old_length, new_length - old_length))
+		    clear_area(target + old_length, new_length - old_length, fresh))
 			return -EFAULT;
 	}
 	error = do_munmap(mm, address, old_length, NULL);
@@ -853,7 +837,7 @@ static int forget_range(struct vm_area_struct *vma, unsigned long start, unsigne
 {
 	if (vma->vm_flags & VM_SHARED)
 		return 0;
-	if (clear_area(start, end - start))
+	if (clear_area(start, end - start, end))
 		return -ENOMEM;
 	if (!vma->vm_file)
 		return 0;

@@ -4,6 +4,7 @@
 
 #include <linux/mm.h>
 #include <linux/rbtree.h>
+#include <linux/uaccess.h>
 #include <asm/host.h>
 
 #define WASM_PAGE_SHIFT	16
@@ -44,6 +45,38 @@ int publish_area(struct vm_area_struct *vma, unsigned long start, unsigned long 
 static inline bool area_is_live(const struct vm_area_struct *vma)
 {
 	return !RB_EMPTY_NODE(&vma->shared.rb);
+}
+
+/*
+ * What the kernel itself does to the contents of areas, which their protection
+ * does not concern. Like copy_to_user(), these return how many bytes are left.
+ */
+static inline unsigned long copy_from_area(void *to, unsigned long from, unsigned long n)
+{
+	return user_access.copy_from(to, from, n);
+}
+
+static inline unsigned long copy_to_area(unsigned long to, const void *from, unsigned long n)
+{
+	return user_access.copy_to(to, from, n);
+}
+
+/*
+ * A new area is zero, whatever was there before. From @fresh on, U has only now
+ * become longer: nobody has stored anything there, and to clear it would only
+ * make the engine find a page for each.
+ */
+static inline unsigned long clear_area(unsigned long start, unsigned long n, unsigned long fresh)
+{
+	unsigned long end = min(start + n, max(start, fresh));
+
+	return user_access.clear(start, end - start);
+}
+
+/* Where U ends. Before a grow_memory(), under the mmap_lock, that is what clear_area() calls fresh. */
+static inline unsigned long user_end(void)
+{
+	return user_access.pages() << WASM_PAGE_SHIFT;
 }
 
 #endif /* _WASM_MM_INTERNAL_H */
