@@ -76,7 +76,7 @@ struct Fixture {
 
 } // namespace
 
-TEST_CASE("a single console does not offer multiport") {
+TEST_CASE("the console does not offer multiport") {
     Fixture f;
     auto page = f.driver.page.read_structure<abi::VirtioPage>(0);
     CHECK(page.device_id == 3);

@@ -212,6 +212,15 @@ TEST_CASE("a device that has stopped gives nothing back, and can be reset") {
     CHECK(f.seen() == sequence);
 }
 
+TEST_CASE("a device that was stopped before it was active hears of the reset") {
+    Fixture f;
+    f.driver.set_status(0);
+    CHECK(f.device.resets == 0);
+    CHECK((f.driver.set_status(15) & 64) != 0);
+    CHECK(f.driver.set_status(0) == 0);
+    CHECK(f.device.resets == 1);
+}
+
 TEST_CASE("features have 64 bits") {
     Fixture f;
     CHECK(f.driver.page.load32(offsetof(abi::VirtioPage, device_features)) == 4);

@@ -27,9 +27,9 @@ class Device {
     /// The largest size of each queue.
     [[nodiscard]] virtual std::span<const std::uint16_t> queue_sizes() const = 0;
     [[nodiscard]] virtual std::vector<std::byte> configuration() const { return {}; }
-    /// The driver wrote `bytes` to the configuration space, within configuration().size(). It reads configuration()
-    /// again afterwards: what the device does not take over there was not written.
-    virtual void write_configuration(std::uint32_t offset, std::span<const std::byte> bytes);
+    /// The driver wrote bytes to the configuration space from an offset on, within configuration().size(). It reads
+    /// configuration() again afterwards: what the device does not take over there was not written.
+    virtual void write_configuration(std::uint32_t, std::span<const std::byte>) {}
 
     /// The driver set DRIVER_OK with these features.
     virtual void activate(Transport& transport, std::uint64_t features) = 0;

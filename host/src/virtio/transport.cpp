@@ -24,9 +24,6 @@ constexpr std::uint64_t queue_field(std::uint32_t index, std::uint64_t field) {
 
 } // namespace
 
-// Most devices have nothing there that a driver may write.
-void Device::write_configuration(std::uint32_t, std::span<const std::byte>) {}
-
 Transport::Transport(GuestMemory& memory, GuestRegion page, std::uint32_t line, Device& device, TransportEvents& events)
     : memory_(memory), page_(page), line_(line), device_(device), events_(events) {
     const auto sizes = device.queue_sizes();
@@ -101,9 +98,10 @@ void Transport::acknowledge_status(std::uint32_t status) {
 
 void Transport::begin_reset() {
     resetting_ = true;
-    const bool was_active = active_;
+    // A device may also have been stopped before it was active.
+    const bool in_use = active_ || needs_reset_;
     active_ = false;
-    if (was_active)
+    if (in_use)
         device_.reset();
     if (resetting_ && deferred_ == 0)
         finish_reset();

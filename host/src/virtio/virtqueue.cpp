@@ -117,12 +117,6 @@ std::size_t Reader::read(std::span<std::byte> destination) {
     return done;
 }
 
-std::vector<GuestRegion> Reader::take_regions() {
-    std::vector<GuestRegion> regions;
-    advance(remaining(), [&](const GuestRegion& part) { regions.push_back(part); });
-    return regions;
-}
-
 std::size_t Writer::write(std::span<const std::byte> source) {
     std::size_t done = 0;
     advance(source.size(), [&](const GuestRegion& part) {
@@ -134,7 +128,7 @@ std::size_t Writer::write(std::span<const std::byte> source) {
     return done;
 }
 
-std::vector<GuestRegion> Writer::take_regions() {
+std::vector<GuestRegion> BufferCursor::take_regions() {
     std::vector<GuestRegion> regions;
     advance(remaining(), [&](const GuestRegion& part) { regions.push_back(part); });
     return regions;

@@ -43,6 +43,9 @@ enum class QueueError : std::uint8_t {
 class BufferCursor {
   public:
     [[nodiscard]] std::uint64_t remaining() const { return remaining_; }
+    /// Passes over all that is left: the places in guest memory that a backend may read or write itself. What it writes
+    /// there does not count as written by a Writer.
+    [[nodiscard]] std::vector<GuestRegion> take_regions();
 
   protected:
     void append(const GuestRegion& buffer);
@@ -75,8 +78,6 @@ class Reader : public BufferCursor {
     }
     /// The next `count` bytes as a reader of their own; this one goes on behind them.
     [[nodiscard]] Reader split(std::uint64_t count) { return Reader(take(count)); }
-    /// Passes over all that is left; the places in guest memory that a backend may read.
-    [[nodiscard]] std::vector<GuestRegion> take_regions();
 
   private:
     friend class Virtqueue;
@@ -100,8 +101,6 @@ class Writer : public BufferCursor {
     }
     /// The next `count` bytes as a writer of their own, which counts for itself; this one goes on behind them.
     [[nodiscard]] Writer split(std::uint64_t count) { return Writer(take(count)); }
-    /// Passes over all that is left; the places in guest memory that a backend may write. They do not count as written.
-    [[nodiscard]] std::vector<GuestRegion> take_regions();
 
   private:
     friend class Virtqueue;

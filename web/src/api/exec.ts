@@ -144,12 +144,15 @@ export class ExecClient {
       );
     // What is wrong with it is said before anything waits.
     encode([0, 0, 0]);
+    await this.ready;
     await this.turn();
     try {
       return await this.start(encode, options);
     } finally {
-      --this.active;
-      this.waiting.shift()?.();
+      // The turn is handed on, so that nobody who comes now has it before those who wait.
+      const next = this.waiting.shift();
+      if (next === undefined) --this.active;
+      else next();
     }
   }
 
@@ -166,9 +169,8 @@ export class ExecClient {
   }
 
   private async turn(): Promise<void> {
-    await this.ready;
-    if (this.active >= MOST_COMMANDS) await new Promise<void>((resolve) => this.waiting.push(resolve));
-    ++this.active;
+    if (this.active < MOST_COMMANDS) ++this.active;
+    else await new Promise<void>((resolve) => this.waiting.push(resolve));
   }
 
   private async start(
