@@ -7,8 +7,11 @@ import { launchChromium, servePage } from './browsers.mjs';
 
 const ROUNDS = 3;
 
-/** In the page: boots so many machines at once and runs a command in each; all are disposed of in the end. */
-async function bootMany(count) {
+/**
+ * In the page: boots so many machines at once and runs a command in each; all are disposed of in the end, `spinning` with
+ * a program that makes no system calls.
+ */
+async function bootMany([count, spinning]) {
   // The class alone has no boot(): as it does, with what fails disposed of.
   const boot = async () => {
     const machine = new auklet.Machine({ cpus: 1, memory: 64, exec: true });
@@ -30,6 +33,13 @@ async function bootMany(count) {
       ),
     ),
   );
+  if (spinning) {
+    const spins = (machine) =>
+      new Promise((resolve) => {
+        machine.exec(['sh', '-c', 'echo; while :; do :; done'], { onStdout: resolve }).catch(() => {});
+      });
+    await Promise.all(machines.map(spins));
+  }
   await Promise.all(machines.map((machine) => machine.dispose()));
   return {
     outputs,
@@ -47,7 +57,7 @@ test('many machines in one page', async (suite) => {
   await page.evaluate(() => auklet.current.dispose());
 
   await suite.test('16 at once: each boots and works, or says that there is no memory', async (report) => {
-    const { outputs, refusals } = await page.evaluate(bootMany, 16);
+    const { outputs, refusals } = await page.evaluate(bootMany, [16]);
     report.diagnostic(`${outputs.length} boot; ${refusals[0] ?? 'none is refused'}`);
     assert.equal(outputs.length + refusals.length, 16);
     assert.ok(outputs.length >= 8);
@@ -55,9 +65,17 @@ test('many machines in one page', async (suite) => {
     for (const refusal of refusals) assert.match(refusal, /^MachineError out-of-memory: /);
   });
 
+  await suite.test('a machine that needs the memory of those that were disposed of waits for it', async () => {
+    // An engine ends a worker that spins in its own time, which dispose() does not wait for.
+    const { outputs, refusals } = await page.evaluate(bootMany, [12, true]);
+    assert.ok(outputs.length >= 8, refusals[0]);
+    const next = await page.evaluate(bootMany, [11]);
+    assert.deepEqual(next, { outputs: Array(11).fill('0 42\n'), refusals: [] });
+  });
+
   await suite.test(`then ${ROUNDS} rounds of 8: all boot`, async (report) => {
     for (let round = 0; round < ROUNDS; ++round) {
-      const { outputs, refusals } = await page.evaluate(bootMany, 8);
+      const { outputs, refusals } = await page.evaluate(bootMany, [8]);
       report.diagnostic(`round ${round}: ${outputs.length}`);
       assert.deepEqual({ outputs, refusals }, { outputs: Array(8).fill('0 42\n'), refusals: [] });
     }

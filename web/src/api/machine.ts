@@ -1,12 +1,13 @@
 // SPDX-License-Identifier: MIT
 // boot() and the Machine it returns: the owner's side of a host worker, in a page and in Node.js.
 
-import { isNode, runHere, startWorker, within, type WorkerHandle } from '../machine/platform.ts';
+import { isNode, lifeLockFree, runHere, startWorker, within, type WorkerHandle } from '../machine/platform.ts';
 import type { FromHost, MachineStage, ToHost } from '../machine/protocol.ts';
 import { loadBytes, loadModule, totalSize } from './assets.ts';
 import { ExecClient } from './exec.ts';
 import { checkBootOptions, checkExec } from './check-options.ts';
 import { isPromise, reportException } from './handlers.ts';
+import { leave, othersGone } from './leaving.ts';
 import { SocketClient } from './sockets.ts';
 import { needsRelay, relayWorkers } from './worker-relay.ts';
 import {
@@ -112,7 +113,7 @@ export class Machine {
   private kept: Uint8Array[] | undefined = [];
   private keptSize = 0;
   private disposal: Promise<void> | undefined;
-  private resolveDisposed: (() => void) | undefined;
+  private resolveDisposed: ((remaining: string[]) => void) | undefined;
   private inputOnWay = 0;
   /** Input that waits for the host worker to have a machine; undefined when it has. */
   private beforeStart: ToHost[] | undefined = [];
@@ -251,19 +252,23 @@ export class Machine {
     this.abort.abort();
     this.endWith(new MachineError('disposed', 'the machine was disposed'));
     this.resolveHalted('disposed');
-    const disposed = new Promise<void>((resolve) => (this.resolveDisposed = resolve));
+    const disposed = new Promise<string[]>((resolve) => (this.resolveDisposed = resolve));
     this.post({ type: 'dispose' });
-    // However busy the computer is: what is left then goes on without anybody who waits.
-    await within(DISPOSE_PATIENCE, this.endHost(disposed));
+    const hostEnded = this.endHost(disposed);
+    leave(hostEnded.then(() => disposed).then((remaining) => Promise.all(remaining.map(lifeLockFree))));
+    // However busy the computer is: what is left then goes on without anybody who waits, but for a machine that needs it.
+    await within(DISPOSE_PATIENCE, hostEnded);
   }
 
-  private async endHost(disposed: Promise<void>): Promise<void> {
+  private async endHost(disposed: Promise<unknown>): Promise<void> {
     // A host worker that was told nothing has started nothing. One that has not said anything may never be loaded.
     if (this.beforeStart === undefined)
       await within(this.progress.stage === 'loading' ? LOAD_PATIENCE : HOST_PATIENCE, disposed);
     // An exit that was asked for is no failure.
     this.host.onError = () => {};
     await this.host.terminate();
+    // One that did not answer will not.
+    this.resolveDisposed?.([]);
   }
 
   private post(message: ToHost): void {
@@ -410,8 +415,11 @@ export class Machine {
       case 'diagnostics':
         this.diagnosed.shift()?.(message.text);
         return;
+      case 'no-room':
+        void othersGone().then((made) => this.post({ type: 'room', made }));
+        return;
       case 'disposed':
-        this.resolveDisposed?.();
+        this.resolveDisposed?.(message.remaining);
         return;
     }
   }
@@ -435,7 +443,7 @@ export class Machine {
   private fail(error: MachineError): void {
     if (this.disposal !== undefined) {
       // The host worker died while it was being disposed of: it is as gone as it can be.
-      this.resolveDisposed?.();
+      this.resolveDisposed?.([]);
       return;
     }
     this.endWith(error);

@@ -23,6 +23,7 @@ import { bufferOf } from '../guest/user-access.ts';
 import { HostModule, type HostPlatform } from './host-module.ts';
 import {
   afterEvents,
+  holdLifeLock,
   isNode,
   losesWakeUps,
   type ParentPort,
@@ -138,6 +139,9 @@ export class Host implements HostPlatform {
   private timer: ReturnType<typeof setTimeout> | undefined;
   private watchdog: ReturnType<typeof setInterval> | undefined;
   private workersEnd: Promise<void> | undefined;
+  private roomMade: ((made: boolean) => void) | undefined;
+  /** The life locks of workers that were told to end. */
+  private readonly remaining = new Set<string>();
   /** Bytes of console output that did not come from the device, and that the owner has not taken. */
   private uncounted = 0;
   /** Messages are handled one after the other, although some handlers wait for compilations. */
@@ -147,13 +151,14 @@ export class Host implements HostPlatform {
     this.owner.onMessage((message) => {
       // The end waits for nothing.
       if (message.type === 'dispose') void this.dispose();
+      else if (message.type === 'room') this.roomMade?.(message.made);
       else this.handled = this.handled.then(() => this.handle(message)).catch((error: unknown) => this.fail(error));
     });
   }
 
   // ---- owner --------------------------------------------------------------------------------------------------
 
-  private async handle(message: Exclude<ToHost, { type: 'dispose' }>): Promise<void> {
+  private async handle(message: Exclude<ToHost, { type: 'dispose' | 'room' }>): Promise<void> {
     switch (message.type) {
       case 'start':
         return this.start(message.options);
@@ -198,24 +203,42 @@ export class Host implements HostPlatform {
     if (this.stage !== 'none') throw new Error('this worker has had a machine already');
     this.options = options;
     this.setStage('starting');
-    const module = await HostModule.load(await compile(options.host), this);
+    const code = await compile(options.host);
+    const module = await this.withRoom(() => HostModule.load(code, this));
     if (this.ended) return;
     this.module = module;
     try {
-      this.module.configure(settingsText(options.configuration));
+      module.configure(settingsText(options.configuration));
     } catch (error) {
       throw new HostFailure('invalid-option', errorText(error).message);
     }
-    this.kernelMemory = this.createKernelMemory(this.module.kernelPages);
-    this.module.setKernelMemory(this.kernelMemory);
+    const kernelMemory = await this.withRoom(() => this.createKernelMemory(module.kernelPages));
+    if (this.ended) return;
+    this.kernelMemory = kernelMemory;
+    module.setKernelMemory(kernelMemory);
     // CPU 0 first: everything else waits for it.
-    for (let cpu = 0; cpu < this.module.cpus; ++cpu) this.cpus[cpu] = this.spawn('cpu', cpu);
-    try {
-      this.module.startPools();
-    } catch (error) {
-      throw new HostFailure('out-of-memory', errorText(error).message);
-    }
+    for (let cpu = 0; cpu < module.cpus; ++cpu) this.cpus[cpu] = this.spawn('cpu', cpu);
+    await this.withRoom(() => {
+      try {
+        module.startPools();
+      } catch (error) {
+        throw new HostFailure('out-of-memory', errorText(error).message);
+      }
+    });
     return this.supply(options.kernel, options.initramfs);
+  }
+
+  /** `take` needs memory. Where there is none, it is called again when those who are leaving have given back theirs. */
+  private async withRoom<T>(take: () => T | Promise<T>): Promise<T> {
+    try {
+      return await take();
+    } catch (error) {
+      if (this.ended || failureCode(error, errorText(error).message) !== 'out-of-memory') throw error;
+      const answer = new Promise<boolean>((resolve) => (this.roomMade = resolve));
+      this.owner.post({ type: 'no-room' });
+      if (!(await answer)) throw error;
+      return take();
+    }
   }
 
   private createKernelMemory(pages: number): WebAssembly.Memory {
@@ -464,7 +487,11 @@ export class Host implements HostPlatform {
     await within(LEAVE_PATIENCE, Promise.all(left));
     const gone: Promise<void>[] = [];
     for (const guest of guests) {
-      const end = guest.handle.terminate();
+      const { lifeLock } = guest;
+      if (lifeLock !== undefined) this.remaining.add(lifeLock);
+      const end = guest.handle.terminate().then(() => {
+        if (lifeLock !== undefined) this.remaining.delete(lifeLock);
+      });
       if (guest.hasLeft) gone.push(end);
     }
     await within(GONE_PATIENCE, Promise.all(gone));
@@ -481,7 +508,11 @@ export class Host implements HostPlatform {
     this.kernel = undefined;
     this.kernelMemory = undefined;
     this.options = undefined;
-    this.owner.post({ type: 'disposed' });
+    if (!isNode) {
+      await holdLifeLock(this.identity);
+      this.remaining.add(this.identity);
+    }
+    this.owner.post({ type: 'disposed', remaining: [...this.remaining] });
   }
 
   // ---- HostPlatform: calls from the C++ host ------------------------------------------------------------------

@@ -139,7 +139,7 @@ function wrapBrowserWorker<Outgoing, Incoming>(worker: Worker, lifeLock?: string
       worker.onerror = null;
       worker.terminate();
       // Chromium lets a worker inside wasm run for 2 s more. Its lock is granted to us when it is really gone.
-      if (lifeLock !== undefined) await navigator.locks.request(lifeLock, () => {});
+      if (lifeLock !== undefined) await lifeLockFree(lifeLock);
     },
   };
   worker.onmessage = (event: MessageEvent) => handle.onMessage(event.data as Incoming);
@@ -225,6 +225,11 @@ export function holdLifeLock(name: string | undefined): Promise<void> {
       })
       .catch(reject);
   });
+}
+
+/** Resolves when the worker that holds this lock, if there is one, is really gone. */
+export function lifeLockFree(name: string): Promise<void> {
+  return navigator.locks.request(name, () => {});
 }
 
 interface Immediate {

@@ -107,6 +107,8 @@ export type ToHost =
   | { type: 'taken'; bytes: number }
   | { type: 'resize'; columns: number; rows: number }
   | { type: 'socket'; request: SocketRequest }
+  /** The answer to 'no-room'. `made`: something may have come back since. */
+  | { type: 'room'; made: boolean }
   /** Answered with 'diagnostics'. */
   | { type: 'diagnose' }
   /**
@@ -145,8 +147,11 @@ export type FromHost =
   | { type: 'halted'; reason: HaltReason }
   /** The machine cannot start or go on. `message` is for users, `detail` for diagnostics. */
   | { type: 'error'; code: FailureCode; message: string; detail?: string }
+  /** There is no memory to start the machine with: answered with 'room'. */
+  | { type: 'no-room' }
   | { type: 'diagnostics'; text: string }
-  | { type: 'disposed' };
+  /** `remaining`: the Web Locks of workers that the engine has not ended yet, this one's as well. */
+  | { type: 'disposed'; remaining: string[] };
 
 // ---- host worker to guest worker --------------------------------------------------------------------------------
 
