@@ -28,10 +28,23 @@ async function open(browser, address) {
   return { page, session };
 }
 
+let lines = 0;
+
+/**
+ * Runs a line to its end. While the question comes or goes the terminal has another size, and the shell repeats its prompt:
+ * a prompt alone does not say which line has ended.
+ */
+const run = async (session, line) => {
+  const number = ++lines;
+  await session.write(`${line}; echo line $((${number}))\r`);
+  await session.waitFor(`\nline ${number}\n`);
+  await session.waitFor(PROMPT);
+};
+
 /** Prints the sequence, and asks for the cursor's position: what is asked first is answered first. */
 const print = async (session, sequence) => {
   const answer = 'dd bs=32 count=1 > /dev/null 2>&1';
-  await session.run(`stty raw -echo; printf '\\033]52;%s\\007\\033[6n' '${sequence}'; ${answer}; stty sane; echo`);
+  await run(session, `stty raw -echo; printf '\\033]52;%s\\007\\033[6n' '${sequence}'; ${answer}; stty sane; echo`);
 };
 const copy = (session, text, selection = 'c') => print(session, `${selection};${Buffer.from(text).toString('base64')}`);
 const clipboard = (page) => page.evaluate(() => readClipboard());
@@ -47,7 +60,7 @@ test('programs and the clipboard', async (suite) => {
     assert.equal(await page.evaluate(() => reads), 0);
     assert.equal(await question.isVisible(), false);
     // Whatever would be sent comes before what the page does next.
-    await session.run('true');
+    await run(session, 'true');
     assert.doesNotMatch(await page.evaluate(() => typed), /\x1b\]52/);
   });
 
@@ -71,14 +84,14 @@ test('programs and the clipboard', async (suite) => {
 
   await suite.test('allowed or not, it is not read', async () => {
     await print(session, 'c;?');
-    await session.run('true');
+    await run(session, 'true');
     assert.equal(await page.evaluate(() => reads), 0);
     assert.doesNotMatch(await page.evaluate(() => typed), /\x1b\]52/);
   });
 
   await suite.test('what is no text, or for another selection, is dropped', async () => {
     for (const sequence of ['c;%%%', 'c;/w==', 'c;', 'p;b25l', 'c', '0;b25l']) await print(session, sequence);
-    await session.run('true');
+    await run(session, 'true');
     assert.deepEqual(await page.evaluate(() => writes), ['two <b>ü</b>', 'three']);
   });
 
@@ -100,7 +113,7 @@ test('programs and the clipboard', async (suite) => {
     await copy(session, 'one');
     await page.getByRole('button', { name: 'Never' }).click();
     await copy(session, 'two');
-    await session.run('true');
+    await run(session, 'true');
     assert.equal(await page.locator('#question').isVisible(), false);
     assert.deepEqual(await page.evaluate(() => writes), []);
   });
