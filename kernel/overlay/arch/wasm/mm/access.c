@@ -118,7 +118,7 @@ static unsigned long reach_of_mm(struct mm_struct *mm, unsigned long address, un
 
 static noinline unsigned long reach_slowly(unsigned long address, unsigned long n, bool write)
 {
-	/* The kernel itself fills a mapping: areas.c. */
+	/* The kernel itself fills a mapping: mmap.c. */
 	if (current->thread.ignores_access)
 		return n;
 	return current->mm ? reach_of_mm(current->mm, address, n, write) : 0;

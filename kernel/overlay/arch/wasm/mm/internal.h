@@ -15,6 +15,35 @@ void free_access(struct mm_struct *mm);
 int prepare_access(struct mm_struct *mm, unsigned long start, unsigned long end);
 void set_access(struct mm_struct *mm, unsigned long start, unsigned long end, vm_flags_t vm_flags);
 
+/* areas.c; the mmap_lock is held for writing, and the mm's own U is bound. */
+int grow_memory(struct mm_struct *mm, unsigned long end);
+int store_area(struct mm_struct *mm, unsigned long start, unsigned long end,
+	       struct vm_area_struct *vma);
+bool within_limit(struct mm_struct *mm, unsigned long bytes);
+void count_area(struct mm_struct *mm, struct vm_area_struct *vma, long pages);
+struct vm_area_struct *add_area(struct mm_struct *mm, unsigned long start, unsigned long end,
+				vm_flags_t vm_flags, struct file *file, unsigned long pgoff);
+void get_area(struct vm_area_struct *copy);
+void free_area(struct vm_area_struct *vma);
+int isolate_range(struct mm_struct *mm, unsigned long start, unsigned long end);
+
+/* mmap.c */
+int read_file(struct file *file, unsigned long start, unsigned long length, unsigned long pgoff);
+
+/* writeback.c */
+int sum_area(struct vm_area_struct *vma);
+void get_sums(struct vm_area_struct *vma);
+void put_sums(struct vm_area_struct *vma);
+int copy_sums(struct vm_area_struct *copy, const struct vm_area_struct *vma);
+int write_back(struct vm_area_struct *vma, unsigned long start, unsigned long end);
+int write_back_file(struct mm_struct *mm, struct file *file, unsigned long pgoff,
+		    unsigned long pages);
+
+/* exec.c */
+struct main_stack *main_stack_of(int id);
+unsigned long unused_stack(int id);
+bool read_word(u32 *value, unsigned long address);
+
 /* remote.c */
 int remote_copy(struct mm_struct *mm, unsigned long address, void *buffer, int length, bool write);
 
