@@ -10,8 +10,6 @@ MOST = 500
 LONGER = {
     "kernel/model/cpu-token.pml": 1232,
     "kernel/overlay/arch/wasm/kernel/binfmt_wasm.c": 558,
-    "kernel/overlay/arch/wasm/kernel/process.c": 980,
-    "kernel/overlay/arch/wasm/mm/areas.c": 1258,
     "kernel/overlay/arch/wasm/mm/shared.c": 505,
     "tests/bench/bench.mjs": 649,
     "tests/programs/ptrace.c": 650,

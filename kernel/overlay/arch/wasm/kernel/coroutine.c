@@ -15,6 +15,8 @@
  *       returns to serve_own_cpu()          <-      host_coroutine_yield(k)
  *
  * A suspended stack cannot leave its worker: see asm/coroutine.h for what that means to the scheduler.
+ *
+ * kernel/model/cpu-token.pml models this file.
  */
 #include <linux/kthread.h>
 #include <linux/sched.h>

@@ -13,6 +13,8 @@
  * Invariant of interrupts: who raises one sets the bit in auklet_cpu.pending and
  * then looks at the state; who leaves for user mode (or idles) stores the state and then
  * looks at the bits. Both are sequentially consistent, so one of them sees the other.
+ *
+ * kernel/model/cpu-token.pml models this file.
  */
 #include <linux/completion.h>
 #include <linux/hardirq.h>

@@ -3,6 +3,8 @@
  * The pools that the host fills and the kernel empties: workers for tasks and
  * memories for processes. Taking one is a compare-exchange on its state, so no
  * host code runs on the way of fork(). See docs/abi.md, "Workers".
+ *
+ * kernel/model/cpu-token.pml models parts of this file.
  */
 #include <linux/kernel.h>
 #include <linux/mutex.h>

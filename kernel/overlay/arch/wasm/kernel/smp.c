@@ -1,5 +1,10 @@
 // SPDX-License-Identifier: GPL-2.0-only
-/* Parallel CPUs: each has a worker of its own that the host starts with the machine. */
+/*
+ * Parallel CPUs: each has a worker of its own that the host starts with the
+ * machine.
+ *
+ * kernel/model/cpu-token.pml models this file.
+ */
 #include <linux/completion.h>
 #include <linux/cpu.h>
 #include <linux/init.h>

@@ -2,6 +2,8 @@
 /*
  * Clock source: the host's monotonic clock. Clock events: a deadline that the CPU's own worker
  * sleeps for.
+ *
+ * kernel/model/cpu-token.pml models parts of this file.
  */
 #include <linux/clockchips.h>
 #include <linux/clocksource.h>

@@ -36,8 +36,9 @@ static inline bool word_replace(u32 *word, u32 expected, u32 value)
 					   __ATOMIC_SEQ_CST, __ATOMIC_SEQ_CST);
 }
 
-/* process.c */
+/* reboot.c */
 void __noreturn leave_machine(void);
+void __noreturn stop_cpu_forever(void);
 
 /*
  * The host raises STOP for all CPUs; a worker that has none looks at the first. Every worker comes here soon when the machine has
@@ -118,10 +119,12 @@ void __noreturn wasm_unwind(void);
 void resume_coroutine(struct task_struct *task);
 void suspend_coroutine(struct task_struct *task);
 
+/* process.c */
 void __noreturn leave_kernel(u32 reason, unsigned long stack_pointer);
+
+/* own_cpu.c */
 void serve_own_cpu(void);
 bool check_deadline(void);
-void __noreturn stop_cpu_forever(void);
 
 /* entry.c */
 void __noreturn start_user(void);

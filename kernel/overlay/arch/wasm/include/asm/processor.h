@@ -55,7 +55,7 @@ struct thread_struct {
 		bool joins;	/* the next one is no wait */
 		bool joining;	/* this one is none, nor are those that follow on the CPU of the waker */
 		u8 apart;	/* waits before it may join again */
-	} stop;			/* process.c: the task does not execute */
+	} stop;			/* short_stop.c: the task does not execute */
 
 	enum wasm_start start;
 
@@ -83,7 +83,7 @@ struct thread_struct {
 
 unsigned long __get_wchan(struct task_struct *p);
 
-/* process.c: whether current, whose CPU is about to be idle, is to wait for its wake-up; that wait; its end. */
+/* short_stop.c; the scheduler calls these. */
 bool arch_polls_before_idle(void);
 void arch_poll_before_idle(const unsigned int *nr_running);
 void arch_end_poll(struct task_struct *p);
