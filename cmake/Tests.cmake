@@ -43,6 +43,8 @@ set_tests_properties(sdk.cplusplus sdk.callbacks PROPERTIES LABELS sdk TIMEOUT 6
 
 # ---- the model of the CPU tokens ------------------------------------------------------------------------------------
 
+add_test(NAME model.code COMMAND python3 "${root}/tests/tools/modelled.py")
+set_tests_properties(model.code PROPERTIES LABELS model)
 add_test(NAME model.cpu-token COMMAND sh "${root}/tests/model/run")
 set_tests_properties(model.cpu-token PROPERTIES LABELS model TIMEOUT 900)
 

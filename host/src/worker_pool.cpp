@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-// The life of pooled workers: start, park, reap.
+// The life of pooled workers: start, park, reap. kernel/model/cpu-token.pml models the reaper.
 
 #include "worker_pool.hpp"
 

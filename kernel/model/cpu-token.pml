@@ -2,9 +2,9 @@
 /*
  * The protocol of CPU tokens, for the model checker spin: tests/model/run checks it exhaustively.
  *
- * It follows overlay/arch/wasm/kernel/process.c, entry.c, smp.c, coroutine.c and time.c, web/src/guest/guest-worker.ts and
- * host/src/worker_pool.cpp statement by statement where they touch a word that two agents share; an inline has the name of
- * the function that it models. One Promela statement is one atomic operation, and all of them are sequentially
+ * It follows the functions of kernel/model/modelled.list, and web/src/guest/guest-worker.ts, statement by statement where
+ * they touch a word that two agents share; an inline has the name of the function that it models. A test holds the two
+ * together: tests/tools/modelled.py. One Promela statement is one atomic operation, and all of them are sequentially
  * consistent, as the kernel's are. What Linux does under the lock of a run queue is one step.
  *
  * Everything is bounded: TASKS tasks, CALLS system calls in each, TICKS interrupts for nothing, one task that is
@@ -241,7 +241,7 @@ inline resched(c, x) {
 	fi
 }
 
-/* process.c: who sleeps as CPU x is woken. */
+/* short_stop.c: wakes the worker that sleeps as CPU x. */
 inline end_wait(x) {
 	atomic {
 		if
@@ -423,7 +423,7 @@ inline sleep_and_pick_next(c, prev, who) {
 
 #if POLLS
 /*
- * The scheduler's, and arch_poll_before_idle(): the task sleeps, and its worker does, too, before its CPU is given to another task. In
+ * arch_polls_before_idle() and arch_poll_before_idle(): the task sleeps, and its worker does, too, before its CPU is given to another task. In
  * truth that ends after a while by itself; here only where TIMEOUTS says so, or else nobody would notice a wake-up that is lost.
  */
 inline poll_before_idle() {
@@ -683,6 +683,7 @@ user:
 #endif
 
 switch_away:
+	/* __switch_to() */
 	if
 	:: next != task ->
 		hand_over(cpu, WORKER(w), false);
@@ -764,7 +765,7 @@ ended:
 
 /* ---- a CPU's own worker ---------------------------------------------------------------------------- */
 
-/* process.c: sleeps until something happens to this worker's own CPU. */
+/* own_cpu.c: sleeps until something happens to this worker's own CPU. */
 inline wait_for_interrupt() {
 #if SLEEPS
 	armed[c] = NEVER;
