@@ -26,12 +26,12 @@ import {
   WORKER_IDLE,
   WORKER_SIZE,
 } from '../generated/abi.ts';
-import { holdLifeLock, losesWakeUps, parentPort } from '../machine/platform.ts';
+import { bufferOf, holdLifeLock, losesWakeUps, parentPort } from '../machine/platform.ts';
 import type { FromGuest, GuestStart, ToGuest } from '../machine/protocol.ts';
 import { GuestClock } from './clock.ts';
 import { Coroutines } from './coroutines.ts';
 import { classifyTrap } from './traps.ts';
-import { bufferOf, USER_ACCESS_FUNCTIONS, type UserAccess, UserAccessMaker } from './user-access.ts';
+import { USER_ACCESS_FUNCTIONS, type UserAccess, UserAccessMaker } from './user-access.ts';
 
 const ENOEXEC = 8;
 const EAGAIN = 11;

@@ -3,6 +3,7 @@
 // otherwise the same functions in JavaScript.
 
 import { USER_ACCESS, USER_ACCESS_SHIM } from '../generated/user-access.ts';
+import { bufferOf } from '../machine/platform.ts';
 
 /** In the order of struct user_access in asm/uaccess.h. */
 export const USER_ACCESS_FUNCTIONS = [
@@ -22,15 +23,6 @@ export type UserAccess = Record<(typeof USER_ACCESS_FUNCTIONS)[number], Callable
 
 function decode(base64: string): Uint8Array<ArrayBuffer> {
   return Uint8Array.from(atob(base64), (character) => character.charCodeAt(0));
-}
-
-/**
- * The buffer of a memory that another worker may have grown to `end` bytes. V8 tells other workers of that by an
- * interrupt which may not have come yet; growing by nothing brings the length up to date.
- */
-export function bufferOf(memory: WebAssembly.Memory, end: number): ArrayBufferLike {
-  if (memory.buffer.byteLength < end) memory.grow(0);
-  return memory.buffer;
 }
 
 /** user-access.wat in JavaScript; every address and length is checked in the same way. */

@@ -19,43 +19,17 @@
 // taken: a sender of much data keeps a limited amount on the way.
 
 import { HALT_PANIC, HALT_POWER_OFF, HALT_RESTART } from '../generated/abi.ts';
-import { bufferOf } from '../guest/user-access.ts';
+import { errorText, failureCode, HostFailure } from './failure.ts';
+import { GuestWorkers, type GuestWorkersOwner } from './guest-workers.ts';
 import { HostModule, type HostPlatform } from './host-module.ts';
-import {
-  afterEvents,
-  holdLifeLock,
-  isNode,
-  losesWakeUps,
-  type ParentPort,
-  processors,
-  startWorker,
-  within,
-  type WorkerHandle,
-} from './platform.ts';
 import { OutputCollector } from './output-collector.ts';
-import {
-  type FailureCode,
-  type FromGuest,
-  type FromHost,
-  type GuestStart,
-  type HaltReason,
-  type MachineStage,
-  type SocketEvent,
-  type StartOptions,
-  type ToGuest,
-  type ToHost,
-} from './protocol.ts';
-import { INITIAL_WORKERS, settingsText } from './settings.ts';
+import { afterEvents, holdLifeLock, isNode, losesWakeUps, type ParentPort, processors } from './platform.ts';
+import type { FromHost, HaltReason, MachineStage, SocketEvent, StartOptions, ToHost } from './protocol.ts';
+import { settingsText } from './settings.ts';
+import { UserMemories } from './user-memories.ts';
 
-/** A browser that is out of workers (Firefox) neither starts one nor reports an error. */
-const WORKER_START_TIMEOUT = 30_000;
 /** Milliseconds; as Watchdog::interval of the C++ host. */
 const WATCHDOG_INTERVAL = 1000;
-
-/** Milliseconds in which workers come out of wasm at the machine's end; a program that makes no system calls does not. */
-const LEAVE_PATIENCE = 100;
-/** Milliseconds in which those that came out are gone. */
-const GONE_PATIENCE = 50;
 
 const KEPT_LOG_LINES = 200;
 
@@ -65,83 +39,29 @@ const HALT_REASONS = new Map<number, HaltReason>([
   [HALT_PANIC, 'panic'],
 ]);
 
-/**
- * Of so many user memories every worker is told at once: most machines have no more. For one of the others a worker asks
- * when its next task needs it. Each is work for a worker and its garbage collector, and V8 tells all workers that know a
- * memory when it grows.
- */
-const COMMON_MEMORIES = 16;
-
-interface Guest {
-  handle: WorkerHandle<ToGuest, FromGuest>;
-  role: 'cpu' | 'task';
-  /** CPU number or worker slot. */
-  number: number;
-  lifeLock: string | undefined;
-  ready: boolean;
-  startTimer: ReturnType<typeof setTimeout> | undefined;
-  /** At the machine's end: whether it is in its event loop for good, and who waits for that. */
-  hasLeft: boolean;
-  onLeft: () => void;
-}
-
-function createGuestWorker(): Worker {
-  // Written out and without a name, because bundlers must recognise it.
-  return new Worker(new URL('../guest/guest-worker.ts', import.meta.url), { type: 'module' });
-}
-
-/** What a part of an engine says that has no more memory, addresses or threads. */
-const OUT_OF_MEMORY = /out of memory|could not allocate|Allocation failed/i;
-
-class HostFailure extends Error {
-  constructor(
-    readonly code: FailureCode,
-    message: string,
-    options?: ErrorOptions,
-  ) {
-    super(message, options);
-  }
-}
-
-function failureCode(error: unknown, message: string): FailureCode {
-  if (error instanceof HostFailure) return error.code;
-  return OUT_OF_MEMORY.test(message) ? 'out-of-memory' : 'failed';
-}
-
-function errorText(error: unknown): { message: string; detail?: string } {
-  if (!(error instanceof Error)) return { message: String(error) };
-  return error.stack === undefined ? { message: error.message } : { message: error.message, detail: error.stack };
-}
-
 async function compile(code: WebAssembly.Module | Uint8Array): Promise<WebAssembly.Module> {
   if (code instanceof WebAssembly.Module) return code;
   const bytes = code as Uint8Array<ArrayBuffer>;
   return losesWakeUps ? new WebAssembly.Module(bytes) : WebAssembly.compile(bytes);
 }
 
-export class Host implements HostPlatform {
+export class Host implements HostPlatform, GuestWorkersOwner {
   private readonly identity = `auklet-${crypto.randomUUID()}`;
   private readonly output = new OutputCollector((bytes) => this.owner.post({ type: 'output', bytes }, [bytes.buffer]));
   private readonly logLines: string[] = [];
-  private readonly cpus: Guest[] = [];
-  private readonly tasks = new Map<number, Guest>();
-  private readonly memories: WebAssembly.Memory[] = [];
-  private readonly modules = new Map<number, WebAssembly.Module>();
 
   private module: HostModule | undefined;
+  private workers: GuestWorkers | undefined;
+  private memories: UserMemories | undefined;
   private options: StartOptions | undefined;
-  private kernel: WebAssembly.Module | undefined;
-  private kernelMemory: WebAssembly.Memory | undefined;
+  private kernelSupplied = false;
   private deviceTree: number | undefined;
   private cpu0: { machine: number; heapBase: number } | undefined;
   private stage: MachineStage | 'none' | 'halted' | 'error' = 'none';
-  private workersStarted = 0;
   private timer: ReturnType<typeof setTimeout> | undefined;
   private watchdog: ReturnType<typeof setInterval> | undefined;
   private workersEnd: Promise<void> | undefined;
   private roomMade: ((made: boolean) => void) | undefined;
-  /** The life locks of workers that were told to end. */
-  private readonly remaining = new Set<string>();
   /** Bytes of console output that did not come from the device, and that the owner has not taken. */
   private uncounted = 0;
   /** Messages are handled one after the other, although some handlers wait for compilations. */
@@ -189,7 +109,7 @@ export class Host implements HostPlatform {
     this.withModule((module) => module.outputTaken(bytes - uncounted));
   }
 
-  private get ended(): boolean {
+  get ended(): boolean {
     return this.stage === 'halted' || this.stage === 'error';
   }
 
@@ -214,10 +134,19 @@ export class Host implements HostPlatform {
     }
     const kernelMemory = await this.withRoom(() => this.createKernelMemory(module.kernelPages));
     if (this.ended) return;
-    this.kernelMemory = kernelMemory;
     module.setKernelMemory(kernelMemory);
+    const memories = new UserMemories(kernelMemory);
+    const workers = new GuestWorkers(this, {
+      identity: this.identity,
+      url: options.guestWorkerUrl,
+      kernelMemory,
+      memories,
+      memoryPages: module.processPages,
+    });
+    this.memories = memories;
+    this.workers = workers;
     // CPU 0 first: everything else waits for it.
-    for (let cpu = 0; cpu < module.cpus; ++cpu) this.cpus[cpu] = this.spawn('cpu', cpu);
+    for (let cpu = 0; cpu < module.cpus; ++cpu) workers.startCpu(cpu);
     await this.withRoom(() => {
       try {
         module.startPools();
@@ -255,12 +184,12 @@ export class Host implements HostPlatform {
 
   private async supply(kernel?: WebAssembly.Module | Uint8Array, initramfs?: Uint8Array): Promise<void> {
     if (this.ended || this.module === undefined || this.options === undefined) return;
-    if (kernel !== undefined && this.kernel === undefined) {
+    if (kernel !== undefined && !this.kernelSupplied) {
       this.setStage('kernel');
       const compiled = await compile(kernel);
       if (this.ended) return;
-      this.kernel = compiled;
-      for (const guest of [...this.cpus, ...this.tasks.values()]) this.sendStart(guest);
+      this.kernelSupplied = true;
+      this.workers?.supplyKernel(compiled);
     }
     if (initramfs !== undefined && this.deviceTree === undefined) {
       this.module.setInitramfs(initramfs);
@@ -286,13 +215,8 @@ export class Host implements HostPlatform {
     this.module.attach(this.cpu0.machine, this.cpu0.heapBase);
     this.setStage('booting');
     this.watchdog = setInterval(() => this.withModule((module) => module.watch()), WATCHDOG_INTERVAL);
-    for (const guest of this.cpus) this.boot(guest);
+    this.workers?.bootCpus(this.deviceTree);
     this.serve();
-  }
-
-  /** CPU 0 is ready by then, the others may follow. */
-  private boot(guest: Guest): void {
-    if (guest.ready && this.stage !== 'kernel') guest.handle.post({ type: 'boot', dtb: this.deviceTree as number });
   }
 
   // ---- doorbell -------------------------------------------------------------------------------------------------
@@ -319,110 +243,9 @@ export class Host implements HostPlatform {
     }
   }
 
-  // ---- guest workers ----------------------------------------------------------------------------------------------
+  // ---- GuestWorkersOwner: what guest workers say ----------------------------------------------------------------
 
-  private spawn(role: 'cpu' | 'task', number: number): Guest {
-    const name = `${this.identity}-${role}-${number}-${++this.workersStarted}`;
-    const lifeLock = isNode ? undefined : name;
-    const handle = startWorker<ToGuest, FromGuest>(
-      name,
-      this.options?.guestWorkerUrl,
-      createGuestWorker,
-      lifeLock,
-      role === 'cpu' || number < INITIAL_WORKERS ? undefined : this.workerHeap(),
-    );
-    const guest: Guest = {
-      handle,
-      role,
-      number,
-      lifeLock,
-      ready: false,
-      startTimer: undefined,
-      hasLeft: false,
-      onLeft: () => {},
-    };
-    handle.onMessage = (message) => this.handleGuest(guest, message);
-    handle.onError = (message, detail) => this.guestFailed(guest, message, detail);
-    this.sendStart(guest);
-    return guest;
-  }
-
-  /**
-   * MiB. V8 takes the size of a memory that a worker gets for its own for a moment, and if that is more than half of
-   * the limit of the heap, it collects all garbage at once, and again soon because its limit is smaller then. While it
-   * sweeps, the worker's event loop posts itself the same task until V8's own threads have done their part: hundreds of
-   * such workers leave neither those threads nor the machine any time. So only those do it that each machine has: there
-   * it frees 0.7 MiB each. The others get room for K, and for a process of 64 MiB.
-   */
-  private workerHeap(): number {
-    return 2 * ((this.kernelMemory?.buffer.byteLength ?? 0) / 1048576 + 64);
-  }
-
-  private sendStart(guest: Guest): void {
-    if (this.kernel === undefined || this.kernelMemory === undefined || this.module === undefined) return;
-    const start: GuestStart = {
-      type: 'start',
-      role: guest.role,
-      [guest.role === 'cpu' ? 'cpu' : 'slot']: guest.number,
-      kernel: this.kernel,
-      memory: this.kernelMemory,
-      memories: this.memories.slice(0, COMMON_MEMORIES),
-      modules: [...this.modules],
-      memoryPages: this.module.processPages,
-    };
-    if (guest.lifeLock !== undefined) start.lifeLock = guest.lifeLock;
-    guest.handle.post(start);
-    guest.startTimer = setTimeout(() => this.guestFailed(guest, 'it did not start'), WORKER_START_TIMEOUT);
-  }
-
-  private handleGuest(guest: Guest, message: FromGuest): void {
-    if (message.type === 'left') {
-      guest.hasLeft = true;
-      guest.onLeft();
-    }
-    if (this.ended) return;
-    switch (message.type) {
-      case 'ready':
-        clearTimeout(guest.startTimer);
-        guest.ready = true;
-        if (guest.role === 'task') this.withModule((module) => module.workerReady(guest.number));
-        else if (guest.number === 0) this.cpu0Ready(message.machine, message.heapBase);
-        else this.boot(guest);
-        return;
-      case 'module':
-        this.modules.set(message.id, message.module);
-        this.broadcast({ type: 'module', id: message.id, module: message.module }, guest);
-        // The first program that the kernel starts is init.
-        if (this.stage === 'booting') this.setStage('running');
-        return;
-      case 'wake':
-        // The host's own has taken its turn with this message.
-        this.tasks.get(message.slot)?.handle.post({ type: 'wake' });
-        return;
-      case 'clock':
-        guest.handle.post({ type: 'clock', now: performance.now(), timeOrigin: performance.timeOrigin });
-        return;
-      case 'memory': {
-        const memory = this.memories[message.id];
-        if (memory === undefined) this.fail(new Error(`the kernel names memory ${message.id}, which does not exist`));
-        else guest.handle.post({ type: 'memory', id: message.id, memory });
-        return;
-      }
-      case 'console':
-        this.uncounted += message.bytes.length;
-        this.output.add(message.bytes);
-        this.output.flushSoon();
-        return;
-      case 'halt':
-        this.halt(HALT_REASONS.get(message.reason) ?? 'panic');
-        return;
-      case 'error':
-        this.guestFailed(guest, message.message, message.stack);
-        return;
-    }
-  }
-
-  private cpu0Ready(machine: number | undefined, heapBase: number | undefined): void {
+  cpu0Ready(machine: number | undefined, heapBase: number | undefined): void {
     if (machine === undefined || heapBase === undefined) {
       this.fail(new Error('the kernel does not export auklet_machine and __heap_base'));
       return;
@@ -431,138 +254,52 @@ export class Host implements HostPlatform {
     this.withModule(() => this.bootWhenReady());
   }
 
-  private guestFailed(guest: Guest, message: string, detail?: string): void {
-    if (this.ended) return;
-    clearTimeout(guest.startTimer);
-    if (guest.role === 'task' && !guest.ready) {
-      // The engine has no more of them; the pool goes on with what there is.
-      if (this.tasks.get(guest.number) !== guest) return;
-      this.log('warning', `worker ${guest.number} could not be started: ${message}`);
-      this.endTask(guest);
-      return;
-    }
-    const error = new Error(`the worker of ${guest.role} ${guest.number} has failed: ${message}`);
-    if (detail !== undefined) error.stack = detail;
-    this.fail(error);
+  taskReady(slot: number): void {
+    this.withModule((module) => module.workerReady(slot));
   }
 
-  private endTask(guest: Guest): void {
-    clearTimeout(guest.startTimer);
-    this.tasks.delete(guest.number);
-    void guest.handle.terminate().then(() => this.withModule((module) => module.workerGone(guest.number)));
+  taskGone(slot: number): void {
+    this.withModule((module) => module.workerGone(slot));
   }
 
-  /** To all that run programs. */
-  private broadcast(message: ToGuest, except?: Guest): void {
-    // A worker without the start message gets everything with it.
-    if (this.kernel === undefined) return;
-    for (const guest of this.tasks.values()) if (guest !== except) guest.handle.post(message);
+  programCompiled(): void {
+    // The first program that the kernel starts is init.
+    if (this.stage === 'booting') this.setStage('running');
   }
 
-  private endWorkers(): Promise<void> {
-    return (this.workersEnd ??= this.letWorkersLeave());
+  earlyOutput(bytes: Uint8Array): void {
+    this.uncounted += bytes.length;
+    this.output.add(bytes);
+    this.output.flushSoon();
   }
 
-  /**
-   * Engines end a worker late or never while it sleeps or spins in wasm (2 s in Chromium; in WebKit one that sleeps is never
-   * ended). So all are told to come out first; who sleeps is woken. Only one that spins in a program is left then: the
-   * engine ends that in its own time, and nobody waits for it.
-   */
-  private async letWorkersLeave(): Promise<void> {
-    clearTimeout(this.timer);
-    clearInterval(this.watchdog);
-    const guests = [...this.cpus, ...this.tasks.values()];
-    this.cpus.length = 0;
-    this.tasks.clear();
-    try {
-      this.module?.end();
-    } catch {
-      // A C++ host that has failed wakes nobody.
-    }
-    const left = guests.map((guest) => {
-      clearTimeout(guest.startTimer);
-      guest.handle.post({ type: 'end' });
-      return new Promise<void>((resolve) => (guest.onLeft = resolve));
-    });
-    await within(LEAVE_PATIENCE, Promise.all(left));
-    const gone: Promise<void>[] = [];
-    for (const guest of guests) {
-      const { lifeLock } = guest;
-      if (lifeLock !== undefined) this.remaining.add(lifeLock);
-      const end = guest.handle.terminate().then(() => {
-        if (lifeLock !== undefined) this.remaining.delete(lifeLock);
-      });
-      if (guest.hasLeft) gone.push(end);
-    }
-    await within(GONE_PATIENCE, Promise.all(gone));
-    this.module?.wakeDoorbell();
-    this.memories.length = 0;
-    this.modules.clear();
-  }
-
-  private async dispose(): Promise<void> {
-    if (!this.ended) this.stage = 'halted';
-    await this.endWorkers();
-    // Where the host is in its owner's thread, the owner may keep this object.
-    this.module = undefined;
-    this.kernel = undefined;
-    this.kernelMemory = undefined;
-    this.options = undefined;
-    if (!isNode) {
-      await holdLifeLock(this.identity);
-      this.remaining.add(this.identity);
-    }
-    this.owner.post({ type: 'disposed', remaining: [...this.remaining] });
+  kernelHalted(reason: number): void {
+    this.halt(HALT_REASONS.get(reason) ?? 'panic');
   }
 
   // ---- HostPlatform: calls from the C++ host ------------------------------------------------------------------
 
   createMemory(id: number, maximumPages: number): boolean {
-    let memory: WebAssembly.Memory;
-    try {
-      memory = new WebAssembly.Memory({ initial: 0, maximum: maximumPages, shared: true });
-    } catch {
-      // Chromium throws a RangeError, Firefox the string "out of memory". The pool says what it means.
-      return false;
-    }
-    this.memories[id] = memory;
-    if (id < COMMON_MEMORIES) this.broadcast({ type: 'memory', id, memory });
+    const memory = this.memories?.create(id, maximumPages);
+    if (memory === undefined) return false;
+    this.workers?.tellMemory(id, memory);
     return true;
   }
 
   copyMemory(id: number, address: number, guestAddress: number, length: number, write: boolean): number {
-    const memory = this.memories[id];
-    if (memory === undefined || this.kernelMemory === undefined) return 0;
-    const buffer = bufferOf(memory, address + length);
-    const count = Math.max(0, Math.min(length, buffer.byteLength - address));
-    if (count === 0) return 0;
-    const user = new Uint8Array(buffer, address, count);
-    const kernel = new Uint8Array(this.kernelMemory.buffer, guestAddress, count);
-    if (write) user.set(kernel);
-    else kernel.set(user);
-    return count;
+    return this.memories?.copy(id, address, guestAddress, length, write) ?? 0;
   }
 
   setSafepoint(id: number, address: number): void {
-    const memory = this.memories[id];
-    if (memory === undefined) return;
-    const buffer = bufferOf(memory, address + 4);
-    if (address % 4 === 0 && address + 4 <= buffer.byteLength) Atomics.store(new Int32Array(buffer, address, 1), 0, 1);
+    this.memories?.setSafepoint(id, address);
   }
 
   startWorker(slot: number): void {
-    try {
-      this.tasks.set(slot, this.spawn('task', slot));
-    } catch (error) {
-      this.log('warning', `worker ${slot} could not be started: ${errorText(error).message}`);
-      // Not from inside the call: the C++ host is not finished with starting it.
-      afterEvents(() => this.withModule((module) => module.workerGone(slot)));
-    }
+    this.workers?.startTask(slot);
   }
 
   terminateWorker(slot: number): void {
-    const guest = this.tasks.get(slot);
-    if (guest !== undefined) this.endTask(guest);
+    this.workers?.endTask(slot);
   }
 
   setTimer(milliseconds: number): void {
@@ -604,7 +341,7 @@ export class Host implements HostPlatform {
     void this.endWorkers();
   }
 
-  private fail(error: unknown): void {
+  fail(error: unknown): void {
     if (this.ended) return;
     this.output.flush();
     this.stage = 'error';
@@ -615,6 +352,34 @@ export class Host implements HostPlatform {
     void this.endWorkers();
   }
 
+  private endWorkers(): Promise<void> {
+    return (this.workersEnd ??= this.letWorkersLeave());
+  }
+
+  private async letWorkersLeave(): Promise<void> {
+    clearTimeout(this.timer);
+    clearInterval(this.watchdog);
+    await this.workers?.leave(() => this.module?.end());
+    this.module?.wakeDoorbell();
+    this.memories?.clear();
+  }
+
+  private async dispose(): Promise<void> {
+    if (!this.ended) this.stage = 'halted';
+    await this.endWorkers();
+    const remaining = this.workers?.remaining ?? new Set();
+    // Where the host is in its owner's thread, the owner may keep this object.
+    this.module = undefined;
+    this.workers = undefined;
+    this.memories = undefined;
+    this.options = undefined;
+    if (!isNode) {
+      await holdLifeLock(this.identity);
+      remaining.add(this.identity);
+    }
+    this.owner.post({ type: 'disposed', remaining: [...remaining] });
+  }
+
   private diagnostics(): string {
     const scope = globalThis as {
       navigator?: { userAgent: string };
@@ -623,7 +388,7 @@ export class Host implements HostPlatform {
     let text = `stage: ${this.stage}\nengine: ${scope.navigator?.userAgent ?? 'Node.js'}, ${processors() ?? '?'} processors`;
     if (!isNode) text += `, isolated: ${scope.crossOriginIsolated}`;
     text += `\nclock: ${Math.round((performance.timeOrigin + performance.now()) * 1e6)} ns`;
-    text += `\nworkers started: ${this.workersStarted}, programs compiled: ${this.modules.size}\n`;
+    text += `\nworkers started: ${this.workers?.started ?? 0}, programs compiled: ${this.workers?.programs ?? 0}\n`;
     try {
       text += this.module?.diagnose() ?? 'the C++ host is not loaded\n';
     } catch (error) {

@@ -263,6 +263,15 @@ export function processors(): number | undefined {
   return os?.availableParallelism() ?? (globalThis as { navigator?: Navigator }).navigator?.hardwareConcurrency;
 }
 
+/**
+ * The buffer of a memory that another worker may have grown to `end` bytes. V8 tells other workers of that by an
+ * interrupt which may not have come yet; growing by nothing brings the length up to date.
+ */
+export function bufferOf(memory: WebAssembly.Memory, end: number): ArrayBufferLike {
+  if (memory.buffer.byteLength < end) memory.grow(0);
+  return memory.buffer;
+}
+
 export interface EngineLimits {
   workers: number;
   memories: number;

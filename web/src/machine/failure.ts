@@ -1,0 +1,27 @@
+// SPDX-License-Identifier: MIT
+// What goes wrong in a host, as its owner is told of it: a code for programs, a message for users.
+
+import type { FailureCode } from './protocol.ts';
+
+/** What a part of an engine says that has no more memory, addresses or threads. */
+const OUT_OF_MEMORY = /out of memory|could not allocate|Allocation failed/i;
+
+export class HostFailure extends Error {
+  constructor(
+    readonly code: FailureCode,
+    message: string,
+    options?: ErrorOptions,
+  ) {
+    super(message, options);
+  }
+}
+
+export function failureCode(error: unknown, message: string): FailureCode {
+  if (error instanceof HostFailure) return error.code;
+  return OUT_OF_MEMORY.test(message) ? 'out-of-memory' : 'failed';
+}
+
+export function errorText(error: unknown): { message: string; detail?: string } {
+  if (!(error instanceof Error)) return { message: String(error) };
+  return error.stack === undefined ? { message: error.message } : { message: error.message, detail: error.stack };
+}

@@ -1,0 +1,69 @@
+// SPDX-License-Identifier: MIT
+// The user memories of a machine, and what the C++ host does with them: make, copy, ask for a safepoint.
+
+import { bufferOf } from './platform.ts';
+
+/**
+ * Of so many user memories every worker is told at once: most machines have no more. For one of the others a worker asks
+ * when its next task needs it. Each is work for a worker and its garbage collector, and V8 tells all workers that know a
+ * memory when it grows.
+ */
+const COMMON_MEMORIES = 16;
+
+export class UserMemories {
+  private readonly memories: WebAssembly.Memory[] = [];
+  private readonly kernelMemory: WebAssembly.Memory;
+
+  constructor(kernelMemory: WebAssembly.Memory) {
+    this.kernelMemory = kernelMemory;
+  }
+
+  /** Undefined where the engine has no more. */
+  create(id: number, maximumPages: number): WebAssembly.Memory | undefined {
+    try {
+      return (this.memories[id] = new WebAssembly.Memory({ initial: 0, maximum: maximumPages, shared: true }));
+    } catch {
+      // Chromium throws a RangeError, Firefox the string "out of memory". The pool says what it means.
+      return undefined;
+    }
+  }
+
+  get(id: number): WebAssembly.Memory | undefined {
+    return this.memories[id];
+  }
+
+  /** Those that every worker knows; the index is the id. */
+  get common(): WebAssembly.Memory[] {
+    return this.memories.slice(0, COMMON_MEMORIES);
+  }
+
+  isCommon(id: number): boolean {
+    return id < COMMON_MEMORIES;
+  }
+
+  /** Between user memory `id` and K; bytes copied. `length` is within K. */
+  copy(id: number, address: number, guestAddress: number, length: number, write: boolean): number {
+    const memory = this.memories[id];
+    if (memory === undefined) return 0;
+    const buffer = bufferOf(memory, address + length);
+    const count = Math.max(0, Math.min(length, buffer.byteLength - address));
+    if (count === 0) return 0;
+    const user = new Uint8Array(buffer, address, count);
+    const kernel = new Uint8Array(this.kernelMemory.buffer, guestAddress, count);
+    if (write) user.set(kernel);
+    else kernel.set(user);
+    return count;
+  }
+
+  /** Sets the word that a program's safepoints look at. */
+  setSafepoint(id: number, address: number): void {
+    const memory = this.memories[id];
+    if (memory === undefined) return;
+    const buffer = bufferOf(memory, address + 4);
+    if (address % 4 === 0 && address + 4 <= buffer.byteLength) Atomics.store(new Int32Array(buffer, address, 1), 0, 1);
+  }
+
+  clear(): void {
+    this.memories.length = 0;
+  }
+}
