@@ -1,0 +1,145 @@
+// SPDX-License-Identifier: MIT
+// The programs of a task worker: instances of their modules, their start, their traps, and fork. What happens here happens
+// once for a program, a fork or a signal of a trap, never for a system call. docs/abi.md, section 2.
+
+import { START_CLONE, START_EXEC, START_FORK, TRAP_START, WORKER } from '../generated/abi.ts';
+import type { HostLink } from './host-link.ts';
+import type { KernelInstance } from './kernel-instance.ts';
+
+/** What a program exports: docs/abi.md, section 2. */
+export interface ProgramExports {
+  _start(block: number): void;
+  __clone_start?(stack: number): void;
+  __signal_trap?(): void;
+  __stack_pointer: WebAssembly.Global<'i32'>;
+  __tls_base: WebAssembly.Global<'i32'>;
+  asyncify_start_unwind(buffer: number): void;
+  asyncify_stop_unwind(): void;
+  asyncify_start_rewind(buffer: number): void;
+  asyncify_stop_rewind(): void;
+  asyncify_get_state(): number;
+}
+
+const enum Asyncify {
+  Normal,
+  Unwinding,
+  Rewinding,
+}
+
+/** Of user_trap(): any other value is an alternate stack. */
+const ON_OWN_STACK = 1;
+
+export class ProgramRunner {
+  /** The last one that was made, and of what. */
+  private instance: { module: number; memory: number; program: ProgramExports } | undefined;
+  private forkBuffer = 0;
+  private forkResult = 0;
+  private readonly kernel: KernelInstance;
+  private readonly link: HostLink;
+  /** Word index of the worker's slot, which says what to run. */
+  private readonly slot: number;
+
+  constructor(kernel: KernelInstance, link: HostLink, slot: number) {
+    this.kernel = kernel;
+    this.link = link;
+    this.slot = slot;
+  }
+
+  /** The program trapped. Does not return if it has no handler for the signal. */
+  handleTrap(trap: number): void {
+    const program = this.kernel.program;
+    const stack = this.kernel.exports.user_trap(trap, program?.__signal_trap === undefined ? 0 : 1);
+    if (program === undefined || stack === 0) return;
+    if (stack !== ON_OWN_STACK) program.__stack_pointer.value = stack;
+    program.__signal_trap?.();
+  }
+
+  private field(offset: number): number {
+    return this.kernel.words[this.slot + (offset >>> 2)] as number;
+  }
+
+  /**
+   * An instance takes 0.1 ms and 0.2 MB of garbage. A fork's needs nothing that a new one has: its memory is initialized already,
+   * and the globals that matter come from the parent. So the last one will do, if its module and memory are the same.
+   */
+  private instanceFor(module: WebAssembly.Module, id: number, memoryId: number, fork: boolean): ProgramExports {
+    const last = this.instance;
+    if (fork && last?.module === id && last.memory === memoryId) {
+      if (last.program.asyncify_get_state() === Asyncify.Normal) return last.program;
+    }
+    this.instance = undefined;
+    const memory = this.link.memories[memoryId];
+    if (memory === undefined) throw new Error('the memory is unknown');
+    const { exports } = new WebAssembly.Instance(module, {
+      linux: {
+        memory,
+        syscall: this.kernel.exports.syscall as WebAssembly.ImportValue,
+        clock: this.kernel.exports.read_clock as WebAssembly.ImportValue,
+        fork: (buffer: number) => this.fork(buffer),
+      },
+    });
+    const program = exports as unknown as ProgramExports;
+    this.instance = { module: id, memory: memoryId, program };
+    return program;
+  }
+
+  /** Makes an instance of the program that the slot describes; the result starts it. The task is in user mode already. */
+  async prepare(): Promise<() => void> {
+    this.kernel.program = undefined;
+    const id = this.field(WORKER.module);
+    const module = this.link.modules.get(id) ?? (await this.link.awaitModule(id));
+    const start = this.field(WORKER.start);
+    let program: ProgramExports;
+    try {
+      program = this.instanceFor(module, id, this.field(WORKER.memory), start === START_FORK);
+    } catch {
+      return () => void this.kernel.exports.user_trap(TRAP_START, 0);
+    }
+    this.kernel.program = program;
+    const argument = this.field(WORKER.argument);
+    if (start !== START_EXEC) {
+      program.__stack_pointer.value = this.field(WORKER.globals);
+      program.__tls_base.value = this.field(WORKER.globals + 4);
+    }
+    const entry = this.field(WORKER.entry) === START_CLONE ? program.__clone_start : program._start;
+    if (entry === undefined) return () => void this.kernel.exports.user_trap(TRAP_START, 0);
+    if (start === START_FORK) {
+      this.forkResult = 0;
+      const buffer = this.field(WORKER.fork_buffer);
+      return () => {
+        program.asyncify_start_rewind(buffer);
+        this.run(program, entry, argument);
+      };
+    }
+    return () => this.run(program, entry, argument);
+  }
+
+  /** The program's entry function; again for each fork in it. Ends in a trap. */
+  private run(program: ProgramExports, entry: (argument: number) => void, argument: number): void {
+    for (;;) {
+      entry(argument);
+      if (program.asyncify_get_state?.() !== Asyncify.Unwinding) return;
+      program.asyncify_stop_unwind();
+      this.forkResult = this.kernel.exports.fork_process(
+        this.forkBuffer,
+        program.__stack_pointer.value,
+        program.__tls_base.value,
+      );
+      program.asyncify_start_rewind(this.forkBuffer);
+    }
+  }
+
+  /** linux.fork: called once to unwind, and once more, in each process, when that process has been rewound. */
+  private fork(buffer: number): number {
+    const program = this.kernel.program as ProgramExports;
+    if (program.asyncify_get_state() === Asyncify.Rewinding) {
+      program.asyncify_stop_rewind();
+      return this.forkResult;
+    }
+    // Throws where the stack is nearly full: rewinding needs as much again, in a child that exists by then.
+    this.kernel.exports.check_engine_stack(0);
+    this.forkBuffer = buffer;
+    program.asyncify_start_unwind(buffer);
+    return 0;
+  }
+}
