@@ -2,17 +2,18 @@
 # The C++ host: auklet-host.wasm by Emscripten, and natively with sanitizers for its tests; the constants for TypeScript.
 
 set(abi_typescript "${root}/web/src/generated/abi.ts")
+set(options_typescript "${root}/web/src/generated/options.ts")
 inputs(abi_inputs tools/abi-constants kernel/overlay/arch/wasm/include/uapi)
 add_custom_command(
-    OUTPUT "${abi_typescript}"
+    OUTPUT "${abi_typescript}" "${options_typescript}"
     COMMAND ${CMAKE_COMMAND} -S "${root}/tools/abi-constants" -B "${build}/abi-constants" -G Ninja
         -DCMAKE_CXX_COMPILER=clang++-22 -DCMAKE_CXX_COMPILER_LAUNCHER=ccache -DAUKLET_ABI_TYPESCRIPT=${abi_typescript} --log-level=WARNING
     COMMAND ${CMAKE_COMMAND} --build "${build}/abi-constants"
-    COMMAND ${CMAKE_COMMAND} -E touch "${abi_typescript}"
-    DEPENDS ${abi_inputs}
-    COMMENT "Constants of the kernel-host interface for TypeScript"
+    COMMAND ${CMAKE_COMMAND} -E touch "${abi_typescript}" "${options_typescript}"
+    DEPENDS ${abi_inputs} "${root}/host/src/options.inc"
+    COMMENT "Constants of the kernel-host interface, and the table of options, for TypeScript"
     VERBATIM)
-add_custom_target(abi DEPENDS "${abi_typescript}")
+add_custom_target(abi DEPENDS "${abi_typescript}" "${options_typescript}")
 
 set(libfdt "${build}/libfdt")
 add_custom_command(

@@ -32,7 +32,7 @@ add_custom_command(
     VERBATIM)
 
 inputs(web_inputs web)
-list(APPEND web_inputs "${abi_typescript}" "${user_access_typescript}" "${node_modules}/.package-lock.json")
+list(APPEND web_inputs "${abi_typescript}" "${options_typescript}" "${user_access_typescript}" "${node_modules}/.package-lock.json")
 set(cli "${build}/cli/auklet.mjs")
 add_custom_command(
     OUTPUT "${cli}"

@@ -7,59 +7,43 @@
 
 #include <algorithm>
 #include <charconv>
-#include <limits>
 
 namespace auklet {
 
 namespace {
 
 struct Number {
-    std::string_view name;
     std::uint32_t Configuration::* value;
-    std::uint32_t minimum;
-    std::uint32_t maximum;
+    std::string_view name;
+    std::uint32_t least;
+    std::uint32_t most;
     std::string_view unit;
 };
 
 constexpr Number numbers[] = {
-    // Addresses from 2^32 - 4096 on are error numbers to the kernel (IS_ERR), so the last MiB stays unused.
-    {"memory", &Configuration::memory_mebibytes, 32, 4095, " MiB"},
-    {"cpus", &Configuration::cpus, 1, AUKLET_MAX_CPUS, ""},
-    {"worker-limit", &Configuration::worker_limit, 16, AUKLET_MAX_WORKERS, ""},
-    {"memory-limit", &Configuration::memory_limit, 1, AUKLET_MAX_MEMORIES, ""},
-    {"initial-workers", &Configuration::initial_workers, 0, AUKLET_MAX_WORKERS, ""},
-    {"initial-memories", &Configuration::initial_memories, 0, AUKLET_MAX_MEMORIES, ""},
-    {"process-memory", &Configuration::process_memory_mebibytes, 1, 4096, " MiB"},
-    {"sockets", &Configuration::sockets, 0, 1, ""},
-    {"processors", &Configuration::processors, 0, std::numeric_limits<std::uint32_t>::max(), ""},
+#define OPTION(member, name, value, least, most, unit, ...) {&Configuration::member, name, least, most, unit},
+#define TYPED_OPTION OPTION
+#define SETTING(member, name, value, least, most) OPTION(member, name, value, least, most, "")
+#include "options.inc"
 };
-
-/// A terminal of no columns or rows makes programs divide by zero.
-struct Dimension {
-    std::string_view name;
-    std::uint16_t Configuration::* value;
-};
-
-constexpr Dimension dimensions[] = {{"columns", &Configuration::columns}, {"rows", &Configuration::rows}};
 
 /// COMMAND_LINE_SIZE of the kernel, without the end mark. The kernel would cut a longer line without a word.
 constexpr std::size_t longest_command_line = 2047;
 
-Result<std::uint32_t> parse_number(std::string_view name, std::string_view text, std::uint32_t minimum,
-                                   std::uint32_t maximum, std::string_view unit) {
+/// The words are those of web/src/machine/options.ts.
+Result<std::uint32_t> parse_number(const Number& number, std::string_view text) {
     std::uint32_t value = 0;
     auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), value);
-    if (error == std::errc::invalid_argument || end != text.data() + text.size())
-        return failure(name, ": \"", text, "\" is not a whole number");
-    if (error != std::errc() || value < minimum || value > maximum)
-        return failure(name, ": ", text, " is not between ", minimum, " and ", maximum, unit);
+    if (error != std::errc() || end != text.data() + text.size() || value < number.least || value > number.most)
+        return failure(number.name, " must be a whole number from ", number.least, " to ", number.most, number.unit,
+                       ", not ", text.empty() ? "empty" : text);
     return value;
 }
 
 Result<void> check_text(std::string_view name, std::string_view text) {
     for (unsigned char character : text)
         if (character < 0x20 || character == 0x7f)
-            return failure(name, ": control characters are not allowed");
+            return failure(name, " may not contain control characters");
     return {};
 }
 
@@ -72,21 +56,13 @@ Result<void> parse_line(Configuration& configuration, std::string_view line) {
 
     for (const auto& number : numbers)
         if (number.name == name) {
-            auto parsed = parse_number(name, value, number.minimum, number.maximum, number.unit);
+            auto parsed = parse_number(number, value);
             if (!parsed)
                 return std::unexpected(parsed.error());
             configuration.*number.value = *parsed;
             return {};
         }
-    for (const auto& dimension : dimensions)
-        if (dimension.name == name) {
-            auto parsed = parse_number(name, value, 1, std::numeric_limits<std::uint16_t>::max(), "");
-            if (!parsed)
-                return std::unexpected(parsed.error());
-            configuration.*dimension.value = static_cast<std::uint16_t>(*parsed);
-            return {};
-        }
-    if (name == "kernel-arguments") {
+    if (name == "kernelArguments") {
         configuration.kernel_arguments = value;
         return check_text(name, value);
     }
@@ -106,13 +82,13 @@ Result<Configuration> Configuration::parse(std::string_view text) {
             return std::unexpected(parsed.error());
     }
     if (configuration.initial_workers > configuration.worker_limit)
-        return failure("initial-workers: ", configuration.initial_workers, " is more than worker-limit, ",
-                       configuration.worker_limit);
+        return failure("initialWorkers must be at most workerLimit, which is ", configuration.worker_limit, ", not ",
+                       configuration.initial_workers);
     if (configuration.initial_memories > configuration.memory_limit)
-        return failure("initial-memories: ", configuration.initial_memories, " is more than memory-limit, ",
-                       configuration.memory_limit);
+        return failure("initialMemories must be at most memoryLimit, which is ", configuration.memory_limit, ", not ",
+                       configuration.initial_memories);
     if (auto length = configuration.command_line().size(); length > longest_command_line)
-        return failure("kernel-arguments: the command line has ", length, " bytes, the kernel takes ",
+        return failure("kernelArguments: the command line has ", length, " bytes, the kernel takes ",
                        longest_command_line);
     return configuration;
 }

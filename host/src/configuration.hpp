@@ -11,26 +11,16 @@
 namespace auklet {
 
 struct Configuration {
-    std::uint32_t memory_mebibytes = 512;
-    std::uint32_t cpus = 2;
+#define OPTION(member, name, value, ...) std::uint32_t member = value;
+#define TYPED_OPTION OPTION
+#define SETTING OPTION
+#include "options.inc"
+
     /// Added to the host's own kernel arguments.
     std::string kernel_arguments;
-    std::uint32_t worker_limit = 256;
-    std::uint32_t memory_limit = 96;
-    /// Started before the kernel asks.
-    std::uint32_t initial_workers = 24;
-    std::uint32_t initial_memories = 8;
-    std::uint32_t process_memory_mebibytes = 1024;
-    /// Threads that the host can execute at the same time; 0 = not known.
-    std::uint32_t processors = 0;
-    /// 1: streams between programs and the owner (virtio/socket.hpp).
-    std::uint32_t sockets = 1;
-    std::uint16_t columns = 80;
-    std::uint16_t rows = 24;
 
-    /// Reads lines "name=value"; Every value is checked, the first error reported.
-    /// Names: memory, cpus, kernel-arguments, worker-limit, memory-limit, initial-workers, initial-memories,
-    /// process-memory, processors, sockets, columns, rows.
+    /// Reads lines "name=value", with the names of options.inc and kernelArguments. Every value is checked, the first
+    /// error reported.
     [[nodiscard]] static Result<Configuration> parse(std::string_view text);
 
     /// The whole kernel command line.

@@ -6,8 +6,9 @@
 namespace auklet {
 
 Devices::Devices(const Configuration& configuration, const Backends& backends)
-    : console_({configuration.columns, configuration.rows}, backends.console), entropy_(backends.random),
-      sockets_(backends.sockets), all_{&console_, &entropy_} {
+    : console_({static_cast<std::uint16_t>(configuration.columns), static_cast<std::uint16_t>(configuration.rows)},
+               backends.console),
+      entropy_(backends.random), sockets_(backends.sockets), all_{&console_, &entropy_} {
     if (configuration.sockets != 0)
         all_.push_back(&sockets_);
 }

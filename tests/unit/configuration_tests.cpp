@@ -26,8 +26,8 @@ TEST_CASE("an empty configuration has the defaults") {
 
 TEST_CASE("every setting is read") {
     auto configuration =
-        Configuration::parse("memory=64\ncpus=8\nkernel-arguments=quiet loglevel=3 a=b\nworker-limit=100\n"
-                             "memory-limit=50\ninitial-workers=10\ninitial-memories=5\nprocess-memory=256\n"
+        Configuration::parse("memory=64\ncpus=8\nkernelArguments=quiet loglevel=3 a=b\nworkerLimit=100\n"
+                             "memoryLimit=50\ninitialWorkers=10\ninitialMemories=5\nprocessMemory=256\n"
                              "processors=16\nsockets=0\ncolumns=132\nrows=43");
     REQUIRE(configuration);
     CHECK(configuration->memory_mebibytes == 64);
@@ -45,38 +45,40 @@ TEST_CASE("every setting is read") {
 }
 
 TEST_CASE("the owner's console replaces the host's") {
-    CHECK(Configuration::parse("kernel-arguments=console=ttyS0 quiet")->command_line() == "console=ttyS0 quiet");
-    CHECK(Configuration::parse("kernel-arguments=quiet console=ttyS0")->command_line() == "quiet console=ttyS0");
-    CHECK(Configuration::parse("kernel-arguments=myconsole=1")->command_line() ==
+    CHECK(Configuration::parse("kernelArguments=console=ttyS0 quiet")->command_line() == "console=ttyS0 quiet");
+    CHECK(Configuration::parse("kernelArguments=quiet console=ttyS0")->command_line() == "quiet console=ttyS0");
+    CHECK(Configuration::parse("kernelArguments=myconsole=1")->command_line() ==
           "console=hvc0 TERM=xterm-256color myconsole=1");
 }
 
 TEST_CASE("the owner's terminal replaces the host's") {
-    CHECK(Configuration::parse("kernel-arguments=TERM=vt220 quiet")->command_line() == "console=hvc0 TERM=vt220 quiet");
-    CHECK(Configuration::parse("kernel-arguments=quiet TERM=dumb")->command_line() == "console=hvc0 quiet TERM=dumb");
-    CHECK(Configuration::parse("kernel-arguments=COLORTERM=truecolor")->command_line() ==
+    CHECK(Configuration::parse("kernelArguments=TERM=vt220 quiet")->command_line() == "console=hvc0 TERM=vt220 quiet");
+    CHECK(Configuration::parse("kernelArguments=quiet TERM=dumb")->command_line() == "console=hvc0 quiet TERM=dumb");
+    CHECK(Configuration::parse("kernelArguments=COLORTERM=truecolor")->command_line() ==
           "console=hvc0 TERM=xterm-256color COLORTERM=truecolor");
 }
 
 TEST_CASE("errors name the setting and the range") {
-    CHECK(error_of("memory=8") == "memory: 8 is not between 32 and 4095 MiB");
-    CHECK(error_of("memory=4096") == "memory: 4096 is not between 32 and 4095 MiB");
-    CHECK(error_of("memory=99999999999999") == "memory: 99999999999999 is not between 32 and 4095 MiB");
-    CHECK(error_of("memory=1.5") == "memory: \"1.5\" is not a whole number");
-    CHECK(error_of("memory=") == "memory: \"\" is not a whole number");
-    CHECK(error_of("memory=-64") == "memory: \"-64\" is not a whole number");
-    CHECK(error_of("cpus=0") == "cpus: 0 is not between 1 and 8");
-    CHECK(error_of("cpus=9") == "cpus: 9 is not between 1 and 8");
-    CHECK(error_of("rows=0") == "rows: 0 is not between 1 and 65535");
-    CHECK(error_of("columns=65536") == "columns: 65536 is not between 1 and 65535");
+    CHECK(error_of("memory=8") == "memory must be a whole number from 32 to 4095 MiB, not 8");
+    CHECK(error_of("memory=4096") == "memory must be a whole number from 32 to 4095 MiB, not 4096");
+    CHECK(error_of("memory=99999999999999") == "memory must be a whole number from 32 to 4095 MiB, not 99999999999999");
+    CHECK(error_of("memory=1.5") == "memory must be a whole number from 32 to 4095 MiB, not 1.5");
+    CHECK(error_of("memory=") == "memory must be a whole number from 32 to 4095 MiB, not empty");
+    CHECK(error_of("memory=-64") == "memory must be a whole number from 32 to 4095 MiB, not -64");
+    CHECK(error_of("cpus=0") == "cpus must be a whole number from 1 to 8, not 0");
+    CHECK(error_of("cpus=9") == "cpus must be a whole number from 1 to 8, not 9");
+    CHECK(error_of("rows=0") == "rows must be a whole number from 1 to 65535, not 0");
+    CHECK(error_of("columns=65536") == "columns must be a whole number from 1 to 65535, not 65536");
     CHECK(error_of("colour=red") == "configuration: \"colour\" is unknown");
     CHECK(error_of("cpus") == "configuration: \"cpus\" is not of the form name=value");
-    CHECK(error_of("sockets=2") == "sockets: 2 is not between 0 and 1");
-    CHECK(error_of("kernel-arguments=a\tb") == "kernel-arguments: control characters are not allowed");
-    CHECK(error_of("kernel-arguments=" + std::string(2100, 'a')) ==
-          "kernel-arguments: the command line has 2133 bytes, the kernel takes 2047");
-    CHECK(error_of("worker-limit=16\ninitial-workers=17") == "initial-workers: 17 is more than worker-limit, 16");
-    CHECK(error_of("memory-limit=2\ninitial-memories=3") == "initial-memories: 3 is more than memory-limit, 2");
+    CHECK(error_of("sockets=2") == "sockets must be a whole number from 0 to 1, not 2");
+    CHECK(error_of("kernelArguments=a\tb") == "kernelArguments may not contain control characters");
+    CHECK(error_of("kernelArguments=" + std::string(2100, 'a')) ==
+          "kernelArguments: the command line has 2133 bytes, the kernel takes 2047");
+    CHECK(error_of("workerLimit=16\ninitialWorkers=17") ==
+          "initialWorkers must be at most workerLimit, which is 16, not 17");
+    CHECK(error_of("memoryLimit=2\ninitialMemories=3") ==
+          "initialMemories must be at most memoryLimit, which is 2, not 3");
 }
 
 TEST_CASE("the top of memory is laid out as docs/abi.md says") {

@@ -20,8 +20,7 @@ constexpr std::uint64_t heap_base = 2 << 20;
 struct Fixture {
     explicit Fixture(std::string_view settings = "") {
         auto configuration = *Configuration::parse(
-            "memory=32\nworker-limit=16\nmemory-limit=6\ninitial-workers=4\ninitial-memories=2\n" +
-            std::string(settings));
+            "memory=32\nworkerLimit=16\nmemoryLimit=6\ninitialWorkers=4\ninitialMemories=2\n" + std::string(settings));
         memory = std::make_unique<native::PlainMemory>(32 << 20);
         memory->notified = [this](GuestAddress address) { notified.push_back(address); };
         machine = std::make_unique<Machine>(configuration, platform, platform.backends(), *memory);

@@ -1,9 +1,15 @@
 // SPDX-License-Identifier: MIT
 // Looks at options before anything is started: a name that is not known or a value that cannot be is an error.
 
-import { MAX_MEMORIES, MAX_WORKERS } from '../generated/abi.ts';
+import {
+  isInRange,
+  mustBe,
+  NUMBER_OPTIONS,
+  NUMBER_OPTION_NAMES,
+  type NumberOptions,
+  type Range,
+} from '../machine/options.ts';
 import type { InitialDirectory, InitialEntry, InitialFile, InitialLink } from '../machine/protocol.ts';
-import { RANGES } from './ranges.ts';
 import { isTimeZone } from './time-zone.ts';
 import { MachineError, type BootOptions, type ExecOptions, type PlatformOptions } from './types.ts';
 
@@ -18,13 +24,10 @@ function invalid(message: string): MachineError {
 
 const shown = (value: unknown): string => (typeof value === 'string' ? JSON.stringify(value) : String(value));
 
-/** Ranges as in the C++ host's configuration. */
 const whole =
-  (least: number, most: number, unit = ''): Check =>
+  (range: Range): Check =>
   (value) =>
-    typeof value === 'number' && Number.isInteger(value) && value >= least && value <= most
-      ? undefined
-      : `must be a whole number from ${least} to ${most}${unit}, not ${shown(value)}`;
+    isInRange(value, range) ? undefined : mustBe(range, shown(value));
 
 const ofType =
   (type: 'string' | 'boolean' | 'function' | 'object', what: string = `a ${type}`): Check =>
@@ -44,7 +47,9 @@ const path: Check = (value) =>
     ? undefined
     : `must be an absolute path, not ${shown(value)}`;
 const mode: Check = (value) =>
-  whole(0, 0o7777)(value) === undefined ? undefined : `${shown(value)} is not a set of permission bits`;
+  isInRange(value, { least: 0, most: 0o7777, unit: '' })
+    ? undefined
+    : `${shown(value)} is not a set of permission bits`;
 
 const FILE: Checks<InitialFile> = {
   path,
@@ -90,18 +95,15 @@ const files: Check = (value) => {
   return undefined;
 };
 
+const NUMBERS = Object.fromEntries(
+  NUMBER_OPTION_NAMES.map((name) => [name, whole(NUMBER_OPTIONS[name])]),
+) as Checks<NumberOptions>;
+
 const BOOT: Checks<BootOptions & PlatformOptions> = {
-  cpus: whole(RANGES.cpus.least, RANGES.cpus.most),
-  memory: whole(RANGES.memory.least, RANGES.memory.most, RANGES.memory.unit),
-  memoryLimit: whole(1, MAX_MEMORIES),
-  workerLimit: whole(16, MAX_WORKERS),
-  initialWorkers: whole(0, MAX_WORKERS),
-  processMemory: whole(1, 4096, ' MiB'),
+  ...NUMBERS,
   kernelArguments: line,
   timeZone: (value) =>
     isTimeZone(value) ? undefined : `must be the name of a time zone, such as Europe/Berlin, not ${shown(value)}`,
-  columns: whole(1, 65535),
-  rows: whole(1, 65535),
   files,
   exec: ofType('boolean'),
   sockets: ofType('boolean'),

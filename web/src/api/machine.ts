@@ -2,7 +2,8 @@
 // boot() and the Machine it returns: the owner's side of a host worker, in a page and in Node.js.
 
 import { isNode, lifeLockFree, runHere, startWorker, within, type WorkerHandle } from '../machine/platform.ts';
-import type { FromHost, MachineStage, ToHost } from '../machine/protocol.ts';
+import { NUMBER_OPTION_NAMES } from '../machine/options.ts';
+import type { FromHost, MachineConfiguration, MachineStage, ToHost } from '../machine/protocol.ts';
 import { loadBytes, loadModule, totalSize } from './assets.ts';
 import { ExecClient } from './exec.ts';
 import { checkBootOptions, checkExec } from './check-options.ts';
@@ -352,18 +353,11 @@ export class Machine {
     const initramfs = loadBytes(assets.initramfs, loaded, signal);
     kernel.catch(() => {});
     initramfs.catch(() => {});
-    const configuration: Record<string, unknown> = {};
-    const sizes = [
-      'cpus',
-      'memory',
-      'memoryLimit',
-      'workerLimit',
-      'initialWorkers',
-      'processMemory',
-      'columns',
-      'rows',
-    ] as const;
-    for (const name of sizes) if (this.options[name] !== undefined) configuration[name] = this.options[name];
+    const configuration: MachineConfiguration = {};
+    for (const name of NUMBER_OPTION_NAMES) {
+      const value = this.options[name];
+      if (value !== undefined) configuration[name] = value;
+    }
     // The kernel hands words that it does not know to the first program, as its environment.
     const words = [this.timeZone, kernelArguments, exec ? 'auklet.exec' : undefined].filter(
       (text) => text !== undefined,

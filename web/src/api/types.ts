@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: MIT
 // The public types of a machine: what a program that embeds Auklet sees.
 
+import type { NumberOptions } from '../machine/options.ts';
 import type { ParentPort } from '../machine/platform.ts';
 import type {
   FromHost,
@@ -42,26 +43,12 @@ export interface Progress {
   total: number;
 }
 
-export interface BootOptions {
-  /** Guest CPUs, 1 to 8; default 2. */
-  cpus?: number;
-  /** Guest memory in MiB, 32 to 4095; default 512. */
-  memory?: number;
-  /** Most processes, 1 to 1024, each of which has a memory of its own; default: what the engine can bear. */
-  memoryLimit?: number;
-  /** Most tasks (threads of programs), 16 to 1024, each of which has a worker; default: what the engine can bear. */
-  workerLimit?: number;
-  /** Workers to start with, 0 to 1024; more follow when they are needed. Default: what a boot and its first commands need. */
-  initialWorkers?: number;
-  /** Largest memory of one process in MiB, 1 to 4096; default 1024, less where the engine pays for what is not used. */
-  processMemory?: number;
+/** Numbers have their bounds and defaults in host/src/options.inc. */
+export interface BootOptions extends NumberOptions {
   /** Added to the kernel's command line, which has 2047 bytes at most. */
   kernelArguments?: string;
   /** IANA's name of the time zone, such as Europe/Berlin: TZ for all programs. Default none, which is UTC. */
   timeZone?: string;
-  /** Size of the console's screen, 1 to 65535. */
-  columns?: number;
-  rows?: number;
   /** Files, directories and symbolic links to add to the root file system. */
   files?: readonly InitialEntry[];
   /** Start the agent that `Machine.exec` needs, instead of a login on the console. */

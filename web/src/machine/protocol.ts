@@ -2,30 +2,14 @@
 // Every message between the three kinds of execution contexts of a machine: its owner (a page or a command line
 // program), its host worker, and its guest workers. No code, only types.
 
-/** What a machine is made of. Every field has a default that the C++ host knows (host/src/configuration.cpp). */
-export interface MachineConfiguration {
-  /** Guest memory in MiB; default 512. */
-  memory?: number;
-  /** Guest CPUs, 1 to 8; default 2. */
-  cpus?: number;
+import type { NumberOptions } from './options.ts';
+
+/** What the C++ host reads (settings.ts). Every field has a default there or in options.inc. */
+export interface MachineConfiguration extends NumberOptions {
   /** Kernel arguments, added after the host's own ("console=hvc0 TERM=xterm-256color"). */
   kernelArguments?: string;
-  /** Most pooled workers (tasks) that may exist; default depends on the engine. */
-  workerLimit?: number;
-  /** Most user memories (processes) that may exist; default depends on the engine. */
-  memoryLimit?: number;
-  /**
-   * Pooled workers that are started before the kernel asks; a task that finds one starts at once. Default depends on the
-   * engine.
-   */
-  initialWorkers?: number;
-  /** Largest memory of one process in MiB; default 1024. */
-  processMemory?: number;
   /** Streams between programs in the guest and the owner (virtio-vsock); default true. */
   sockets?: boolean;
-  /** Size of the console's screen. */
-  columns?: number;
-  rows?: number;
 }
 
 /** A file to add to the initial root file system. Missing directories are made (mode 755). */

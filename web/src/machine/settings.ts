@@ -17,26 +17,20 @@ export function settingsText(configuration: MachineConfiguration): string {
   const limits = engineLimits();
   const workerLimit = configuration.workerLimit ?? limits.workers;
   const memoryLimit = configuration.memoryLimit ?? limits.memories;
-  const settings: [string, string | number | undefined][] = [
-    ['memory', configuration.memory],
-    ['cpus', configuration.cpus],
-    ['kernel-arguments', configuration.kernelArguments],
-    ['worker-limit', workerLimit],
-    ['memory-limit', memoryLimit],
-    [
-      'initial-workers',
+  const settings: Record<string, string | number | undefined> = {
+    ...configuration,
+    workerLimit,
+    memoryLimit,
+    initialWorkers:
       configuration.initialWorkers ??
-        Math.min(workerLimit, Coroutines.supported ? INITIAL_WORKERS : INITIAL_WORKERS_AND_THREADS),
-    ],
-    ['initial-memories', Math.min(memoryLimit, INITIAL_MEMORIES)],
-    ['process-memory', configuration.processMemory ?? limits.processMemory],
-    ['processors', processors()],
-    ['sockets', configuration.sockets === false ? 0 : 1],
-    ['columns', configuration.columns],
-    ['rows', configuration.rows],
-  ];
+      Math.min(workerLimit, Coroutines.supported ? INITIAL_WORKERS : INITIAL_WORKERS_AND_THREADS),
+    initialMemories: Math.min(memoryLimit, INITIAL_MEMORIES),
+    processMemory: configuration.processMemory ?? limits.processMemory,
+    processors: processors(),
+    sockets: configuration.sockets === false ? 0 : 1,
+  };
   let text = '';
-  for (const [name, value] of settings) {
+  for (const [name, value] of Object.entries(settings)) {
     if (value === undefined) continue;
     // A line break would start another setting.
     text += `${name}=${String(value).replaceAll('\n', ' ')}\n`;

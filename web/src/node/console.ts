@@ -5,6 +5,7 @@ import { writeSync } from 'node:fs';
 import { Machine } from '../api/machine.ts';
 import { engineTimeZone } from '../api/time-zone.ts';
 import type { MachineEnd } from '../api/types.ts';
+import { TYPED_OPTIONS } from '../machine/options.ts';
 import { filesOf, startMachineHere } from './machine.ts';
 import { parseCommandLine, sizeOptions, UsageError } from './options.ts';
 
@@ -68,7 +69,7 @@ async function session(machine: Machine, readerGone: Promise<'left'>): Promise<M
 }
 
 export async function consoleCommand(words: readonly string[]): Promise<number> {
-  const line = parseCommandLine('console', words, { values: ['cpus', 'memory'], puts: true });
+  const line = parseCommandLine('console', words, { values: TYPED_OPTIONS, puts: true });
   if (line.words.length > 0)
     throw new UsageError(`console: write kernel arguments after --: ./auklet console -- ${line.words.join(' ')}`);
   const sizes = sizeOptions(line);

@@ -3,6 +3,7 @@
 
 import { engineTimeZone } from '../api/time-zone.ts';
 import type { MachineEnd } from '../api/types.ts';
+import { TYPED_OPTIONS } from '../machine/options.ts';
 import { filesOf, startMachineHere } from './machine.ts';
 import { numberOption, parseCommandLine, sizeOptions, UsageError } from './options.ts';
 import { Output } from './output.ts';
@@ -17,7 +18,7 @@ const FORWARDED = { SIGHUP: 1, SIGINT: 2, SIGTERM: 15 } as const;
 
 export async function exec(input: readonly string[]): Promise<number> {
   const line = parseCommandLine('exec', input, {
-    values: ['cpus', 'memory', 'timeout', 'arguments'],
+    values: [...TYPED_OPTIONS, 'timeout', 'arguments'],
     flags: ['console', 'diagnose'],
     puts: true,
   });
@@ -28,7 +29,7 @@ export async function exec(input: readonly string[]): Promise<number> {
       'exec: no command; usage: ./auklet exec [OPTIONS] -- COMMAND ARGS...; ./auklet exec --help lists the options',
     );
   const sizes = sizeOptions(line);
-  const timeout = numberOption(line, 'timeout', 1, 1_000_000, ' s');
+  const timeout = numberOption(line, 'timeout', { least: 1, most: 1_000_000, unit: ' s' });
   const kernelArguments = line.values.get('arguments');
   const files = await filesOf(line.puts);
   const timeZone = engineTimeZone();

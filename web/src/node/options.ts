@@ -1,8 +1,14 @@
 // SPDX-License-Identifier: MIT
 // The options of the command line program. Wrong ones give one line that says what is right.
 
-import { RANGES, wholeNumber, type RangedOption } from '../api/ranges.ts';
-import { MachineError } from '../api/types.ts';
+import {
+  mustBe,
+  NUMBER_OPTIONS,
+  TYPED_OPTIONS,
+  typedNumber,
+  type Range,
+  type TypedOption,
+} from '../machine/options.ts';
 import consoleHelp from './help/console.txt?raw';
 import execHelp from './help/exec.txt?raw';
 import help from './help/help.txt?raw';
@@ -81,29 +87,21 @@ export function parseCommandLine(
   return result;
 }
 
-/** The value of an option that must be a whole number from `least` to `most`. */
-export function numberOption(
-  line: CommandLine,
-  name: string,
-  least: number,
-  most: number,
-  unit = '',
-): number | undefined {
+/** The value of an option that must be a whole number in a range. */
+export function numberOption(line: CommandLine, name: string, range: Range): number | undefined {
   const text = line.values.get(name);
   if (text === undefined) return undefined;
-  try {
-    return wholeNumber(`--${name}`, text, { least, most, unit });
-  } catch (error) {
-    throw error instanceof MachineError ? new UsageError(error.message) : error;
-  }
+  const value = typedNumber(text, range);
+  if (value === undefined) throw new UsageError(`--${name} ${mustBe(range, text)}`);
+  return value;
 }
 
 /** The options of a machine's size: those that were given. */
-export function sizeOptions(line: CommandLine): Partial<Record<RangedOption, number>> {
-  const sizes: Partial<Record<RangedOption, number>> = {};
-  for (const [name, { least, most, unit }] of Object.entries(RANGES)) {
-    const value = numberOption(line, name, least, most, unit);
-    if (value !== undefined) sizes[name as RangedOption] = value;
+export function sizeOptions(line: CommandLine): Partial<Record<TypedOption, number>> {
+  const sizes: Partial<Record<TypedOption, number>> = {};
+  for (const name of TYPED_OPTIONS) {
+    const value = numberOption(line, name, NUMBER_OPTIONS[name]);
+    if (value !== undefined) sizes[name] = value;
   }
   return sizes;
 }

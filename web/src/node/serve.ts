@@ -112,7 +112,7 @@ export async function serveCommand(words: readonly string[]): Promise<number> {
   const host = line.values.get('host') ?? '127.0.0.1';
   if (!isIP(host) && !/^[A-Za-z0-9]([A-Za-z0-9.-]*[A-Za-z0-9])?$/.test(host))
     throw new UsageError(`--host must be an address or a host name, not ${host === '' ? 'empty' : host}`);
-  const port = numberOption(line, 'port', 0, 65535) ?? 8000;
+  const port = numberOption(line, 'port', { least: 0, most: 65535, unit: '' }) ?? 8000;
   try {
     const server = await serve({ folder, host, port, isolate: !line.flags.has('no-isolation') });
     console.log(`Auklet is at http://${shownHost(host)}:${server.port}/ (Ctrl-C ends it)`);

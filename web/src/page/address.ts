@@ -1,10 +1,10 @@
 // SPDX-License-Identifier: MIT
 // What the page's address sets: ?cpus=4&memory=256&arguments=quiet&screenreader. Anything else in it is an error that says what is right.
 
-import { RANGES, wholeNumber, type RangedOption } from '../api/ranges.ts';
-import { MachineError, type BootOptions } from '../index.ts';
+import { MachineError, type BootOptions } from '../api/types.ts';
+import { mustBe, NUMBER_OPTIONS, TYPED_OPTIONS, typedNumber, type TypedOption } from '../machine/options.ts';
 
-const KNOWN = [...Object.keys(RANGES), 'arguments', 'screenreader'];
+const KNOWN: readonly string[] = [...TYPED_OPTIONS, 'arguments', 'screenreader'];
 
 /** ?screenreader alone switches it on. */
 const SWITCH: Record<string, boolean> = { '': true, '1': true, on: true, '0': false, off: false };
@@ -28,7 +28,8 @@ export function readAddress(search: string): Address {
       );
     if (seen.has(name)) throw new MachineError('invalid-option', `The address has the option ${name} twice.`);
     seen.add(name);
-    if (name in RANGES) options[name as RangedOption] = wholeNumber(name, value, RANGES[name as RangedOption]);
+    const typed = TYPED_OPTIONS.find((each) => each === name);
+    if (typed !== undefined) options[typed] = numberOf(typed, value);
     else if (name === 'arguments') options.kernelArguments = value;
     else {
       const on = Object.hasOwn(SWITCH, value) ? SWITCH[value] : undefined;
@@ -38,6 +39,13 @@ export function readAddress(search: string): Address {
     }
   }
   return address;
+}
+
+function numberOf(name: TypedOption, text: string): number {
+  const value = typedNumber(text, NUMBER_OPTIONS[name]);
+  if (value === undefined)
+    throw new MachineError('invalid-option', `${name} ${mustBe(NUMBER_OPTIONS[name], shown(text))}`);
+  return value;
 }
 
 /** Of a text that may be long. */
