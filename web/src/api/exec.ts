@@ -118,11 +118,13 @@ export class ExecClient {
   private readonly waiting: (() => void)[] = [];
   private nextStream = 1;
 
-  constructor(
-    private readonly sockets: SocketClient,
-    /** Added to the environment of every command. */
-    private readonly environment: Record<string, string>,
-  ) {
+  private readonly sockets: SocketClient;
+  /** Added to the environment of every command. */
+  private readonly environment: Record<string, string>;
+
+  constructor(sockets: SocketClient, environment: Record<string, string>) {
+    this.sockets = sockets;
+    this.environment = environment;
     this.ready = new Promise((resolve, reject) => {
       this.rejectReady = reject;
       const end = sockets.listen(AGENT_PORT, (socket) => {

@@ -34,11 +34,14 @@ class Connection implements MachineSocket {
   private roomWanted: (() => void) | undefined;
   private over = false;
 
-  constructor(
-    readonly port: number,
-    private readonly id: number,
-    private readonly request: (request: SocketRequest) => void,
-  ) {
+  readonly port: number;
+  private readonly id: number;
+  private readonly request: (request: SocketRequest) => void;
+
+  constructor(port: number, id: number, request: (request: SocketRequest) => void) {
+    this.port = port;
+    this.id = id;
+    this.request = request;
     this.closed = new Promise((resolve) => (this.resolveClosed = resolve));
     this.readable = new ReadableStream<Uint8Array>(
       {
@@ -157,7 +160,11 @@ export class SocketClient {
   private nextId = 1;
   private over: MachineError | undefined;
 
-  constructor(private readonly request: (request: SocketRequest) => void) {}
+  private readonly request: (request: SocketRequest) => void;
+
+  constructor(request: (request: SocketRequest) => void) {
+    this.request = request;
+  }
 
   async connect(port: number): Promise<MachineSocket> {
     const { socket, opened } = this.open(port);

@@ -160,13 +160,14 @@ export type MachineErrorCode =
   | 'failed';
 
 export class MachineError extends Error {
-  constructor(
-    readonly code: MachineErrorCode,
-    message: string,
-    /** For diagnostics: a stack trace, an HTTP status. */
-    readonly detail?: string,
-  ) {
+  readonly code: MachineErrorCode;
+  /** For diagnostics: a stack trace, an HTTP status. */
+  readonly detail: string | undefined;
+
+  constructor(code: MachineErrorCode, message: string, detail?: string) {
     super(message);
+    this.code = code;
+    this.detail = detail;
     this.name = 'MachineError';
   }
 }

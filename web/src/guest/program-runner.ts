@@ -20,11 +20,10 @@ export interface ProgramExports {
   asyncify_get_state(): number;
 }
 
-const enum Asyncify {
-  Normal,
-  Unwinding,
-  Rewinding,
-}
+/** Of asyncify_get_state(). */
+const NORMAL = 0;
+const UNWINDING = 1;
+const REWINDING = 2;
 
 /** Of user_trap(): any other value is an alternate stack. */
 const ON_OWN_STACK = 1;
@@ -65,7 +64,7 @@ export class ProgramRunner {
   private instanceFor(module: WebAssembly.Module, id: number, memoryId: number, fork: boolean): ProgramExports {
     const last = this.instance;
     if (fork && last?.module === id && last.memory === memoryId) {
-      if (last.program.asyncify_get_state() === Asyncify.Normal) return last.program;
+      if (last.program.asyncify_get_state() === NORMAL) return last.program;
     }
     this.instance = undefined;
     const memory = this.link.memories[memoryId];
@@ -118,7 +117,7 @@ export class ProgramRunner {
   private run(program: ProgramExports, entry: (argument: number) => void, argument: number): void {
     for (;;) {
       entry(argument);
-      if (program.asyncify_get_state?.() !== Asyncify.Unwinding) return;
+      if (program.asyncify_get_state?.() !== UNWINDING) return;
       program.asyncify_stop_unwind();
       this.forkResult = this.kernel.exports.fork_process(
         this.forkBuffer,
@@ -132,7 +131,7 @@ export class ProgramRunner {
   /** linux.fork: called once to unwind, and once more, in each process, when that process has been rewound. */
   private fork(buffer: number): number {
     const program = this.kernel.program as ProgramExports;
-    if (program.asyncify_get_state() === Asyncify.Rewinding) {
+    if (program.asyncify_get_state() === REWINDING) {
       program.asyncify_stop_rewind();
       return this.forkResult;
     }

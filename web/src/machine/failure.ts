@@ -7,12 +7,11 @@ import type { FailureCode } from './protocol.ts';
 const OUT_OF_MEMORY = /out of memory|could not allocate|Allocation failed/i;
 
 export class HostFailure extends Error {
-  constructor(
-    readonly code: FailureCode,
-    message: string,
-    options?: ErrorOptions,
-  ) {
+  readonly code: FailureCode;
+
+  constructor(code: FailureCode, message: string, options?: ErrorOptions) {
     super(message, options);
+    this.code = code;
   }
 }
 

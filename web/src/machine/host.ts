@@ -67,7 +67,10 @@ export class Host implements HostPlatform, GuestWorkersOwner {
   /** Messages are handled one after the other, although some handlers wait for compilations. */
   private handled: Promise<void> = Promise.resolve();
 
-  constructor(private readonly owner: ParentPort<FromHost, ToHost>) {
+  private readonly owner: ParentPort<FromHost, ToHost>;
+
+  constructor(owner: ParentPort<FromHost, ToHost>) {
+    this.owner = owner;
     this.owner.onMessage((message) => {
       // The end waits for nothing.
       if (message.type === 'dispose') void this.dispose();

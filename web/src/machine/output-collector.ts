@@ -16,7 +16,11 @@ export class OutputCollector {
   private lastFlush = 0;
   private timer: ReturnType<typeof setTimeout> | undefined;
 
-  constructor(private readonly send: (bytes: Uint8Array<ArrayBuffer>) => void) {}
+  private readonly send: (bytes: Uint8Array<ArrayBuffer>) => void;
+
+  constructor(send: (bytes: Uint8Array<ArrayBuffer>) => void) {
+    this.send = send;
+  }
 
   /** Keeps a copy of the bytes. */
   add(bytes: Uint8Array): void {

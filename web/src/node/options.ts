@@ -16,11 +16,11 @@ import runHelp from './help/run.txt?raw';
 
 /** Shown as "auklet: message"; the program ends with the status. */
 export class UsageError extends Error {
-  constructor(
-    message: string,
-    readonly status = 2,
-  ) {
+  readonly status: number;
+
+  constructor(message: string, status = 2) {
     super(message);
+    this.status = status;
   }
 }
 

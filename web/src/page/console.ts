@@ -55,10 +55,10 @@ export class Console {
   private tabMovesFocus = false;
   private tabModeChanged: (moves: boolean) => void = () => {};
 
-  constructor(
-    private readonly element: HTMLElement,
-    screenReader: boolean,
-  ) {
+  private readonly element: HTMLElement;
+
+  constructor(element: HTMLElement, screenReader: boolean) {
+    this.element = element;
     this.terminal = new Terminal({
       // The grapheme addon uses a proposed interface.
       allowProposedApi: true,

@@ -44,10 +44,10 @@ export class KeyBar {
   private control: HTMLButtonElement | undefined;
   private controlDown = false;
 
-  constructor(
-    element: HTMLElement,
-    private readonly owner: KeyBarOwner,
-  ) {
+  private readonly owner: KeyBarOwner;
+
+  constructor(element: HTMLElement, owner: KeyBarOwner) {
+    this.owner = owner;
     for (const [label, action] of KEYS) {
       const button = document.createElement('button');
       button.type = 'button';

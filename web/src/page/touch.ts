@@ -29,10 +29,12 @@ export class Touch {
   private rest = 0;
   private word: Range | undefined;
 
-  constructor(
-    private readonly terminal: Terminal,
-    private readonly element: HTMLElement,
-  ) {
+  private readonly terminal: Terminal;
+  private readonly element: HTMLElement;
+
+  constructor(terminal: Terminal, element: HTMLElement) {
+    this.terminal = terminal;
+    this.element = element;
     // Not passive: what scrolls or selects here must not do anything else.
     const options = { passive: false };
     element.addEventListener('touchstart', (event) => this.begin(event), options);
