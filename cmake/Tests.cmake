@@ -55,6 +55,11 @@ set_tests_properties(host.unit PROPERTIES LABELS unit TIMEOUT 300)
 add_test(NAME host.fuzz COMMAND ctest --test-dir "${host_native}" --output-on-failure -R "^fuzz")
 set_tests_properties(host.fuzz PROPERTIES LABELS fuzz TIMEOUT 300)
 
+# ---- the pure parts of web/src ---------------------------------------------------------------------------------------
+
+add_test(NAME web.unit COMMAND "${node}" --test --test-reporter=spec "${root}/tests/web/*.test.mjs")
+set_tests_properties(web.unit PROPERTIES LABELS unit TIMEOUT 120)
+
 # ---- machines -----------------------------------------------------------------------------------------------------
 
 # node_test(NAME FILE TIMEOUT LABEL [CONFIGURATIONS long] [ENVIRONMENT A=B...] [FIXTURES F...])
