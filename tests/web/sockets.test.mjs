@@ -71,7 +71,7 @@ test('reading: taken when it is read, and not before; then the end', async () =>
       taken += request.count;
     }
   }
-  assert.deepEqual(bytes, [1, 2, 3, 4, ...new Array(2000).fill(5)]);
+  assert.deepEqual(bytes, [1, 2, 3, 4, ...new Uint8Array(2000).fill(5)]);
   assert.equal(taken, 2004);
 });
 

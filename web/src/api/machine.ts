@@ -377,7 +377,7 @@ export class Machine {
     this.beforeStart = undefined;
     for (const message of waiting) this.post(message);
     const supply = async (part: 'kernel' | 'initramfs', value: Promise<WebAssembly.Module | Uint8Array>) =>
-      this.post({ type: 'supply', [part]: await value } as ToHost);
+      this.post({ type: 'supply', [part]: await value });
     await Promise.all([supply('kernel', kernel), supply('initramfs', initramfs)]);
   }
 

@@ -19,6 +19,9 @@ function checkPort(port: number): void {
     throw new MachineError('invalid-option', `${String(port)} is no port; use a whole number from 0 to ${MOST_PORT}`);
 }
 
+/** What happens to a connection that is open. */
+type ConnectionEvent = Exclude<SocketEvent, { type: 'opened' | 'accepted' }>;
+
 class Connection implements MachineSocket {
   readonly readable: ReadableStream<Uint8Array>;
   readonly writable: WritableStream<Uint8Array>;
@@ -69,7 +72,7 @@ class Connection implements MachineSocket {
     if (!this.over) this.request({ type: 'abort', id: this.id });
   }
 
-  handle(event: SocketEvent): void {
+  handle(event: ConnectionEvent): void {
     switch (event.type) {
       case 'data':
         this.keep(event.bytes);

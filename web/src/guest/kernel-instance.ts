@@ -40,14 +40,14 @@ interface KernelExports {
 export class KernelInstance {
   readonly exports: KernelExports;
   /** K */
-  readonly words: Int32Array<ArrayBufferLike>;
+  readonly words: Int32Array;
   /** Address of struct auklet_machine. */
   readonly machine: number;
   /** The program that this worker's task runs. */
   program: ProgramExports | undefined;
 
   private readonly link: HostLink;
-  private readonly bytes: Uint8Array<ArrayBufferLike>;
+  private readonly bytes: Uint8Array;
   private readonly userAccess = new Map<number, UserAccess>();
   private readonly accessMaker: UserAccessMaker;
   /** The kernel's own functions for "no user memory". */

@@ -72,8 +72,8 @@ export class ProgramRunner {
     const { exports } = new WebAssembly.Instance(module, {
       linux: {
         memory,
-        syscall: this.kernel.exports.syscall as WebAssembly.ImportValue,
-        clock: this.kernel.exports.read_clock as WebAssembly.ImportValue,
+        syscall: this.kernel.exports.syscall,
+        clock: this.kernel.exports.read_clock,
         fork: (buffer: number) => this.fork(buffer),
       },
     });

@@ -27,7 +27,7 @@ export class TaskWorker {
   private readonly kernel: KernelInstance;
   private readonly link: HostLink;
   private readonly programs: ProgramRunner;
-  private readonly words: Int32Array<ArrayBufferLike>;
+  private readonly words: Int32Array;
   private readonly number: number;
   /** Word index of this worker's slot. */
   private readonly slot: number;

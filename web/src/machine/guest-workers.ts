@@ -189,6 +189,7 @@ export class GuestWorkers {
     if (message.type === 'left') {
       guest.hasLeft = true;
       guest.onLeft();
+      return;
     }
     if (this.owner.ended) return;
     switch (message.type) {

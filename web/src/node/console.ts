@@ -2,7 +2,7 @@
 // auklet console: a machine in this terminal.
 
 import { writeSync } from 'node:fs';
-import { Machine } from '../api/machine.ts';
+import type { Machine } from '../api/machine.ts';
 import { engineTimeZone } from '../api/time-zone.ts';
 import type { MachineEnd } from '../api/types.ts';
 import { TYPED_OPTIONS } from '../machine/options.ts';

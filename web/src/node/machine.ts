@@ -27,7 +27,7 @@ async function read(path: string, instead?: string): Promise<Uint8Array<ArrayBuf
     try {
       const { size } = await file.stat();
       const memory = new WebAssembly.Memory({ initial: Math.ceil(size / WASM_PAGE) });
-      const bytes = new Uint8Array(memory.buffer as ArrayBuffer, 0, size);
+      const bytes = new Uint8Array(memory.buffer, 0, size);
       for (let offset = 0; offset < size;) {
         const { bytesRead } = await file.read(bytes, offset);
         if (bytesRead === 0) throw new Error('it was cut while it was read');

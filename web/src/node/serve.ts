@@ -54,7 +54,7 @@ async function answer(options: ServerOptions, request: IncomingMessage, response
   };
   if ((await found(file)) === undefined) return void refuse(404, 'not found');
   let served = file;
-  const accepted = String(request.headers['accept-encoding'] ?? '');
+  const accepted = request.headers['accept-encoding'] ?? '';
   for (const [encoding, extension] of [
     ['br', '.br'],
     ['gzip', '.gz'],

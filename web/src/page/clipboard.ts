@@ -62,7 +62,7 @@ export class GuestClipboard {
 
   private ask(text: string): void {
     this.waiting = text;
-    const start = [...text].slice(0, SHOWN_CHARACTERS).join('').replace(/\s+/g, ' ');
+    const start = Array.from(text).slice(0, SHOWN_CHARACTERS).join('').replace(/\s+/g, ' ');
     this.text.textContent = `A program wants to copy to your clipboard: “${start}${text.length > start.length ? '…' : ''}”`;
     this.question.hidden = false;
   }

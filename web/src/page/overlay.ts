@@ -29,8 +29,8 @@ const ERRORS: Partial<Record<MachineError['code'], string>> = {
   'invalid-option': 'Wrong option',
 };
 
-function element<Kind extends HTMLElement>(id: string): Kind {
-  return document.getElementById(id) as Kind;
+function element(id: string): HTMLElement {
+  return document.getElementById(id)!;
 }
 
 function mebibytes(bytes: number): string {
@@ -42,7 +42,7 @@ export class Overlay {
   private readonly title = element('overlay-title');
   private readonly text = element('overlay-text');
   private readonly actions = element('overlay-actions');
-  private readonly bar = element<HTMLProgressElement>('progress');
+  private readonly bar = element('progress') as HTMLProgressElement;
   private readonly status = element('status');
 
   /** `closed` is called when somebody closes the box of a machine that has ended. */

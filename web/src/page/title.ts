@@ -11,7 +11,7 @@ export function cleanTitle(title: string): string {
     .replace(/[\p{Cc}\p{Cf}\p{Co}\p{Cs}\u2028\u2029]+/gu, ' ')
     .replace(/\s+/g, ' ')
     .trim();
-  const characters = [...visible];
+  const characters = Array.from(visible);
   return characters.length > MOST_CHARACTERS ? `${characters.slice(0, MOST_CHARACTERS - 1).join('')}…` : visible;
 }
 
