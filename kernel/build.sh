@@ -62,7 +62,7 @@ kmake headers_install INSTALL_HDR_PATH="$build/headers" >/dev/null
 # The name section is for people: it stays with the unoptimised image, for back traces that can be resolved later.
 # The DWARF of the runtime library would keep wasm-opt from some of its passes.
 wasm-opt --strip-dwarf -O2 --enable-threads --enable-bulk-memory --enable-mutable-globals --enable-sign-ext \
-	--enable-nontrapping-float-to-int --enable-exception-handling --enable-simd --no-inline=wait_word --no-inline=check_engine_stack -g "$obj/vmlinux.wasm" -o "$build/vmlinux.wasm.tmp"
+	--enable-nontrapping-float-to-int --enable-exception-handling --enable-simd --no-inline=wasm_wait_word --no-inline=wasm_check_engine_stack -g "$obj/vmlinux.wasm" -o "$build/vmlinux.wasm.tmp"
 # kallsyms was made before: the optimiser must have left every function at its place in the table.
 [ ! -e "$obj/System.map" ] ||
 	python3 "$source/arch/wasm/tools/table-symbols.py" check "$obj/System.map" "$obj/vmlinux.wasm" "$build/vmlinux.wasm.tmp"

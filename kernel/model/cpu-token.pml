@@ -213,7 +213,7 @@ inline notify_worker(w, word) {
 /*
  * smp.c, and MachineState::raise() of the host. The look at the state and the notification are one step: a later one could wake more, never less.
  */
-inline raise_interrupt(number) {
+inline wasm_raise_interrupt(number) {
 #ifdef BREAK_RAISE_ORDER
 	/* Looks at the state before the bit is there. */
 	notify = (state[number] != CPU_KERNEL);
@@ -242,7 +242,7 @@ inline resched(c, x) {
 }
 
 /* short_stop.c: wakes the worker that sleeps as CPU x. */
-inline end_wait(x) {
+inline wasm_end_wait(x) {
 	atomic {
 		if
 		:: state[x] == CPU_WAITS ->
@@ -362,8 +362,8 @@ inline take_interrupts(c, who, own) {
 		time = 0
 #endif
 #if CPUS > 1
-	:: ipi -> ipi = false; raise_interrupt(1 - c)
-	:: end_poll -> end_poll = false; end_wait(1 - c)
+	:: ipi -> ipi = false; wasm_raise_interrupt(1 - c)
+	:: end_poll -> end_poll = false; wasm_end_wait(1 - c)
 	:: !ipi && !end_poll && !(pending[c] & IRQ_TAKEN) -> break
 #else
 	:: !(pending[c] & IRQ_TAKEN) -> break
@@ -372,7 +372,7 @@ inline take_interrupts(c, who, own) {
 }
 
 /* Enabling interrupts takes those that are pending. */
-#define poll_interrupts(c, who, own)	take_interrupts(c, who, own)
+#define wasm_poll_interrupts(c, who, own)	take_interrupts(c, who, own)
 
 /* ---- the scheduler ------------------------------------------------------------------------------ */
 
@@ -519,7 +519,7 @@ inline hand_over(c, who, own) {
 }
 
 /* auklet_memory.users; at 0 another process may have the memory. */
-inline memory_put(id) {
+inline wasm_memory_put(id) {
 	assert(memory_users[id] > 0);
 	memory_users[id]--
 }
@@ -571,7 +571,7 @@ parked:
 	do
 	:: atomic {
 			worker_state[w] == WORKER_ASSIGNED ->
-			/* run_task(), task_entry() */
+			/* wasm_run_task(), task_entry() */
 			task = worker_task[w];
 			calls = (IMMORTAL(task) -> (SLEEPS -> 0 : CALLS) : CALLS + 1);
 			worker_state[w] = WORKER_RUNNING
@@ -584,10 +584,10 @@ parked:
 		fi
 	od;
 	wait_for_cpu();
-	poll_interrupts(cpu, WORKER(w), false);
+	wasm_poll_interrupts(cpu, WORKER(w), false);
 	if
 	:: adopted[task] -> goto exit
-	:: else -> goto give_cpu_to_user	/* start_user() */
+	:: else -> goto give_cpu_to_user	/* wasm_start_user() */
 	fi;
 
 user:
@@ -659,9 +659,9 @@ user:
 		atomic { wants_kernel[w] = false; cpu = next; next = 0 }
 	fi;
 
-	/* syscall() */
+	/* wasm_syscall() */
 	taken = false;
-	poll_interrupts(cpu, WORKER(w), false);
+	wasm_poll_interrupts(cpu, WORKER(w), false);
 	if
 	:: calls == 0 && !IMMORTAL(task) -> goto exit
 	:: (calls > 0 || IMMORTAL(task)) -> goto give_cpu_to_user
@@ -690,7 +690,7 @@ switch_away:
 		wait_for_cpu()
 	:: else -> next = 0
 	fi;
-	poll_interrupts(cpu, WORKER(w), false);
+	wasm_poll_interrupts(cpu, WORKER(w), false);
 
 give_cpu_to_user:
 	if
@@ -731,7 +731,7 @@ give_cpu_to_user:
 	fi;
 #endif
 #ifdef BREAK_TASK_FREED
-	/* leave_kernel() asks the task where its kernel stack is. */
+	/* wasm_leave_kernel() asks the task where its kernel stack is. */
 	touch(task);
 #endif
 	goto user;
@@ -739,7 +739,7 @@ give_cpu_to_user:
 exit:
 	/* do_exit(); the next task frees this one. */
 	atomic {
-		memory_put(task);
+		wasm_memory_put(task);
 		die_and_pick_next(cpu, task, WORKER(w))
 	}
 	hand_over(cpu, WORKER(w), false);
@@ -754,7 +754,7 @@ gone:
 		/* Whoever waits for a free memory is woken by functions of Linux, which need a CPU and a task. */
 		assert(memory_users[task] > 1);
 #endif
-		memory_put(task);
+		wasm_memory_put(task);
 		taken = false
 	}
 	goto park;
@@ -792,7 +792,7 @@ inline wait_for_interrupt() {
 	fi;
 #endif
 #ifdef BREAK_STALE_STATE
-	/* What to wait for was decided before, by the state that serve_own_cpu saw. */
+	/* What to wait for was decided before, by the state that wasm_serve_own_cpu saw. */
 	expected = pending[c];
 #else
 	/*
@@ -831,7 +831,7 @@ inline wait_for_interrupt() {
 
 /*
  * The idle task and the interrupt unit of CPU c. It executes as the CPU from "idle" on, and in what it does on behalf
- * of a task; in serve_own_cpu somebody else does.
+ * of a task; in wasm_serve_own_cpu somebody else does.
  */
 proctype own_worker(byte c) {
 	byte task, next, w, fresh, bits, expected, seen;
@@ -848,7 +848,7 @@ idle:
 	:: atomic { need_resched[c] -> pick_next(c, IDLE_TASK, OWN(c)) }
 		if
 		:: next == IDLE_TASK -> next = 0; goto idle
-		:: else -> hand_over(c, OWN(c), true); goto serve_own_cpu
+		:: else -> hand_over(c, OWN(c), true); goto wasm_serve_own_cpu
 		fi
 	:: !need_resched[c]
 	fi;
@@ -867,7 +867,7 @@ arch_cpu_idle:
 		goto wait
 	fi;
 	atomic { state[c] = CPU_KERNEL; in_idle = false };
-	poll_interrupts(c, OWN(c), true);
+	wasm_poll_interrupts(c, OWN(c), true);
 	goto idle;
 
 wait:
@@ -878,7 +878,7 @@ waited:
 	:: else -> skip
 	fi;
 
-serve_own_cpu:
+wasm_serve_own_cpu:
 	expected = pending[c];
 	if
 	:: expected & IRQ_SWITCH ->
@@ -894,7 +894,7 @@ serve_own_cpu:
 			:: else
 			fi
 		}
-		poll_interrupts(c, OWN(c), true);
+		wasm_poll_interrupts(c, OWN(c), true);
 		if
 		:: task == IDLE_TASK -> task = 0; goto idle
 #if KTHREAD
@@ -907,7 +907,7 @@ serve_own_cpu:
 	seen = state[c];
 	if
 #if POLLS && !defined(BREAK_WAITS_INTERRUPT)
-	:: seen == CPU_WAITS && (expected & IRQ_TAKEN) -> end_wait(c); expected = 0; seen = 0; goto serve_own_cpu
+	:: seen == CPU_WAITS && (expected & IRQ_TAKEN) -> wasm_end_wait(c); expected = 0; seen = 0; goto wasm_serve_own_cpu
 #endif
 	:: seen != CPU_KERNEL && seen != CPU_WAITS && (expected & IRQ_TAKEN)
 	:: else -> goto wait
@@ -935,7 +935,7 @@ serve_own_cpu:
 	}
 	if
 	:: taken -> taken = false
-	:: else -> goto serve_own_cpu
+	:: else -> goto wasm_serve_own_cpu
 	fi;
 	/* serve_interrupt() */
 	take_interrupts(c, OWN(c), true);
@@ -958,7 +958,7 @@ return_served_task:
 			task = 0;
 			hand_over(c, OWN(c), true);
 			/* wasm_unwind() */
-			goto serve_own_cpu
+			goto wasm_serve_own_cpu
 		:: else -> next = 0; goto return_served_task
 		fi
 	:: !need_resched[c] && signalled[task] -> goto move_to_fresh_worker
@@ -983,12 +983,12 @@ return_served_task:
 	fi;
 #endif
 	w = 0;
-	goto serve_own_cpu;
+	goto wasm_serve_own_cpu;
 
 move_to_fresh_worker:
 	atomic {
 		w = task_worker[task];
-		/* worker_take_for_death(): there is always one here. */
+		/* wasm_worker_take_for_death(): there is always one here. */
 		if
 		:: worker_state[0] == WORKER_IDLE -> fresh = 0
 #if WORKERS > 1
@@ -1008,7 +1008,7 @@ move_to_fresh_worker:
 		task_worker[task] = fresh;
 		adopted[task] = true;
 		abandoned++;
-		/* worker_start() */
+		/* wasm_worker_start() */
 		worker_task[fresh] = task;
 		worker_state[fresh] = WORKER_ASSIGNED;
 		notify_worker(fresh, ON_STATE);
@@ -1028,11 +1028,11 @@ move_to_fresh_worker:
 		w = 0;
 		fresh = 0
 	}
-	goto serve_own_cpu;
+	goto wasm_serve_own_cpu;
 
 #if KTHREAD
 coroutine:
-	/* resume_coroutine(): a kernel thread that reads from a device, and ends. */
+	/* wasm_resume_coroutine(): a kernel thread that reads from a device, and ends. */
 	if
 	:: coroutine_calls > 0 ->
 		atomic { coroutine_calls--; sleep_and_pick_next(c, task, OWN(c)) }
@@ -1041,8 +1041,8 @@ coroutine:
 	fi;
 	task = 0;
 	hand_over(c, OWN(c), true);
-	/* suspend_coroutine(), or wasm_unwind() */
-	goto serve_own_cpu
+	/* wasm_suspend_coroutine(), or wasm_unwind() */
+	goto wasm_serve_own_cpu
 #else
 	skip
 #endif
@@ -1070,13 +1070,13 @@ proctype device() {
 #endif
 			fi
 		}
-		raise_interrupt(0)
+		wasm_raise_interrupt(0)
 #endif
 	:: atomic { ticks > 0 -> ticks-- }
 		if
-		:: raise_interrupt(0)
+		:: wasm_raise_interrupt(0)
 #if CPUS > 1
-		:: raise_interrupt(1)
+		:: wasm_raise_interrupt(1)
 #endif
 		fi
 	od
@@ -1121,9 +1121,9 @@ proctype killer() {
 	signalled[0] = true;
 	/* kick_process() */
 	if
-	:: current[0] == 0 -> raise_interrupt(0)
+	:: current[0] == 0 -> wasm_raise_interrupt(0)
 #if CPUS > 1
-	:: current[1] == 0 -> raise_interrupt(1)
+	:: current[1] == 0 -> wasm_raise_interrupt(1)
 #endif
 	:: else
 	fi
@@ -1143,7 +1143,7 @@ proctype reaper() {
 		:: else -> goto ended
 		fi
 	}
-	atomic { terminated[w] -> released++; memory_put(worker_task[w]) };
+	atomic { terminated[w] -> released++; wasm_memory_put(worker_task[w]) };
 	worker_state[w] = WORKER_EMPTY;
 ended:
 	skip

@@ -24,11 +24,11 @@ test('a kernel that does not fit its host', () => {
       throw new Halted();
     },
   };
-  const host = {};
+  const engine = {};
   for (const { module: from, name, kind } of WebAssembly.Module.imports(module))
-    if (from === 'host' && kind === 'function')
-      host[name] = functions[name] ?? (() => assert.fail(`the kernel called ${name}`));
-  const kernel = new WebAssembly.Instance(module, { env: { memory }, host }).exports;
+    if (from === 'engine' && kind === 'function')
+      engine[name] = functions[name] ?? (() => assert.fail(`the kernel called ${name}`));
+  const kernel = new WebAssembly.Instance(module, { env: { memory }, engine }).exports;
   // The version is the first word of struct auklet_machine.
   new Uint32Array(memory.buffer)[kernel.auklet_machine.value >>> 2] = other;
   assert.throws(() => kernel.boot_cpu(0), Halted);

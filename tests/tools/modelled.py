@@ -44,6 +44,7 @@ def check(lines: list[str]) -> tuple[list[str], list[str]]:
         code = body(text, function)
         if code is None:
             failures.append(f"{name} has no function {function}")
+            renewed.append(line)
             continue
         if MODEL.rsplit("/", maxsplit=1)[-1] not in text:
             failures.append(f"{name} does not name {MODEL}, which models it")

@@ -54,7 +54,7 @@ export class KernelInstance {
   private readonly noAccess: CallableFunction[];
   private readonly accessSlots: number[];
 
-  /** `coroutines`: the two functions of host_calls.h that switch stacks. */
+  /** `coroutines`: the two functions of engine_calls.h that switch stacks. */
   constructor(link: HostLink, { kernel, memory }: GuestStart, coroutines: WebAssembly.ModuleImports) {
     this.link = link;
     this.words = new Int32Array(memory.buffer);
@@ -62,7 +62,7 @@ export class KernelInstance {
     this.accessMaker = new UserAccessMaker(memory);
     const instance = new WebAssembly.Instance(kernel, {
       env: { memory },
-      host: { ...this.hostFunctions(), ...coroutines },
+      engine: { ...this.engineFunctions(), ...coroutines },
     });
     this.exports = instance.exports as unknown as KernelExports;
     this.machine = (this.exports.auklet_machine.value as number) >>> 0;
@@ -110,7 +110,7 @@ export class KernelInstance {
     return 0;
   }
 
-  private hostFunctions(): WebAssembly.ModuleImports {
+  private engineFunctions(): WebAssembly.ModuleImports {
     return {
       now: performance.now.bind(performance),
       console_write: (address: number, length: number) => {

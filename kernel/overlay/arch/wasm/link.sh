@@ -19,7 +19,7 @@ link_image() {
 	shift
 	# shellcheck disable=SC2086  # lists of words
 	$linker --no-entry --import-memory --shared-memory --max-memory=4294967296 \
-		--export=auklet_machine --export=wasm_in_kernel --export=wasm_clock_offset --export=trap_text --export=user_access --export=__heap_base \
+		--export=auklet_machine --export=wasm_in_kernel --export=wasm_clock_offset --export=wasm_trap_text --export=user_access --export=__heap_base \
 		--export-table --growable-table --no-check-features --no-gc-sections \
 		--error-limit=0 --stack-first -z stack-size=$stack -o "$file" \
 		arch/wasm/kernel/sections_start.o \

@@ -20,7 +20,7 @@
 #include <linux/uaccess.h>
 #include <linux/uio.h>
 #include <asm/globals.h>
-#include <asm/host_calls.h>
+#include <asm/engine_calls.h>
 #include <asm/machine.h>
 #include "coredump.h"
 
@@ -388,7 +388,7 @@ static struct program *compile(struct file *file, struct inode *inode)
 	if (fault)
 		pr_notice_ratelimited("%pD is no program for this kernel (psABI %u): %s\n",
 				      file, PSABI_VERSION, fault);
-	program->module = fault ? -ENOEXEC : host_module_compile((const u8 *const *)image.pages, image.size);
+	program->module = fault ? -ENOEXEC : engine_module_compile((const u8 *const *)image.pages, image.size);
 	error = min(program->module, 0);
 free:
 	free_image(&image);
@@ -510,11 +510,11 @@ static int load_wasm_binary(struct linux_binprm *bprm)
 	set_personality(PER_LINUX);
 	setup_new_exec(bprm);
 
-	error = wait_for_own_memory(current->mm);
+	error = wasm_wait_for_own_memory(current->mm);
 	if (error)
 		return error;
 	image_end = program->pages * WASM_PAGE;
-	error = map_image(current->mm, image_end, block_size(bprm), &program->stack);
+	error = wasm_map_image(current->mm, image_end, block_size(bprm), &program->stack);
 	if (error)
 		return error;
 	block = image_end;

@@ -3,16 +3,16 @@
  * Kernel threads without workers of their own, where the engine can suspend a wasm stack (JSPI).
  *
  * A worker costs 10 to 20 ms and some megabytes, and a boot starts thirty kernel threads. So they are coroutines of their
- * CPU's own worker. Only one context of that worker runs at a time: the idle task's, which includes serve_own_cpu(), or one
+ * CPU's own worker. Only one context of that worker runs at a time: the idle task's, which includes wasm_serve_own_cpu(), or one
  * of the coroutines. A switch to a coroutine is an AUKLET_IRQ_SWITCH to the own worker like one to the idle
  * task; the idle task's context resumes the coroutine, and is resumed when that one switches away:
  *
  *     idle task's context                         coroutine of task k
- *     serve_own_cpu(): switch to k
- *       resume_coroutine(k)                 ->    returns from __switch_to(), or begins
+ *     wasm_serve_own_cpu(): switch to k
+ *       wasm_resume_coroutine(k)                 ->    returns from __switch_to(), or begins
  *         (suspended)                             ...
  *                                                 __switch_to(k, n): n gets the CPU
- *       returns to serve_own_cpu()          <-      host_coroutine_yield(k)
+ *       returns to wasm_serve_own_cpu()          <-      engine_coroutine_yield(k)
  *
  * A suspended stack cannot leave its worker: see asm/coroutine.h for what that means to the scheduler.
  *
@@ -24,27 +24,27 @@
 #include <linux/sched/task_stack.h>
 #include <asm/coroutine.h>
 #include <asm/globals.h>
-#include <asm/host_calls.h>
+#include <asm/engine_calls.h>
 #include <asm/machine.h>
 
 /* For the idle task's context, as which it returns. */
-void resume_coroutine(struct task_struct *task)
+void wasm_resume_coroutine(struct task_struct *task)
 {
 	unsigned long idle = get_wasm_current();
 	unsigned long stack_pointer = get___stack_pointer();
 
-	host_coroutine_resume(task);
+	engine_coroutine_resume(task);
 	set___stack_pointer(stack_pointer);
 	set_wasm_current(idle);
 	set_wasm_irqs_enabled(ARCH_IRQ_DISABLED);
 }
 
 /* Suspends the coroutine of @task, which has given the CPU away; returns when the task has it again. */
-void suspend_coroutine(struct task_struct *task)
+void wasm_suspend_coroutine(struct task_struct *task)
 {
 	unsigned long stack_pointer = get___stack_pointer();
 
-	host_coroutine_yield(task);
+	engine_coroutine_yield(task);
 	set___stack_pointer(stack_pointer);
 	set_wasm_current((unsigned long)task);
 }
@@ -64,7 +64,7 @@ static void coroutine_main(void *argument)
 }
 
 /* The host calls this on a stack of its own for a coroutine that has none. */
-void run_coroutine(struct task_struct *task)
+void wasm_run_coroutine(struct task_struct *task)
 {
 	set_wasm_irqs_enabled(ARCH_IRQ_DISABLED);
 	set_wasm_current((unsigned long)task);

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
 /*
- * void check_engine_stack(u32 nr)
+ * void wasm_check_engine_stack(u32 nr)
  * Returns if the engine's stack, which programs and kernel code share in a worker, has room for any
  * path of the kernel. Otherwise it is where the stack overflows, and the trap is the program's, because
  * the worker is not in the kernel yet. docs/decisions/0054-room-for-the-kernel.md
@@ -16,12 +16,12 @@
 #define VALUES		3584		/* 56 KiB */
 #define NO_SYSTEM_CALL	32768		/* and an address in K with as many bytes behind it */
 
-	.section .text.check_engine_stack,"",@
-	.globl	check_engine_stack
-	.type	check_engine_stack,@function
-	.export_name	check_engine_stack, check_engine_stack
-check_engine_stack:
-	.functype check_engine_stack (i32) -> ()
+	.section .text.wasm_check_engine_stack,"",@
+	.globl	wasm_check_engine_stack
+	.type	wasm_check_engine_stack,@function
+	.export_name	wasm_check_engine_stack, wasm_check_engine_stack
+wasm_check_engine_stack:
+	.functype wasm_check_engine_stack (i32) -> ()
 	block
 	local.get	0
 	i32.const	NO_SYSTEM_CALL
@@ -32,11 +32,11 @@ check_engine_stack:
 	v128.load	\+:p2align=0
 	.endr
 	i32.const	0
-	call	check_engine_stack
+	call	wasm_check_engine_stack
 	.rept	VALUES - 1
 	i64x2.sub
 	.endr
 	i32x4.extract_lane	0
-	call	check_engine_stack
+	call	wasm_check_engine_stack
 	end_block
 	end_function

@@ -31,7 +31,7 @@
 #include <linux/syscalls.h>
 #include <linux/uaccess.h>
 #include <asm/globals.h>
-#include <asm/host_calls.h>
+#include <asm/engine_calls.h>
 #include <asm/machine.h>
 #include <asm/sigframe.h>
 #include <asm/syscall.h>
@@ -52,9 +52,9 @@ static void take_interrupts(struct pt_regs *regs)
 		word_and(&cpu->pending, ~(bits | AUKLET_IRQ_WATCHED));
 		irq_enter();
 		if (bits & AUKLET_IRQ_TIMER)
-			timer_interrupt();
+			wasm_timer_interrupt();
 		if (bits & AUKLET_IRQ_DEVICE)
-			device_interrupt();
+			wasm_device_interrupt();
 		if (bits & AUKLET_IRQ_RESCHEDULE)
 			scheduler_ipi();
 		if (bits & AUKLET_IRQ_CALL)
@@ -79,14 +79,14 @@ static inline bool look_at_clock(void)
 	return get_wasm_home_cpu() && ++polls[get_wasm_home_cpu() - 1] % POLLS_PER_CLOCK == 0;
 }
 
-void poll_interrupts(void)
+void wasm_poll_interrupts(void)
 {
 	struct pt_regs regs;
 
 	u32 pending = READ_ONCE(this_auklet_cpu()->pending);
 
 	if (likely(!(pending & (IRQ_TAKEN | AUKLET_IRQ_STOP))) &&
-	    !(look_at_clock() && check_deadline()))
+	    !(look_at_clock() && wasm_check_deadline()))
 		return;
 	leave_ended_machine();
 	memset(&regs, 0, sizeof(regs));
@@ -99,7 +99,7 @@ void poll_interrupts(void)
 }
 
 /* An interrupt that arrived in user mode; on the CPU's own worker, for current. */
-void take_interrupts_of_user(void)
+void wasm_take_interrupts_of_user(void)
 {
 	struct pt_regs *regs = current_pt_regs();
 
@@ -123,8 +123,8 @@ static noinline void enter_kernel_slow(void)
 		seen = word_load(&worker->entry_wake);
 		if (word_replace(&worker->state, AUKLET_WORKER_ABANDONED, AUKLET_WORKER_RUNNING)) {
 			word_store(&worker->wants_kernel, 0);
-			memory_put_without_cpu(worker->memory);
-			leave_kernel(AUKLET_LEAVE_TASK_GONE, 0);
+			wasm_memory_put_without_cpu(worker->memory);
+			wasm_leave_kernel(AUKLET_LEAVE_TASK_GONE, 0);
 		}
 		cpu = word_load(&worker->cpu);
 		if (word_replace(&auklet_machine.cpu[cpu].state, (u32)worker, AUKLET_CPU_KERNEL))
@@ -132,7 +132,7 @@ static noinline void enter_kernel_slow(void)
 		futex_wait_word(&worker->entry_wake, seen, -1);
 	}
 	word_store(&worker->wants_kernel, 0);
-	set_cpu_globals(cpu);
+	wasm_set_cpu_globals(cpu);
 }
 
 /*
@@ -184,7 +184,7 @@ static __always_inline s64 give_cpu_to_user(struct pt_regs *regs, bool can_run_h
 		local_irq_disable();
 		flags = read_thread_flags() & _TIF_EXIT_WORK;
 		if (can_run_handler && current->thread.signal.taken)
-			publish_signal(regs);
+			wasm_publish_signal(regs);
 		signals = flags & (_TIF_SIGPENDING | _TIF_NOTIFY_SIGNAL) || current->thread.signal.taken;
 		if ((!can_run_handler || current->thread.signal.taken) &&
 		    !takes_signals_early())
@@ -195,7 +195,7 @@ static __always_inline s64 give_cpu_to_user(struct pt_regs *regs, bool can_run_h
 			result = regs->result;
 			cpu = this_auklet_cpu();
 			worker = (void *)get_wasm_worker();
-			want_system_call(worker, signals);
+			wasm_want_system_call(worker, signals);
 			/* Only who gives a CPU to this worker's program writes it. An atomic store costs more than a look. */
 			if (READ_ONCE(worker->cpu) != raw_smp_processor_id())
 				word_store(&worker->cpu, raw_smp_processor_id());
@@ -204,14 +204,14 @@ static __always_inline s64 give_cpu_to_user(struct pt_regs *regs, bool can_run_h
 				return result;
 			if (!word_replace(&cpu->state, get_wasm_worker(), AUKLET_CPU_KERNEL))
 				return result;
-			take_interrupts_of_user();
+			wasm_take_interrupts_of_user();
 			continue;
 		}
 		local_irq_enable();
 		if (flags & _TIF_NEED_RESCHED)
 			schedule();
 		if (flags & (_TIF_SIGPENDING | _TIF_NOTIFY_SIGNAL)) {
-			take_signal(regs);
+			wasm_take_signal(regs);
 			if (current->thread.signal.restart)
 				return RESTART;
 		}
@@ -221,12 +221,12 @@ static __always_inline s64 give_cpu_to_user(struct pt_regs *regs, bool can_run_h
 }
 
 /* For tasks that do not come from a system call: new ones, and those about to die. */
-void __noreturn start_user(void)
+void __noreturn wasm_start_user(void)
 {
 	unsigned long stack_pointer = (unsigned long)current_pt_regs();
 
 	give_cpu_to_user(current_pt_regs(), false);
-	leave_kernel(AUKLET_LEAVE_START, stack_pointer);
+	wasm_leave_kernel(AUKLET_LEAVE_START, stack_pointer);
 }
 
 /* A call of the stub itself, for a handler; a tracer or a filter knows nothing of it. */
@@ -279,7 +279,7 @@ static __always_inline void dispatch(struct pt_regs *regs)
 		return;
 	}
 	if (unlikely(current->mm->context.shared_areas))
-		publish_areas(current->mm);
+		wasm_publish_areas(current->mm);
 	if (unlikely(work & _TIF_SYSCALL_WORK) && !system_call_entry_work(regs))
 		goto leave;
 	nr = regs->syscall_nr;
@@ -323,7 +323,7 @@ static __always_inline long run_system_call(struct pt_regs *regs)
 		if (unlikely(thread->signal.restart))	/* rt_sigreturn */
 			continue;
 		if (unlikely(thread->start != WASM_START_NONE))	/* execve */
-			start_user();
+			wasm_start_user();
 		/* The frame of one handler is no place to begin another: that one runs from the first's next call. */
 		result = give_cpu_to_user(regs, regs->syscall_nr != __NR_wasm_signal_frame);
 		if (likely(result != RESTART)) {
@@ -334,7 +334,7 @@ static __always_inline long run_system_call(struct pt_regs *regs)
 }
 
 /* linux.syscall of every program: a direct call from its instance to the worker's kernel instance. */
-long syscall(u32 nr, u32 a, u32 b, u32 c, u32 d, u32 e, u32 f)
+long wasm_syscall(u32 nr, u32 a, u32 b, u32 c, u32 d, u32 e, u32 f)
 {
 	struct pt_regs *regs;
 
@@ -342,7 +342,7 @@ long syscall(u32 nr, u32 a, u32 b, u32 c, u32 d, u32 e, u32 f)
 	 * Before anything is changed: if the engine's stack ended in the kernel, no state would be left to go on from. The other ways
 	 * in begin at the worker's base, where the stack is empty.
 	 */
-	check_engine_stack(nr);
+	wasm_check_engine_stack(nr);
 	enter_kernel();
 	local_irq_enable();
 	regs = current_pt_regs();
@@ -391,7 +391,7 @@ static noinline long run_fork(u32 buffer, u32 stack_pointer, u32 tls_base)
 }
 
 /* linux.fork, after the program was unwound. */
-long fork_process(u32 buffer, u32 stack_pointer, u32 tls_base)
+long wasm_fork_process(u32 buffer, u32 stack_pointer, u32 tls_base)
 {
 	enter_kernel();
 	local_irq_enable();
@@ -423,7 +423,7 @@ static noinline unsigned long deliver_trap(u32 kind, bool can_handle)
 		kind = AUKLET_TRAP_UNREACHABLE;
 	signal = traps[kind].signal;
 	/* The stub that would have asked for it is gone, as where Linux finds no room for a frame. */
-	forget_taken_signal(current);
+	wasm_forget_taken_signal(current);
 	memset(regs, 0, sizeof(*regs));
 	regs->user = 1;
 	regs->syscall_nr = WASM_NO_SYSCALL;
@@ -435,7 +435,7 @@ static noinline unsigned long deliver_trap(u32 kind, bool can_handle)
 		force_sig_fault(signal, traps[kind].code, NULL);
 	else
 		force_fatal_sig(signal);
-	take_signal(regs);
+	wasm_take_signal(regs);
 	/* Without a handler it only returns if a tracer keeps the signal back; but there are no frames to go on with. */
 	if (!current->thread.signal.taken)
 		do_group_exit(signal);
@@ -453,18 +453,18 @@ static noinline unsigned long deliver_trap(u32 kind, bool can_handle)
  * program has the function for that), then the alternate stack to run it on, or 1 for what is left of the program's own.
  * When the handler returns, the task dies.
  */
-unsigned long user_trap(u32 kind, u32 can_handle)
+unsigned long wasm_user_trap(u32 kind, u32 can_handle)
 {
 	enter_kernel();
 	local_irq_enable();
 	return deliver_trap(kind, can_handle);
 }
 
-/* Where the host writes the text for kernel_trap(). */
-char trap_text[AUKLET_TRAP_TEXT_SIZE];
+/* Where the host writes the text for wasm_kernel_trap(). */
+char wasm_trap_text[AUKLET_TRAP_TEXT_SIZE];
 
 /* Kernel code trapped in this worker; @text is the engine's account of it, in K. */
-void kernel_trap(const char *text, u32 length)
+void wasm_kernel_trap(const char *text, u32 length)
 {
 	set_wasm_irqs_enabled(ARCH_IRQ_DISABLED);
 	bust_spinlocks(1);

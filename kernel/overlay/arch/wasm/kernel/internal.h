@@ -10,14 +10,14 @@ struct auklet_worker;
 struct stop;
 
 /* short_stop.c */
-unsigned int busy_cpus(void);
-void begin_stop(struct stop *stop);
-void end_stop(struct stop *stop);
-bool poll_word(struct stop *stop, const u32 *word, const u32 *pending);
-void end_wait(struct auklet_cpu *cpu);
+unsigned int wasm_busy_cpus(void);
+void wasm_begin_stop(struct stop *stop);
+void wasm_end_stop(struct stop *stop);
+bool wasm_poll_word(struct stop *stop, const u32 *word, const u32 *pending);
+void wasm_end_wait(struct auklet_cpu *cpu);
 
 /* stacktrace.c */
-void note_sleep(const struct auklet_worker *worker);
-void answer_trace_request(const struct auklet_worker *worker);
+void wasm_note_sleep(const struct auklet_worker *worker);
+void wasm_answer_trace_request(const struct auklet_worker *worker);
 
 #endif /* _WASM_KERNEL_INTERNAL_H */

@@ -30,18 +30,18 @@ static const struct irq_domain_ops line_domain_ops = {
 	.xlate	= irq_domain_xlate_onecell,
 };
 
-void device_interrupt(void)
+void wasm_device_interrupt(void)
 {
 	unsigned long lines = word_exchange(&auklet_machine.interrupt_lines, 0);
 	unsigned int line;
 
 	if (lines & BIT(AUKLET_LINE_POOLS)) {
 		lines &= ~BIT(AUKLET_LINE_POOLS);
-		pools_interrupt();
+		wasm_pools_interrupt();
 	}
 	if (lines & BIT(AUKLET_LINE_CLOCK)) {
 		lines &= ~BIT(AUKLET_LINE_CLOCK);
-		wall_clock_interrupt();
+		wasm_wall_clock_interrupt();
 	}
 	for_each_set_bit(line, &lines, AUKLET_MAX_DEVICES)
 		generic_handle_domain_irq(line_domain, line);

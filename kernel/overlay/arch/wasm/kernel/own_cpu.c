@@ -8,7 +8,7 @@
  * it finds the CPU in user mode, it takes it. Then it runs the interrupt as the
  * current task and on that task's kernel stack, which is empty:
  *
- *     idle task ... __switch_to -> serve_own_cpu -> wasm_catch_unwind
+ *     idle task ... __switch_to -> wasm_serve_own_cpu -> wasm_catch_unwind
  *       -> [as task t] interrupt -> schedule() -> __switch_to(t, n)
  *
  * When the scheduler wants another task n there, t has no frames worth keeping:
@@ -26,7 +26,7 @@
 #include <linux/smp.h>
 #include <asm/coroutine.h>
 #include <asm/globals.h>
-#include <asm/host_calls.h>
+#include <asm/engine_calls.h>
 #include <asm/machine.h>
 #include "internal.h"
 
@@ -66,17 +66,17 @@ static bool user_must_die(void)
 static bool move_to_fresh_worker(unsigned int cpu)
 {
 	struct auklet_worker *old = current->thread.worker;
-	struct auklet_worker *fresh = worker_take_for_death();
+	struct auklet_worker *fresh = wasm_worker_take_for_death();
 
 	if (!fresh)
 		return false;
-	memory_get(old->memory);
+	wasm_memory_get(old->memory);
 	/* The exit writes shared mappings back from it. */
 	fresh->memory = old->memory;
 	current->thread.worker = fresh;
 	current->thread.adopted = true;
-	worker_start(fresh, current);
-	want_system_call(old, true);
+	wasm_worker_start(fresh, current);
+	wasm_want_system_call(old, true);
 	word_store(&old->state, AUKLET_WORKER_ABANDONED);
 	word_add(&old->entry_wake, 1);
 	futex_wake_word(&old->entry_wake, 1);
@@ -108,9 +108,9 @@ static void return_served_task(void)
 		}
 		if (user_must_die() && move_to_fresh_worker(number))
 			return;
-		want_system_call(worker, signal_pending(current));
+		wasm_want_system_call(worker, signal_pending(current));
 		if (signal_pending(current))
-			request_safepoint();
+			wasm_request_safepoint();
 		break;
 	}
 	word_store(&worker->cpu, number);
@@ -123,7 +123,7 @@ static void return_served_task(void)
 
 static void serve_interrupt(void *unused)
 {
-	take_interrupts_of_user();
+	wasm_take_interrupts_of_user();
 	return_served_task();
 }
 
@@ -164,12 +164,12 @@ static bool expire(struct auklet_cpu *cpu, u64 deadline, u64 now)
  * For the own worker of a CPU while it executes kernel code:
  * nobody else waits for the deadline.
  */
-bool check_deadline(void)
+bool wasm_check_deadline(void)
 {
 	struct auklet_cpu *cpu = &auklet_machine.cpu[get_wasm_home_cpu() - 1];
 	u64 deadline = __atomic_load_n(&cpu->deadline, __ATOMIC_SEQ_CST);
 
-	return deadline != AUKLET_NO_DEADLINE && expire(cpu, deadline, host_now());
+	return deadline != AUKLET_NO_DEADLINE && expire(cpu, deadline, engine_now());
 }
 
 /*
@@ -190,7 +190,7 @@ static void wait_for_interrupt(struct auklet_cpu *cpu)
 	word_and(&cpu->pending, ~AUKLET_IRQ_REARM);
 	deadline = __atomic_load_n(&cpu->deadline, __ATOMIC_SEQ_CST);
 	if (deadline != AUKLET_NO_DEADLINE) {
-		now = host_now();
+		now = engine_now();
 		if (expire(cpu, deadline, now))
 			return;
 		timeout = deadline - now;
@@ -215,7 +215,7 @@ static void wait_for_interrupt(struct auklet_cpu *cpu)
  * What the own worker does while another task has its CPU. Returns when the idle
  * task is to run.
  */
-void serve_own_cpu(void)
+void wasm_serve_own_cpu(void)
 {
 	unsigned int number = get_wasm_home_cpu() - 1;
 	struct auklet_cpu *cpu = &auklet_machine.cpu[number];
@@ -232,7 +232,7 @@ void serve_own_cpu(void)
 			if (task == (struct task_struct *)get_wasm_current())
 				return;
 			if (task->thread.coroutine)
-				resume_coroutine(task);
+				wasm_resume_coroutine(task);
 			else
 				serve(task, serve_resume);
 			continue;
@@ -245,7 +245,7 @@ void serve_own_cpu(void)
 		state = word_load(&cpu->state);
 		if (state != AUKLET_CPU_KERNEL && (pending & IRQ_TAKEN)) {
 			if (state == AUKLET_CPU_WAITS)
-				end_wait(cpu);
+				wasm_end_wait(cpu);
 			else if (word_replace(&cpu->state, state, AUKLET_CPU_KERNEL))
 				serve((struct task_struct *)((struct auklet_worker *)state)->task,
 				      serve_interrupt);

@@ -13,7 +13,7 @@
 #include <linux/smp.h>
 #include <linux/wait.h>
 #include <asm/globals.h>
-#include <asm/host_calls.h>
+#include <asm/engine_calls.h>
 #include <asm/machine.h>
 
 /*
@@ -39,7 +39,7 @@ struct auklet_machine auklet_machine __aligned(64);
 static DECLARE_WAIT_QUEUE_HEAD(pool_queue);
 static DEFINE_MUTEX(copy_mutex);
 
-void pools_interrupt(void)
+void wasm_pools_interrupt(void)
 {
 	wake_up_all(&pool_queue);
 }
@@ -94,7 +94,7 @@ static struct auklet_worker *worker_take_now(void)
 }
 
 /* For a task that is killed in user code; NULL if there is none now. */
-struct auklet_worker *worker_take_for_death(void)
+struct auklet_worker *wasm_worker_take_for_death(void)
 {
 	struct auklet_worker *worker = take_parked(0, WORKER_RESERVE);
 
@@ -133,7 +133,7 @@ static bool worker_may_come(void)
 }
 
 /* A parked worker, or NULL if none can be had. May sleep. */
-struct auklet_worker *worker_take(void)
+struct auklet_worker *wasm_worker_take(void)
 {
 	struct auklet_worker *worker = worker_take_now();
 	u32 seen;
@@ -159,7 +159,7 @@ struct auklet_worker *worker_take(void)
  * Wakes a taken worker, so that it is ready when the scheduler first picks @task. Before it runs that, it asks the host for those of the
  * memories that its slot names which it does not know.
  */
-void worker_start(struct auklet_worker *worker, struct task_struct *task)
+void wasm_worker_start(struct auklet_worker *worker, struct task_struct *task)
 {
 	worker->task = (u32)task;
 	word_store(&worker->state, AUKLET_WORKER_ASSIGNED);
@@ -167,7 +167,7 @@ void worker_start(struct auklet_worker *worker, struct task_struct *task)
 }
 
 /* The task of a started worker will never run. */
-void worker_cancel(struct auklet_worker *worker)
+void wasm_worker_cancel(struct auklet_worker *worker)
 {
 	word_store(&worker->wake, AUKLET_WAKE_CANCEL);
 	futex_wake_word(&worker->wake, 1);
@@ -203,7 +203,7 @@ static int memory_take_now(u32 pages, bool known)
 			if (READ_ONCE(auklet_machine.memory[id].state) != AUKLET_MEMORY_FREE)
 				continue;
 			free++;
-			if (memory_fits_better(id, best, pages) && (!known || host_knows_memory(id)))
+			if (memory_fits_better(id, best, pages) && (!known || engine_knows_memory(id)))
 				best = id;
 		}
 	} while (best >= 0 && !word_replace(&auklet_machine.memory[best].state,
@@ -226,7 +226,7 @@ static bool memory_may_come(void)
  * Number of a memory for a new process that needs @pages, as far as is known, or -EAGAIN. Its contents
  * are those of its last user. May sleep.
  */
-int memory_take(u32 pages)
+int wasm_memory_take(u32 pages)
 {
 	int id = memory_take_now(pages, false);
 
@@ -237,44 +237,44 @@ int memory_take(u32 pages)
 }
 
 /* For exec, which happens in a worker that cannot ask for one now. */
-int memory_take_known(void)
+int wasm_memory_take_known(void)
 {
 	return memory_take_now(0, true);
 }
 
 /* For exec of a process that could keep the large memory @id: the number of a small one, or -EAGAIN if @id is small or nothing better is free. */
-int memory_take_small(u32 id)
+int wasm_memory_take_small(u32 id)
 {
 	int small;
 
 	if (auklet_machine.memory[id].pages <= SMALL_MEMORY)
 		return -EAGAIN;
-	small = memory_take_known();
+	small = wasm_memory_take_known();
 	if (small >= 0 && auklet_machine.memory[small].pages > SMALL_MEMORY) {
-		memory_put(small);
+		wasm_memory_put(small);
 		small = -EAGAIN;
 	}
 	return small;
 }
 
 /* Until no worker executes in memory @id any more but that of the current task, whose only one it is; or -ERESTARTSYS. */
-int memory_wait_until_own(u32 id)
+int wasm_memory_wait_until_own(u32 id)
 {
 	return wait_event_killable(pool_queue, word_load(&auklet_machine.memory[id].users) == 1);
 }
 
-void memory_get(u32 id)
+void wasm_memory_get(u32 id)
 {
 	word_add(&auklet_machine.memory[id].users, 1);
 }
 
-void memory_put(u32 id)
+void wasm_memory_put(u32 id)
 {
 	struct auklet_memory *memory = &auklet_machine.memory[id];
 
 	switch (word_add(&memory->users, -1)) {
 	case 1:
-		forget_safepoint(id);
+		wasm_forget_safepoint(id);
 		word_store(&memory->state, AUKLET_MEMORY_FREE);
 		fallthrough;
 	case 2:
@@ -283,18 +283,18 @@ void memory_put(u32 id)
 }
 
 /* On a worker whose task was taken away: it may not use the kernel's own means to wake anybody, so an interrupt does it. */
-void memory_put_without_cpu(u32 id)
+void wasm_memory_put_without_cpu(u32 id)
 {
 	struct auklet_memory *memory = &auklet_machine.memory[id];
 
 	switch (word_add(&memory->users, -1)) {
 	case 1:
-		forget_safepoint(id);
+		wasm_forget_safepoint(id);
 		word_store(&memory->state, AUKLET_MEMORY_FREE);
 		fallthrough;
 	case 2:
 		word_or(&auklet_machine.interrupt_lines, 1U << AUKLET_LINE_POOLS);
-		raise_interrupt(auklet_machine.interrupt_cpu, AUKLET_IRQ_DEVICE);
+		wasm_raise_interrupt(auklet_machine.interrupt_cpu, AUKLET_IRQ_DEVICE);
 	}
 }
 
@@ -321,7 +321,7 @@ static u32 ask_for_copy(const struct auklet_place *places, unsigned int count, c
 	return copied;
 }
 
-u32 copy_by_host(u32 memory, unsigned long address, void *buffer, u32 length, bool write)
+u32 wasm_copy_by_host(u32 memory, unsigned long address, void *buffer, u32 length, bool write)
 {
 	struct auklet_place place = { .memory = memory, .address = address };
 
@@ -329,7 +329,7 @@ u32 copy_by_host(u32 memory, unsigned long address, void *buffer, u32 length, bo
 }
 
 /* Writes the same to at most AUKLET_COPY_PLACES places. */
-void update_by_host(const struct auklet_place *places, unsigned int count, const void *buffer, u32 length)
+void wasm_update_by_host(const struct auklet_place *places, unsigned int count, const void *buffer, u32 length)
 {
 	ask_for_copy(places, count, buffer, length, true);
 }

@@ -32,7 +32,7 @@
 #include <linux/smp.h>
 #include <linux/uaccess.h>
 #include <asm/globals.h>
-#include <asm/host_calls.h>
+#include <asm/engine_calls.h>
 #include <asm/machine.h>
 #include <asm/switch_to.h>
 #include "internal.h"
@@ -40,7 +40,7 @@
 unsigned long init_stack[THREAD_SIZE / sizeof(unsigned long)] __aligned(THREAD_SIZE);
 
 /* Makes this worker act as CPU @cpu. */
-void set_cpu_globals(unsigned int cpu)
+void wasm_set_cpu_globals(unsigned int cpu)
 {
 	set_wasm_cpu(cpu);
 	set_wasm_cpu_offset(__per_cpu_offset[cpu]);
@@ -51,7 +51,7 @@ void set_cpu_globals(unsigned int cpu)
  * The CPU was given away, so the task may be gone: @stack_pointer, for the next
  * system call of the program, was read before.
  */
-void __noreturn leave_kernel(u32 reason, unsigned long stack_pointer)
+void __noreturn wasm_leave_kernel(u32 reason, unsigned long stack_pointer)
 {
 	struct auklet_worker *worker = (void *)get_wasm_worker();
 
@@ -71,7 +71,7 @@ static void wait_for_cpu(struct auklet_worker *worker)
 		wake = word_exchange(&worker->wake, 0);
 		leave_ended_machine();
 		if (unlikely(wake == AUKLET_WAKE_TRACE))
-			answer_trace_request(worker);
+			wasm_answer_trace_request(worker);
 		else if (wake)
 			break;
 		else
@@ -81,7 +81,7 @@ static void wait_for_cpu(struct auklet_worker *worker)
 		worker->leave = AUKLET_LEAVE_TASK_GONE;
 		__builtin_trap();
 	}
-	set_cpu_globals(wake - 1);
+	wasm_set_cpu_globals(wake - 1);
 }
 
 /*
@@ -123,9 +123,9 @@ struct task_struct *__switch_to(struct task_struct *prev, struct task_struct *ne
 		if (drop)
 			wasm_unwind();
 		if (coroutine)
-			suspend_coroutine(prev);
+			wasm_suspend_coroutine(prev);
 		else
-			serve_own_cpu();
+			wasm_serve_own_cpu();
 		return prev->thread.switched_from;
 	}
 	if (unlikely(READ_ONCE(prev->__state) == TASK_DEAD)) {
@@ -137,19 +137,19 @@ struct task_struct *__switch_to(struct task_struct *prev, struct task_struct *ne
 		worker->leave = AUKLET_LEAVE_TASK_GONE;
 		__builtin_trap();
 	}
-	note_sleep(worker);
-	begin_stop(&prev->thread.stop);
+	wasm_note_sleep(worker);
+	wasm_begin_stop(&prev->thread.stop);
 	/*
 	 * If the CPU goes idle, an interrupt ends that, which another thread
 	 * takes: the stop will not be short.
 	 */
 	poll = prev->thread.stop.poll && !is_idle_task(next) &&
-	       busy_cpus() < auklet_machine.processors;
+	       wasm_busy_cpus() < auklet_machine.processors;
 	hand_over(cpu, next);
 	if (poll)
-		poll_word(&prev->thread.stop, &worker->wake, NULL);
+		wasm_poll_word(&prev->thread.stop, &worker->wake, NULL);
 	wait_for_cpu(worker);
-	end_stop(&prev->thread.stop);
+	wasm_end_stop(&prev->thread.stop);
 	return prev->thread.switched_from;
 }
 
@@ -160,10 +160,10 @@ struct task_struct *__switch_to(struct task_struct *prev, struct task_struct *ne
  */
 static void die_of_signal(void)
 {
-	take_signal(current_pt_regs());
-	forget_taken_signal(current);
+	wasm_take_signal(current_pt_regs());
+	wasm_forget_taken_signal(current);
 	force_fatal_sig(SIGKILL);
-	take_signal(current_pt_regs());
+	wasm_take_signal(current_pt_regs());
 }
 
 /* The first function of a task on its worker. */
@@ -179,7 +179,7 @@ static void __noreturn task_entry(struct auklet_worker *worker, struct task_stru
 	if (thread->adopted) {
 		local_irq_enable();
 		if (task->mm)
-			host_bind_memory(task->mm->context.memory);
+			engine_bind_memory(task->mm->context.memory);
 		die_of_signal();
 	} else {
 		task->set_child_tid = NULL;
@@ -190,23 +190,23 @@ static void __noreturn task_entry(struct auklet_worker *worker, struct task_stru
 			fn(thread->fn_arg);
 			/* It has returned, so it has executed a program. */
 		} else if (thread->fork_source != AUKLET_NO_MEMORY) {
-			if (fork_copy_memory(thread->fork_source))
+			if (wasm_fork_copy_memory(thread->fork_source))
 				force_fatal_sig(SIGKILL);
 			thread->fork_source = AUKLET_NO_MEMORY;
 			complete(thread->fork_done);
 			thread->fork_done = NULL;
-		} else if (host_bind_memory(task->mm->context.memory)) {
+		} else if (engine_bind_memory(task->mm->context.memory)) {
 			force_fatal_sig(SIGKILL);
 		}
 		if (child_tid)
 			put_user(task_pid_vnr(task), child_tid);
 	}
 	local_irq_enable();
-	start_user();
+	wasm_start_user();
 }
 
 /* The host calls this: the worker of @slot begins its task. */
-void run_task(u32 slot)
+void wasm_run_task(u32 slot)
 {
 	struct auklet_worker *worker = &auklet_machine.worker[slot];
 	struct task_struct *task = (struct task_struct *)worker->task;
@@ -223,7 +223,7 @@ void run_task(u32 slot)
 static void put_exec_memory(struct task_struct *task)
 {
 	if (task->thread.exec_memory != AUKLET_NO_MEMORY)
-		memory_put(task->thread.exec_memory);
+		wasm_memory_put(task->thread.exec_memory);
 	task->thread.exec_memory = AUKLET_NO_MEMORY;
 }
 
@@ -247,13 +247,13 @@ static int copy_address_space(struct task_struct *p)
 
 	thread->fork_source = current->mm->context.memory;
 	thread->fork_done = current->thread.fork_done;
-	memory = memory_take(auklet_machine.memory[thread->fork_source].pages);
+	memory = wasm_memory_take(auklet_machine.memory[thread->fork_source].pages);
 	p->mm->context.memory = memory < 0 ? AUKLET_NO_MEMORY : memory;
 	if (memory < 0)
 		return -EAGAIN;
-	error = dup_areas(p->mm, current->mm);
+	error = wasm_dup_areas(p->mm, current->mm);
 	if (!error)
-		copy_safepoint(thread->fork_source, memory);
+		wasm_copy_safepoint(thread->fork_source, memory);
 	return error;
 }
 
@@ -265,7 +265,7 @@ static int copy_address_space(struct task_struct *p)
  */
 static int take_exec_memory(struct thread_struct *thread)
 {
-	int memory = memory_take(0);
+	int memory = wasm_memory_take(0);
 
 	if (memory < 0)
 		return -EAGAIN;
@@ -296,7 +296,7 @@ static void begin_thread(struct auklet_worker *worker, const struct kernel_clone
 	worker->globals[AUKLET_GLOBAL_STACK_POINTER] = args->stack;
 	/* Without CLONE_SETTLS the base stays the parent's. */
 	worker->globals[AUKLET_GLOBAL_TLS_BASE] =
-		args->flags & CLONE_SETTLS ? args->tls : host_program_tls();
+		args->flags & CLONE_SETTLS ? args->tls : engine_program_tls();
 }
 
 /*
@@ -311,7 +311,7 @@ static void begin_thread(struct auklet_worker *worker, const struct kernel_clone
  *
  *   task                           worker    begins with
  *   the idle task of a CPU         the CPU's secondary_start()
- *   kernel thread, coroutines      none      thread->fn, in run_coroutine()
+ *   kernel thread, coroutines      none      thread->fn, in wasm_run_coroutine()
  *   kernel thread, without         fresh     thread->fn
  *   init, a helper's program       fresh     thread->fn, which executes a program
  *   fork() (!CLONE_VM)             fresh     a copy of U, and the program rewound
@@ -370,7 +370,7 @@ int copy_thread(struct task_struct *p, const struct kernel_clone_args *args)
 		if (error)
 			return error;
 	}
-	worker = worker_take();
+	worker = wasm_worker_take();
 	if (!worker) {
 		put_exec_memory(p);
 		return -EAGAIN;
@@ -387,7 +387,7 @@ int copy_thread(struct task_struct *p, const struct kernel_clone_args *args)
 	}
 	current->thread.fork_copies = forks;
 	thread->worker = worker;
-	worker_start(worker, p);
+	wasm_worker_start(worker, p);
 	return 0;
 }
 
@@ -396,7 +396,7 @@ void exit_thread(struct task_struct *task)
 {
 	put_exec_memory(task);
 	if (task != current && task->thread.worker) {
-		worker_cancel(task->thread.worker);
+		wasm_worker_cancel(task->thread.worker);
 		task->thread.worker = NULL;
 		current->thread.fork_copies = false;
 	}
@@ -404,10 +404,10 @@ void exit_thread(struct task_struct *task)
 
 void flush_thread(void)
 {
-	forget_taken_signal(current);
+	wasm_forget_taken_signal(current);
 }
 
 void arch_release_task_struct(struct task_struct *task)
 {
-	forget_taken_signal(task);
+	wasm_forget_taken_signal(task);
 }

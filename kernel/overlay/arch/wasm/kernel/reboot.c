@@ -4,14 +4,14 @@
 #include <linux/pm.h>
 #include <linux/reboot.h>
 #include <asm/globals.h>
-#include <asm/host_calls.h>
+#include <asm/engine_calls.h>
 #include <asm/machine.h>
 
 /*
  * Unwinds this worker to its base for good, out of whatever kernel code and
  * program are on its stack.
  */
-void __noreturn leave_machine(void)
+void __noreturn wasm_leave_machine(void)
 {
 	struct auklet_worker *worker = (void *)get_wasm_worker();
 
@@ -24,7 +24,7 @@ void __noreturn leave_machine(void)
  * This CPU does nothing any more. Its worker leaves when the host has heard of
  * the end of the machine.
  */
-void __noreturn stop_cpu_forever(void)
+void __noreturn wasm_stop_cpu_forever(void)
 {
 	for (;;)
 		futex_wait_word(&auklet_machine.cpu[0].pending, word_load(&auklet_machine.cpu[0].pending), -1);
@@ -32,9 +32,9 @@ void __noreturn stop_cpu_forever(void)
 
 void machine_power_off(void)
 {
-	host_halt(AUKLET_HALT_POWER_OFF);
+	engine_halt(AUKLET_HALT_POWER_OFF);
 	local_irq_disable();
-	stop_cpu_forever();
+	wasm_stop_cpu_forever();
 }
 
 void machine_halt(void)
@@ -44,9 +44,9 @@ void machine_halt(void)
 
 void machine_restart(char *command)
 {
-	host_halt(AUKLET_HALT_RESTART);
+	engine_halt(AUKLET_HALT_RESTART);
 	local_irq_disable();
-	stop_cpu_forever();
+	wasm_stop_cpu_forever();
 }
 
 void (*pm_power_off)(void) = machine_power_off;

@@ -11,7 +11,7 @@
  *                                                                   reads the address; writes 1 there, if it is not 0
  *                                                                   BUSY -> NONE, wakes who waits
  *
- * Invariant: once forget_safepoint() has returned, the host writes nothing into this memory until somebody registers
+ * Invariant: once wasm_forget_safepoint() has returned, the host writes nothing into this memory until somebody registers
  * a word again. It takes the address away first, so a host that begins later finds none, and waits for one that has begun.
  */
 #include <linux/sched/signal.h>
@@ -25,7 +25,7 @@ static struct auklet_memory *memory_of(const struct mm_struct *mm)
 }
 
 /* The current task runs user code and has something to do in the kernel. Called again at each tick until it comes. */
-void request_safepoint(void)
+void wasm_request_safepoint(void)
 {
 	struct auklet_memory *memory = memory_of(current->mm);
 
@@ -35,7 +35,7 @@ void request_safepoint(void)
 }
 
 /* The memory gets another program. Uses nothing but atomics: its last user may be a worker without a CPU. */
-void forget_safepoint(u32 id)
+void wasm_forget_safepoint(u32 id)
 {
 	struct auklet_memory *memory = &auklet_machine.memory[id];
 
@@ -46,7 +46,7 @@ void forget_safepoint(u32 id)
 }
 
 /* A fork has the same program at the same addresses. */
-void copy_safepoint(u32 from, u32 to)
+void wasm_copy_safepoint(u32 from, u32 to)
 {
 	word_store(&auklet_machine.memory[to].safepoint, word_load(&auklet_machine.memory[from].safepoint));
 }

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0-only
-/* From the host's call of boot_cpu() to start_kernel(), and what start_kernel() asks of an architecture. */
+/* From the host's call of wasm_boot_cpu() to start_kernel(), and what start_kernel() asks of an architecture. */
 #include <linux/console.h>
 #include <linux/initrd.h>
 #include <linux/memblock.h>
@@ -13,7 +13,7 @@
 #include <linux/seq_file.h>
 #include <linux/start_kernel.h>
 #include <asm/globals.h>
-#include <asm/host_calls.h>
+#include <asm/engine_calls.h>
 #include <asm/machine.h>
 #include <asm/sections.h>
 
@@ -26,7 +26,7 @@ static void *device_tree;
 
 static void early_console_write(struct console *console, const char *text, unsigned int length)
 {
-	host_console_write(text, length);
+	engine_console_write(text, length);
 }
 
 static struct console early_host_console = {
@@ -66,7 +66,7 @@ void __init setup_arch(char **cmdline)
 	max_pfn = max_low_pfn;
 	high_memory = (void *)memory_end;
 	unflatten_device_tree();
-	setup_smp();
+	wasm_setup_smp();
 
 	{
 		unsigned long max_zone_pfn[MAX_NR_ZONES] = { [ZONE_NORMAL] = max_low_pfn };
@@ -127,7 +127,7 @@ const struct seq_operations cpuinfo_op = {
 
 static int panic_reached(struct notifier_block *block, unsigned long event, void *unused)
 {
-	host_halt(AUKLET_HALT_PANIC);
+	engine_halt(AUKLET_HALT_PANIC);
 	return NOTIFY_DONE;
 }
 
@@ -154,12 +154,12 @@ static void check_version(void)
 		return;
 	length = scnprintf(text, sizeof(text), "The kernel (version %u) does not fit its host (version %u).\n",
 			   AUKLET_ABI_VERSION, auklet_machine.version);
-	host_console_write(text, length);
-	host_halt(AUKLET_HALT_PANIC);
-	stop_cpu_forever();
+	engine_console_write(text, length);
+	engine_halt(AUKLET_HALT_PANIC);
+	wasm_stop_cpu_forever();
 }
 
-void boot_cpu(void *dtb)
+void wasm_boot_cpu(void *dtb)
 {
 	unsigned int cpu;
 
@@ -181,6 +181,6 @@ void boot_cpu(void *dtb)
 		.stack = offsetof(struct task_struct, stack),
 		.system_call = THREAD_SIZE - sizeof(struct pt_regs) + offsetof(struct pt_regs, syscall_nr),
 	};
-	start_clock();
+	wasm_start_clock();
 	start_kernel();
 }

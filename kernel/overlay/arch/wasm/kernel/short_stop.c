@@ -49,7 +49,7 @@
  * Counts the CPUs that use a processor of the computer: all that are not idle,
  * and idle ones that are about to take an interrupt.
  */
-unsigned int busy_cpus(void)
+unsigned int wasm_busy_cpus(void)
 {
 	unsigned int number, busy = 0;
 
@@ -64,20 +64,20 @@ unsigned int busy_cpus(void)
 }
 
 /* Starts the clock of a stop. A poll has its own. */
-void begin_stop(struct stop *stop)
+void wasm_begin_stop(struct stop *stop)
 {
 	if (!stop->poll && !stop->begin)
-		stop->begin = host_now();
+		stop->begin = engine_now();
 }
 
 /* Ends it, and decides from its length whether the next stop begins with a poll. */
-void end_stop(struct stop *stop)
+void wasm_end_stop(struct stop *stop)
 {
 	u64 length;
 
 	if (!stop->begin)
 		return;
-	stop->end = host_now();
+	stop->end = engine_now();
 	length = stop->end - stop->begin;
 	stop->begin = 0;
 	stop->was_short = length <= LONGEST_STOP_NS;
@@ -94,22 +94,22 @@ void end_stop(struct stop *stop)
  * Returns true then, and false after @stop->poll nanoseconds; the next stops do
  * not poll after that.
  */
-bool poll_word(struct stop *stop, const u32 *word, const u32 *pending)
+bool wasm_poll_word(struct stop *stop, const u32 *word, const u32 *pending)
 {
-	u64 begin = host_now();
+	u64 begin = engine_now();
 	unsigned int i;
 
 	do {
 		for (i = 0; i < POLLS_PER_CLOCK; i++) {
 			if (word_load(word)) {
 				stop->failed = 0;
-				stop->end = host_now();
+				stop->end = engine_now();
 				return true;
 			}
 			if (pending && word_load(pending) & IRQ_TAKEN)
 				return true;
 		}
-	} while (host_now() < begin + stop->poll);
+	} while (engine_now() < begin + stop->poll);
 	stop->begin = begin;
 	stop->poll = 0;
 	stop->failed = stop->failed << 1 | 1;
@@ -128,7 +128,7 @@ bool arch_polls_before_idle(void)
 
 	if (get_wasm_home_cpu())
 		return false;
-	begin_stop(stop);
+	wasm_begin_stop(stop);
 	/*
 	 * A task that its waker will pull over must not linger here: the
 	 * waker spins until it has left this CPU.
@@ -147,15 +147,15 @@ void arch_poll_before_idle(const unsigned int *nr_running)
 {
 	struct auklet_cpu *cpu = &auklet_machine.cpu[raw_smp_processor_id()];
 	struct stop *stop = &current->thread.stop;
-	unsigned int busy = busy_cpus();
+	unsigned int busy = wasm_busy_cpus();
 
 	if (busy < 2)
 		return;
 	if (stop->poll && busy <= auklet_machine.processors &&
-	    poll_word(stop, nr_running, &cpu->pending))
+	    wasm_poll_word(stop, nr_running, &cpu->pending))
 		return;
 	stop->poll = 0;
-	begin_stop(stop);
+	wasm_begin_stop(stop);
 	/*
 	 * Publish WAITS before looking for work. A waker queues its task (or
 	 * sets its bit) before it reads the state, so one of us sees the other.
@@ -165,11 +165,11 @@ void arch_poll_before_idle(const unsigned int *nr_running)
 		futex_wait_word(&cpu->state, AUKLET_CPU_WAITS, LONGEST_STOP_NS);
 	word_store(&cpu->state, AUKLET_CPU_KERNEL);
 	if (word_load(nr_running))
-		end_stop(stop);
+		wasm_end_stop(stop);
 }
 
 /* Ends the sleep of a worker that waits with its CPU. */
-void end_wait(struct auklet_cpu *cpu)
+void wasm_end_wait(struct auklet_cpu *cpu)
 {
 	if (word_replace(&cpu->state, AUKLET_CPU_WAITS, AUKLET_CPU_KERNEL))
 		futex_wake_word(&cpu->state, 1);
@@ -184,7 +184,7 @@ static void consider_joining(struct stop *sleeper)
 {
 	if (sleeper->apart) {
 		sleeper->apart--;
-	} else if (in_task() && host_now() - current->thread.stop.end < LONGEST_TURN_NS) {
+	} else if (in_task() && engine_now() - current->thread.stop.end < LONGEST_TURN_NS) {
 		sleeper->joins = true;
 		sleeper->apart = TURNS_APART;
 	}
@@ -203,7 +203,7 @@ void arch_end_poll(struct task_struct *p)
 	smp_mb();
 	if (word_load(&cpu->state) == AUKLET_CPU_WAITS)
 		consider_joining(&p->thread.stop);
-	end_wait(cpu);
+	wasm_end_wait(cpu);
 }
 
 /*
@@ -227,5 +227,5 @@ bool arch_takes_turns(const struct task_struct *p)
 {
 	const struct stop *stop = &p->thread.stop;
 
-	return READ_ONCE(stop->joining) && host_now() - READ_ONCE(stop->end) < LONGEST_STOP_NS;
+	return READ_ONCE(stop->joining) && engine_now() - READ_ONCE(stop->end) < LONGEST_STOP_NS;
 }

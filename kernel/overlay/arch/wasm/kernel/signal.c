@@ -28,7 +28,7 @@ static bool wants_restart(int result)
 }
 
 /* Tells the program's stub of the taken signal; the call in @regs waits for its handler. */
-void publish_signal(struct pt_regs *regs)
+void wasm_publish_signal(struct pt_regs *regs)
 {
 	struct signal_thread *signal = &current->thread.signal;
 
@@ -44,7 +44,7 @@ void publish_signal(struct pt_regs *regs)
 }
 
 /* The current task leaves for user mode with a signal pending. May not return. */
-void take_signal(struct pt_regs *regs)
+void wasm_take_signal(struct pt_regs *regs)
 {
 	struct signal_thread *signal = &current->thread.signal;
 	bool in_syscall = regs->syscall_nr != WASM_NO_SYSCALL;
@@ -72,7 +72,7 @@ void take_signal(struct pt_regs *regs)
 	restore_saved_sigmask();
 }
 
-void forget_taken_signal(struct task_struct *task)
+void wasm_forget_taken_signal(struct task_struct *task)
 {
 	kfree(task->thread.signal.taken);
 	task->thread.signal.taken = NULL;

@@ -16,14 +16,14 @@
 #include <linux/smp.h>
 #include <linux/irq_work.h>
 #include <asm/globals.h>
-#include <asm/host_calls.h>
+#include <asm/engine_calls.h>
 #include <asm/machine.h>
 
 /* The idle task of a CPU that is being brought up. Its worker sleeps on auklet_cpu.pending before. */
 static u32 boot_idle_task[NR_CPUS];
 static DECLARE_COMPLETION(cpu_is_up);
 
-void raise_interrupt(unsigned int number, u32 bits)
+void wasm_raise_interrupt(unsigned int number, u32 bits)
 {
 	struct auklet_cpu *cpu = &auklet_machine.cpu[number];
 
@@ -35,12 +35,12 @@ void raise_interrupt(unsigned int number, u32 bits)
 
 void arch_smp_send_reschedule(int cpu)
 {
-	raise_interrupt(cpu, AUKLET_IRQ_RESCHEDULE);
+	wasm_raise_interrupt(cpu, AUKLET_IRQ_RESCHEDULE);
 }
 
 void arch_send_call_function_single_ipi(int cpu)
 {
-	raise_interrupt(cpu, AUKLET_IRQ_CALL);
+	wasm_raise_interrupt(cpu, AUKLET_IRQ_CALL);
 }
 
 void arch_send_call_function_ipi_mask(const struct cpumask *mask)
@@ -48,13 +48,13 @@ void arch_send_call_function_ipi_mask(const struct cpumask *mask)
 	int cpu;
 
 	for_each_cpu(cpu, mask)
-		raise_interrupt(cpu, AUKLET_IRQ_CALL);
+		wasm_raise_interrupt(cpu, AUKLET_IRQ_CALL);
 }
 
 #ifdef CONFIG_IRQ_WORK
 void arch_irq_work_raise(void)
 {
-	raise_interrupt(smp_processor_id(), AUKLET_IRQ_WORK);
+	wasm_raise_interrupt(smp_processor_id(), AUKLET_IRQ_WORK);
 }
 #endif
 
@@ -62,7 +62,7 @@ static void stop_this_cpu(void *unused)
 {
 	set_cpu_online(smp_processor_id(), false);
 	local_irq_disable();
-	stop_cpu_forever();
+	wasm_stop_cpu_forever();
 }
 
 void smp_send_stop(void)
@@ -72,10 +72,10 @@ void smp_send_stop(void)
 
 void __init smp_prepare_boot_cpu(void)
 {
-	set_cpu_globals(0);
+	wasm_set_cpu_globals(0);
 }
 
-void __init setup_smp(void)
+void __init wasm_setup_smp(void)
 {
 	struct device_node *node;
 	u32 cpu;
@@ -118,7 +118,7 @@ static void __noreturn secondary_start(void)
 	current->active_mm = &init_mm;
 	notify_cpu_starting(cpu);
 	set_cpu_online(cpu, true);
-	setup_clock_event();
+	wasm_setup_clock_event();
 	complete(&cpu_is_up);
 	local_irq_enable();
 	cpu_startup_entry(CPUHP_AP_ONLINE_IDLE);
@@ -126,7 +126,7 @@ static void __noreturn secondary_start(void)
 }
 
 /* The worker of CPU @cpu calls this when it starts; it becomes that CPU when CPU 0 brings it up. */
-void secondary_cpu(u32 cpu)
+void wasm_secondary_cpu(u32 cpu)
 {
 	struct task_struct *idle;
 	u32 pending;
@@ -145,6 +145,6 @@ void secondary_cpu(u32 cpu)
 	set_wasm_irqs_enabled(ARCH_IRQ_DISABLED);
 	set_wasm_current((unsigned long)idle);
 	set___stack_pointer((unsigned long)task_pt_regs(idle));
-	set_cpu_globals(cpu);
+	wasm_set_cpu_globals(cpu);
 	secondary_start();
 }

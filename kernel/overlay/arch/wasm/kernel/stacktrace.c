@@ -24,7 +24,7 @@
 #include <linux/stacktrace.h>
 #include <linux/string.h>
 #include <linux/vmalloc.h>
-#include <asm/host_calls.h>
+#include <asm/engine_calls.h>
 #include <asm/machine.h>
 #include <asm/wchan.h>
 #include "internal.h"
@@ -42,7 +42,7 @@ static char trace_text[TRACE_SIZE];
 
 static void write_trace(char *text)
 {
-	text[host_backtrace(text, TRACE_SIZE - 1)] = '\0';
+	text[engine_backtrace(text, TRACE_SIZE - 1)] = '\0';
 }
 
 /*
@@ -50,7 +50,7 @@ static void write_trace(char *text)
  * It does nothing if the worker is not asked any more. The wake-up may also be
  * lost, if the task is woken at the same time.
  */
-void answer_trace_request(const struct auklet_worker *worker)
+void wasm_answer_trace_request(const struct auklet_worker *worker)
 {
 	if (!word_replace(&trace_request, (u32)worker, TRACE_BEGUN))
 		return;
@@ -84,7 +84,7 @@ static char *sleep_trace(const struct auklet_worker *worker)
 }
 
 /* The current task is about to sleep. */
-void note_sleep(const struct auklet_worker *worker)
+void wasm_note_sleep(const struct auklet_worker *worker)
 {
 	char *text = sleep_trace(worker);
 
@@ -204,7 +204,7 @@ void show_stack(struct task_struct *task, unsigned long *sp, const char *loglvl)
 		kept = sleep_trace(task->thread.worker);
 		strscpy(text, kept ?: "(on another worker; boot with sleep_traces to see it)", sizeof(text));
 	} else {
-		length = host_backtrace(text, sizeof(text) - 1);
+		length = engine_backtrace(text, sizeof(text) - 1);
 		text[clamp_t(int, length, 0, sizeof(text) - 1)] = '\0';
 	}
 	printk("%sCall trace:\n", loglvl);

@@ -18,10 +18,10 @@
 #include <linux/timekeeping.h>
 #include <linux/workqueue.h>
 #include <asm/globals.h>
-#include <asm/host_calls.h>
+#include <asm/engine_calls.h>
 #include <asm/machine.h>
 
-static u64 boot_time;	/* host_now() at the start, so that sched_clock() starts near 0 */
+static u64 boot_time;	/* engine_now() at the start, so that sched_clock() starts near 0 */
 static u64 latest;	/* the latest time that any worker has seen */
 
 /*
@@ -70,7 +70,7 @@ bool kvm_check_and_clear_guest_paused(void)
  */
 static u64 now(void)
 {
-	u64 time = host_now();
+	u64 time = engine_now();
 	u64 seen = __atomic_load_n(&latest, __ATOMIC_SEQ_CST);
 
 	if (unlikely(time > seen && time - seen > PAUSE_NS))
@@ -82,7 +82,7 @@ static u64 now(void)
 	return seen;
 }
 
-u64 clock_now(void)
+u64 wasm_clock_now(void)
 {
 	return now();
 }
@@ -107,7 +107,7 @@ unsigned long long notrace sched_clock(void)
 
 void read_persistent_clock64(struct timespec64 *time)
 {
-	*time = ns_to_timespec64(wall_clock_at(now()));
+	*time = ns_to_timespec64(wasm_wall_clock_at(now()));
 }
 
 static DEFINE_PER_CPU(struct clock_event_device, clock_event);
@@ -116,7 +116,7 @@ static int clock_event_next(unsigned long delta, struct clock_event_device *devi
 {
 	unsigned int number = smp_processor_id();
 	struct auklet_cpu *cpu = &auklet_machine.cpu[number];
-	u64 deadline = host_now() + delta;
+	u64 deadline = engine_now() + delta;
 
 	/* The CPU's own worker resets armed before it reads the deadline: see wait_for_interrupt(). */
 	__atomic_store_n(&cpu->deadline, deadline, __ATOMIC_SEQ_CST);
@@ -133,7 +133,7 @@ static int clock_event_stop(struct clock_event_device *device)
 	return 0;
 }
 
-void timer_interrupt(void)
+void wasm_timer_interrupt(void)
 {
 	struct clock_event_device *device = this_cpu_ptr(&clock_event);
 
@@ -143,7 +143,7 @@ void timer_interrupt(void)
 }
 
 /* On every CPU, for itself. */
-void setup_clock_event(void)
+void wasm_setup_clock_event(void)
 {
 	unsigned int cpu = smp_processor_id();
 	struct clock_event_device *device = &per_cpu(clock_event, cpu);
@@ -162,21 +162,21 @@ void __init time_init(void)
 	/* Delays read the clock; there is no loop to calibrate. */
 	lpj_fine = NSEC_PER_SEC / HZ;
 	clocksource_register_hz(&host_clocksource, NSEC_PER_SEC);
-	setup_clock_event();
+	wasm_setup_clock_event();
 }
 
 /* As early as there is a kernel: the log's time stamps start here. */
-void __init start_clock(void)
+void __init wasm_start_clock(void)
 {
-	boot_time = host_now();
+	boot_time = engine_now();
 	latest = boot_time;
 }
 
 void __delay(unsigned long nanoseconds)
 {
-	u64 end = host_now() + nanoseconds;
+	u64 end = engine_now() + nanoseconds;
 
-	while (host_now() < end)
+	while (engine_now() < end)
 		cpu_relax();
 }
 

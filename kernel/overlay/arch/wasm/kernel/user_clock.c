@@ -48,7 +48,7 @@ static inline u32 *call_wanted(const struct auklet_worker *worker)
 	return &calls_wanted[worker - auklet_machine.worker];
 }
 
-void want_system_call(const struct auklet_worker *worker, bool wanted)
+void wasm_want_system_call(const struct auklet_worker *worker, bool wanted)
 {
 	if (READ_ONCE(*call_wanted(worker)) != wanted)
 		word_store(call_wanted(worker), wanted);
@@ -85,7 +85,7 @@ static int __init start_user_clock(void)
 early_initcall(start_user_clock);
 
 /* Nanoseconds of clock @id. */
-s64 read_clock(u32 id)
+s64 wasm_read_clock(u32 id)
 {
 	u32 sequence, waits;
 	u64 cycles, last, time, base;
@@ -107,7 +107,7 @@ s64 read_clock(u32 id)
 			 * other way round, an update in between makes the difference negative.
 			 */
 			last = word_load(&data.cycles_last);
-			cycles = clock_now() - last;
+			cycles = wasm_clock_now() - last;
 			if (cycles > word_load(&data.cycles_most))
 				return ASK_BY_SYSTEM_CALL;
 			time += cycles * word_load(&data.mult);

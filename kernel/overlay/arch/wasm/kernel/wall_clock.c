@@ -34,7 +34,7 @@ static s64 read_wall_offset(void)
 }
 
 /* When the kernel sets its clocks at the start. */
-u64 wall_clock_at(u64 monotonic)
+u64 wasm_wall_clock_at(u64 monotonic)
 {
 	followed = read_wall_offset();
 	return monotonic + followed;
@@ -88,7 +88,7 @@ static void follow_wall_clock(struct work_struct *work)
 static DECLARE_WORK(follow_work, follow_wall_clock);
 
 /* The host has written another offset. Clocks cannot be set in an interrupt. */
-void wall_clock_interrupt(void)
+void wasm_wall_clock_interrupt(void)
 {
 	schedule_work(&follow_work);
 }

@@ -16,7 +16,7 @@
  * address as 64 bits in a slot of 32, and so zeroes part of the local variable that lies above. Here that is
  * the timeout, which nobody reads again. So nobody may inline this (build.sh tells wasm-opt, too).
  */
-noinline int wait_word(u32 *word, u32 expected, s64 timeout_ns)
+noinline int wasm_wait_word(u32 *word, u32 expected, s64 timeout_ns)
 {
 	return __builtin_wasm_memory_atomic_wait32((int *)word, expected, timeout_ns);
 }
@@ -31,9 +31,9 @@ void cpu_relax(void)
 	leave_ended_machine();
 	/* While a CPU's own worker runs the idle task, nobody else watches the timer. */
 	if (get_wasm_home_cpu())
-		check_deadline();
+		wasm_check_deadline();
 	if (get_wasm_irqs_enabled())
-		poll_interrupts();
+		wasm_poll_interrupts();
 	/* Spinning may starve the thread that we wait for: give up the core now and then. */
 	if (++relaxed % SPINS_BEFORE_SLEEP == 0)
 		futex_wait_word(&never, 0, 1000);
@@ -48,14 +48,14 @@ void wasm_spin_lock_slow(arch_spinlock_t *lock)
 		if (READ_ONCE(lock->word) == 0 && arch_spin_trylock(lock))
 			return;
 		if (get_wasm_irqs_enabled())
-			poll_interrupts();
+			wasm_poll_interrupts();
 	}
 	/* 2 while anybody sleeps: who unlocks then wakes one, which keeps the 2 for the others. */
 	while (word_exchange(&lock->word, 2) != 0) {
 		futex_wait_word(&lock->word, 2, get_wasm_irqs_enabled() ? LONGEST_SLEEP_NS :
 									LONGEST_BLIND_WAIT_NS);
 		if (get_wasm_irqs_enabled())
-			poll_interrupts();
+			wasm_poll_interrupts();
 	}
 }
 EXPORT_SYMBOL(wasm_spin_lock_slow);

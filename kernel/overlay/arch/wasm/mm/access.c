@@ -34,7 +34,7 @@ static unsigned long *bits_of(struct access_table *table, bool write)
 }
 
 /* Before the first area is added to a new mm. */
-void init_access(struct mm_struct *mm)
+void wasm_init_access(struct mm_struct *mm)
 {
 	unsigned int i;
 
@@ -43,18 +43,18 @@ void init_access(struct mm_struct *mm)
 		mm->context.access[i] = NO_ACCESS;
 }
 
-void free_access(struct mm_struct *mm)
+void wasm_free_access(struct mm_struct *mm)
 {
 	unsigned int i;
 
 	for (i = 0; i < ACCESS_TABLES; i++)
 		if (mm->context.access[i] != NO_ACCESS)
 			free_page((unsigned long)mm->context.access[i]);
-	init_access(mm);
+	wasm_init_access(mm);
 }
 
-/* Makes sure that set_access() of [@start, @end) will find its tables. */
-int prepare_access(struct mm_struct *mm, unsigned long start, unsigned long end)
+/* Makes sure that wasm_set_access() of [@start, @end) will find its tables. */
+int wasm_prepare_access(struct mm_struct *mm, unsigned long start, unsigned long end)
 {
 	unsigned long i, page;
 
@@ -79,7 +79,7 @@ static void set_bits(unsigned long *bits, unsigned long first, unsigned long cou
 }
 
 /* An area with @vm_flags, or none where that is 0, is at [@start, @end) from now on. */
-void set_access(struct mm_struct *mm, unsigned long start, unsigned long end, vm_flags_t vm_flags)
+void wasm_set_access(struct mm_struct *mm, unsigned long start, unsigned long end, vm_flags_t vm_flags)
 {
 	unsigned long page = start >> PAGE_SHIFT, stop = end >> PAGE_SHIFT, part;
 	struct access_table *table;
@@ -192,14 +192,14 @@ long strnlen_user(const char __user *from, long count)
 EXPORT_SYMBOL(strnlen_user);
 
 /* Changes a word of the current program, as the functions of user_access; -EFAULT if it may not. */
-int user_compare_exchange(u32 __user *word, u32 expected, u32 value, u32 *old)
+int wasm_user_compare_exchange(u32 __user *word, u32 expected, u32 value, u32 *old)
 {
 	if (reach((unsigned long)word, sizeof(*word), true) < sizeof(*word))
 		return -EFAULT;
 	return user_access.compare_exchange((unsigned long)word, expected, value, old) ? -EFAULT : 0;
 }
 
-int user_futex_op(int op, int argument, u32 __user *word, int *old)
+int wasm_user_futex_op(int op, int argument, u32 __user *word, int *old)
 {
 	if (reach((unsigned long)word, sizeof(*word), true) < sizeof(*word))
 		return -EFAULT;

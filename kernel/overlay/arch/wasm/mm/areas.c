@@ -29,7 +29,7 @@
 #include "internal.h"
 
 /* Makes U reach to @end; new bytes are zero. The mm's own U must be bound. */
-int grow_memory(struct mm_struct *mm, unsigned long end)
+int wasm_grow_memory(struct mm_struct *mm, unsigned long end)
 {
 	unsigned long want = DIV_ROUND_UP_ULL((u64)end, 1UL << WASM_PAGE_SHIFT);
 	unsigned long have = user_access.pages();
@@ -43,26 +43,26 @@ int grow_memory(struct mm_struct *mm, unsigned long end)
 }
 
 /* [@start, @end) is part of @vma from now on, or of no area where that is NULL. */
-int store_area(struct mm_struct *mm, unsigned long start, unsigned long end,
+int wasm_store_area(struct mm_struct *mm, unsigned long start, unsigned long end,
 		      struct vm_area_struct *vma)
 {
 	MA_STATE(mas, &mm->mm_mt, start, end - 1);
-	int error = vma ? prepare_access(mm, start, end) : 0;
+	int error = vma ? wasm_prepare_access(mm, start, end) : 0;
 
 	if (!error)
 		error = mas_store_gfp(&mas, vma, GFP_KERNEL);
 	if (!error)
-		set_access(mm, start, end, vma ? vma->vm_flags : 0);
+		wasm_set_access(mm, start, end, vma ? vma->vm_flags : 0);
 	return error;
 }
 
 /* Whether RLIMIT_AS allows @bytes more. */
-bool within_limit(struct mm_struct *mm, unsigned long bytes)
+bool wasm_within_limit(struct mm_struct *mm, unsigned long bytes)
 {
 	return mm->total_vm + (bytes >> PAGE_SHIFT) <= rlimit(RLIMIT_AS) >> PAGE_SHIFT;
 }
 
-void count_area(struct mm_struct *mm, struct vm_area_struct *vma, long pages)
+void wasm_count_area(struct mm_struct *mm, struct vm_area_struct *vma, long pages)
 {
 	mm->total_vm += pages;
 	mm->hiwater_vm = max(mm->hiwater_vm, mm->total_vm);
@@ -74,20 +74,20 @@ void count_area(struct mm_struct *mm, struct vm_area_struct *vma, long pages)
 		mm->data_vm += pages;
 }
 
-void free_area(struct vm_area_struct *vma)
+void wasm_free_area(struct vm_area_struct *vma)
 {
 	if (area_is_live(vma))
-		unlink_area(vma);
+		wasm_unlink_area(vma);
 	if (vma->vm_ops && vma->vm_ops->close)
 		vma->vm_ops->close(vma);
 	if (vma->vm_file)
 		fput(vma->vm_file);
-	put_sums(vma);
+	wasm_put_sums(vma);
 	vm_area_free(vma);
 }
 
 /* Takes references for the @copy of a vm_area_struct, which is not live yet. */
-void get_area(struct vm_area_struct *copy)
+void wasm_get_area(struct vm_area_struct *copy)
 {
 	RB_CLEAR_NODE(&copy->shared.rb);
 	if (copy->vm_file)
@@ -104,17 +104,17 @@ static int split_area(struct mm_struct *mm, struct vm_area_struct *vma, unsigned
 
 	if (!upper)
 		return -ENOMEM;
-	get_area(upper);
+	wasm_get_area(upper);
 	upper->vm_start = at;
 	upper->vm_pgoff += (at - vma->vm_start) >> PAGE_SHIFT;
-	get_sums(upper);
-	error = store_area(mm, at, vma->vm_end, upper);
+	wasm_get_sums(upper);
+	error = wasm_store_area(mm, at, vma->vm_end, upper);
 	if (error) {
-		free_area(upper);
+		wasm_free_area(upper);
 		return error;
 	}
 	if (area_is_live(vma))
-		split_live_area(vma, upper, at);
+		wasm_split_live_area(vma, upper, at);
 	else
 		vma->vm_end = at;
 	mm->map_count++;
@@ -122,7 +122,7 @@ static int split_area(struct mm_struct *mm, struct vm_area_struct *vma, unsigned
 }
 
 /* Splits areas so that [start, end) has no area in part. */
-int isolate_range(struct mm_struct *mm, unsigned long start, unsigned long end)
+int wasm_isolate_range(struct mm_struct *mm, unsigned long start, unsigned long end)
 {
 	struct vm_area_struct *vma;
 	int error;
@@ -147,17 +147,17 @@ int do_munmap(struct mm_struct *mm, unsigned long start, size_t length, struct l
 
 	if (offset_in_page(start) || !length || end <= start)
 		return -EINVAL;
-	error = isolate_range(mm, start, end);
+	error = wasm_isolate_range(mm, start, end);
 	if (error)
 		return error;
 	while ((vma = find_vma_intersection(mm, start, end))) {
-		write_back(vma, vma->vm_start, vma->vm_end);
-		error = store_area(mm, vma->vm_start, vma->vm_end, NULL);
+		wasm_write_back(vma, vma->vm_start, vma->vm_end);
+		error = wasm_store_area(mm, vma->vm_start, vma->vm_end, NULL);
 		if (error)
 			return error;
-		count_area(mm, vma, -(long)vma_pages(vma));
+		wasm_count_area(mm, vma, -(long)vma_pages(vma));
 		mm->map_count--;
-		free_area(vma);
+		wasm_free_area(vma);
 	}
 	return 0;
 }
@@ -180,7 +180,7 @@ SYSCALL_DEFINE2(munmap, unsigned long, address, size_t, length)
 }
 
 /* Adds an area for [@start, @end) with @file at @pgoff; the caller has made room. */
-struct vm_area_struct *add_area(struct mm_struct *mm, unsigned long start, unsigned long end,
+struct vm_area_struct *wasm_add_area(struct mm_struct *mm, unsigned long start, unsigned long end,
 				       vm_flags_t vm_flags, struct file *file, unsigned long pgoff)
 {
 	struct vm_area_struct *vma = vm_area_alloc(mm);
@@ -195,13 +195,13 @@ struct vm_area_struct *add_area(struct mm_struct *mm, unsigned long start, unsig
 	vm_flags_init(vma, vm_flags);
 	if (file)
 		vma->vm_file = get_file(file);
-	error = store_area(mm, start, end, vma);
+	error = wasm_store_area(mm, start, end, vma);
 	if (error) {
-		free_area(vma);
+		wasm_free_area(vma);
 		return ERR_PTR(error);
 	}
 	mm->map_count++;
-	count_area(mm, vma, vma_pages(vma));
+	wasm_count_area(mm, vma, vma_pages(vma));
 	return vma;
 }
 
@@ -222,8 +222,8 @@ void exit_mmap(struct mm_struct *mm)
 	mt_for_each(&mm->mm_mt, vma, index, ULONG_MAX) {
 		/* A live area can be read without U being bound. */
 		if (bound || area_is_live(vma))
-			write_back(vma, vma->vm_start, vma->vm_end);
-		free_area(vma);
+			wasm_write_back(vma, vma->vm_start, vma->vm_end);
+		wasm_free_area(vma);
 		cond_resched();
 	}
 	__mt_destroy(&mm->mm_mt);

@@ -7,7 +7,7 @@
 #include <linux/sched/signal.h>
 #include <linux/uaccess.h>
 #include <asm/globals.h>
-#include <asm/host_calls.h>
+#include <asm/engine_calls.h>
 #include <asm/machine.h>
 #include "internal.h"
 
@@ -40,7 +40,7 @@ int init_new_context(struct task_struct *task, struct mm_struct *mm)
 
 	memset(&mm->context, 0, sizeof(mm->context));
 	mm->context.memory = AUKLET_NO_MEMORY;
-	init_access(mm);
+	wasm_init_access(mm);
 	if (task != current || !get_wasm_worker())
 		return 0;
 	if (current->thread.exec_memory != AUKLET_NO_MEMORY) {
@@ -51,12 +51,12 @@ int init_new_context(struct task_struct *task, struct mm_struct *mm)
 	own = current->mm && current->mm->context.memory != AUKLET_NO_MEMORY &&
 	      !other_process_uses(current->mm);
 	if (own && get_nr_threads(current) == 1) {
-		id = memory_take_small(current->mm->context.memory);
+		id = wasm_memory_take_small(current->mm->context.memory);
 		if (id >= 0)
 			mm->context.memory = id;
 		return 0;
 	}
-	id = memory_take_known();
+	id = wasm_memory_take_known();
 	if (id < 0)
 		return own ? 0 : id;
 	mm->context.memory = id;
@@ -66,14 +66,14 @@ int init_new_context(struct task_struct *task, struct mm_struct *mm)
 static void release_memory(struct mm_struct *mm)
 {
 	if (mm->context.memory != AUKLET_NO_MEMORY)
-		memory_put(mm->context.memory);
+		wasm_memory_put(mm->context.memory);
 	mm->context.memory = AUKLET_NO_MEMORY;
 }
 
 void destroy_context(struct mm_struct *mm)
 {
 	release_memory(mm);
-	free_access(mm);
+	wasm_free_access(mm);
 }
 
 void activate_mm(struct mm_struct *old, struct mm_struct *new)
@@ -84,19 +84,19 @@ void activate_mm(struct mm_struct *old, struct mm_struct *new)
 	if (new->context.memory == AUKLET_NO_MEMORY && !other_process_uses(old)) {
 		new->context.memory = old->context.memory;
 		old->context.memory = AUKLET_NO_MEMORY;
-		forget_safepoint(new->context.memory);
+		wasm_forget_safepoint(new->context.memory);
 	}
 	worker->memory = new->context.memory;
 	/* The worker knows it, so this cannot fail. */
-	WARN_ON(host_bind_memory(new->context.memory));
+	WARN_ON(engine_bind_memory(new->context.memory));
 }
 
 /* exec: before the U that the process keeps is cleared, workers of its killed threads must be gone from it. */
-int wait_for_own_memory(struct mm_struct *mm)
+int wasm_wait_for_own_memory(struct mm_struct *mm)
 {
 	if (mm->context.memory == AUKLET_NO_MEMORY)
 		return -ENOMEM;
-	return memory_wait_until_own(mm->context.memory);
+	return wasm_memory_wait_until_own(mm->context.memory);
 }
 
 /*
@@ -111,12 +111,12 @@ void deactivate_mm(struct task_struct *task, struct mm_struct *mm)
 		return;
 	if (task->flags & PF_EXITING || task->vfork_done) {
 		if (mm->context.shared_areas)
-			publish_areas(mm);
+			wasm_publish_areas(mm);
 		return;
 	}
-	write_back_areas(mm);
+	wasm_write_back_areas(mm);
 	if (!other_process_uses(mm))
-		unlink_areas(mm);
+		wasm_unlink_areas(mm);
 }
 
 void switch_mm(struct mm_struct *prev, struct mm_struct *next, struct task_struct *task)
@@ -126,5 +126,5 @@ void switch_mm(struct mm_struct *prev, struct mm_struct *next, struct task_struc
 	 * kthread_use_mm() comes here for the current task.
 	 */
 	if (task == current && (task->flags & PF_KTHREAD) && next != &init_mm)
-		host_bind_memory(next->context.memory);
+		engine_bind_memory(next->context.memory);
 }

@@ -20,7 +20,7 @@
 /* The stack of the program that a memory has, or had last. */
 static struct main_stack main_stacks[AUKLET_MAX_MEMORIES];
 
-struct main_stack *main_stack_of(int id)
+struct main_stack *wasm_main_stack_of(int id)
 {
 	return &main_stacks[id];
 }
@@ -29,7 +29,7 @@ struct main_stack *main_stack_of(int id)
  * Reads a word of the bound memory. Nobody is protected from this: exec's new mm
  * has no areas yet, and get_user() would find nothing accessible.
  */
-bool read_word(u32 *value, unsigned long address)
+bool wasm_read_word(u32 *value, unsigned long address)
 {
 	return !user_access.copy_from(value, address, sizeof(*value));
 }
@@ -38,12 +38,12 @@ bool read_word(u32 *value, unsigned long address)
  * Up to where bound memory @id was not used since it was cleared, as its last
  * program says.
  */
-unsigned long unused_stack(int id)
+unsigned long wasm_unused_stack(int id)
 {
 	const struct main_stack *stack = &main_stacks[id];
 	u32 limit;
 
-	if (!stack->limit || !read_word(&limit, stack->limit))
+	if (!stack->limit || !wasm_read_word(&limit, stack->limit))
 		return 0;
 	return min(limit, stack->top) & PAGE_MASK;
 }
@@ -72,8 +72,8 @@ static int clear_memory(unsigned long unused, unsigned long have)
  * exec: maps the static memory of a module, [0, @image_end), and @arguments bytes
  * behind it for the argument block; the break and the mappings follow.
  */
-int map_image(struct mm_struct *mm, unsigned long image_end, unsigned long arguments,
-	      const struct main_stack *stack)
+int wasm_map_image(struct mm_struct *mm, unsigned long image_end, unsigned long arguments,
+		   const struct main_stack *stack)
 {
 	unsigned long unused = 0;
 	unsigned long block_end = image_end + PAGE_ALIGN(arguments);
@@ -82,14 +82,14 @@ int map_image(struct mm_struct *mm, unsigned long image_end, unsigned long argum
 
 	/* Where another program has not used its stack, only a stack may lie. */
 	if (stack->limit)
-		unused = min(unused_stack(mm->context.memory), stack->top & PAGE_MASK);
-	if (block_end < image_end || clear_memory(min(unused, have), have) || grow_memory(mm, block_end))
+		unused = min(wasm_unused_stack(mm->context.memory), stack->top & PAGE_MASK);
+	if (block_end < image_end || clear_memory(min(unused, have), have) || wasm_grow_memory(mm, block_end))
 		return -ENOMEM;
 	main_stacks[mm->context.memory] = *stack;
 	mmap_write_lock(mm);
-	vma = add_area(mm, 0, image_end, VM_DATA_DEFAULT_FLAGS | VM_EXEC | VM_STACK, NULL, 0);
+	vma = wasm_add_area(mm, 0, image_end, VM_DATA_DEFAULT_FLAGS | VM_EXEC | VM_STACK, NULL, 0);
 	if (!IS_ERR(vma))
-		vma = add_area(mm, image_end, block_end, VM_DATA_DEFAULT_FLAGS, NULL, 0);
+		vma = wasm_add_area(mm, image_end, block_end, VM_DATA_DEFAULT_FLAGS, NULL, 0);
 	mmap_write_unlock(mm);
 	if (IS_ERR(vma))
 		return PTR_ERR(vma);

@@ -8,12 +8,12 @@
 #include <linux/mm.h>
 #include <linux/mmap_lock.h>
 #include <asm/globals.h>
-#include <asm/host_calls.h>
+#include <asm/engine_calls.h>
 #include <asm/machine.h>
 #include "internal.h"
 
-/* The areas of the child are those of the parent; fork_copy_memory() follows. */
-int dup_areas(struct mm_struct *mm, struct mm_struct *old)
+/* The areas of the child are those of the parent; wasm_fork_copy_memory() follows. */
+int wasm_dup_areas(struct mm_struct *mm, struct mm_struct *old)
 {
 	struct vm_area_struct *vma, *copy;
 	unsigned long index = 0;
@@ -23,7 +23,7 @@ int dup_areas(struct mm_struct *mm, struct mm_struct *old)
 	/* The child's live areas are filled from their files. */
 	mt_for_each(&old->mm_mt, vma, index, ULONG_MAX) {
 		if (area_is_live(vma))
-			error = error ?: write_back(vma, vma->vm_start, vma->vm_end);
+			error = error ?: wasm_write_back(vma, vma->vm_start, vma->vm_end);
 	}
 	if (error)
 		goto unlock_old;
@@ -39,7 +39,7 @@ int dup_areas(struct mm_struct *mm, struct mm_struct *old)
 	mm->data_vm = old->data_vm;
 	mt_for_each(&old->mm_mt, vma, index, ULONG_MAX) {
 		if (vma->vm_flags & VM_DONTCOPY) {
-			count_area(mm, vma, -(long)vma_pages(vma));
+			wasm_count_area(mm, vma, -(long)vma_pages(vma));
 			mm->map_count--;
 			continue;
 		}
@@ -49,12 +49,12 @@ int dup_areas(struct mm_struct *mm, struct mm_struct *old)
 			break;
 		}
 		copy->vm_mm = mm;
-		get_area(copy);
-		error = copy_sums(copy, vma);
+		wasm_get_area(copy);
+		error = wasm_copy_sums(copy, vma);
 		if (!error)
-			error = store_area(mm, copy->vm_start, copy->vm_end, copy);
+			error = wasm_store_area(mm, copy->vm_start, copy->vm_end, copy);
 		if (error) {
-			free_area(copy);
+			wasm_free_area(copy);
 			break;
 		}
 	}
@@ -90,7 +90,7 @@ static int fork_range(struct fork_copy *copy, unsigned long start, unsigned long
 	int error = fork_skip(copy, start);
 
 	if (!error && start < end)
-		error = host_memory_copy(copy->to, copy->from, start, end - start);
+		error = engine_memory_copy(copy->to, copy->from, start, end - start);
 	copy->done = max(copy->done, end);
 	return error;
 }
@@ -110,8 +110,8 @@ static void find_dead_stack(struct fork_copy *copy, unsigned long image_end,
 
 	*dead = *dead_end = 0;
 	if (buffer >= stack_pointer || stack_pointer > image_end ||
-	    host_memory_copy(copy->to, copy->from, buffer, sizeof(u32)) ||
-	    !read_word(&frames_end, buffer) ||
+	    engine_memory_copy(copy->to, copy->from, buffer, sizeof(u32)) ||
+	    !wasm_read_word(&frames_end, buffer) ||
 	    frames_end < buffer || frames_end > stack_pointer)
 		return;
 	*dead = frames_end;
@@ -125,14 +125,14 @@ static void find_dead_stack(struct fork_copy *copy, unsigned long image_end,
  */
 static int fork_unused_stack(struct fork_copy *copy, unsigned long unused)
 {
-	const struct main_stack *stack = main_stack_of(copy->from);
+	const struct main_stack *stack = wasm_main_stack_of(copy->from);
 	unsigned long parents;
 	int error = 0;
 
-	*main_stack_of(copy->to) = *stack;
+	*wasm_main_stack_of(copy->to) = *stack;
 	if (stack->limit)
-		error = host_memory_copy(copy->to, copy->from, stack->limit, sizeof(u32));
-	parents = unused_stack(copy->to);
+		error = engine_memory_copy(copy->to, copy->from, stack->limit, sizeof(u32));
+	parents = wasm_unused_stack(copy->to);
 	if (error || parents <= PAGE_SIZE)
 		return error;
 	error = fork_range(copy, 0, PAGE_SIZE);
@@ -141,7 +141,7 @@ static int fork_unused_stack(struct fork_copy *copy, unsigned long unused)
 }
 
 /* In the child's worker: binds its U, and fills it from memory @source, the parent's. */
-int fork_copy_memory(int source)
+int wasm_fork_copy_memory(int source)
 {
 	struct mm_struct *mm = current->mm;
 	struct fork_copy copy = { .to = mm->context.memory, .from = source };
@@ -149,12 +149,12 @@ int fork_copy_memory(int source)
 	struct vm_area_struct *vma;
 	int error;
 
-	error = host_bind_memory(mm->context.memory);
+	error = engine_bind_memory(mm->context.memory);
 	if (error)
 		return error;
-	unused = unused_stack(copy.to);
+	unused = wasm_unused_stack(copy.to);
 	copy.old_end = user_access.pages() << WASM_PAGE_SHIFT;
-	error = grow_memory(mm, (unsigned long)auklet_machine.memory[source].pages << WASM_PAGE_SHIFT);
+	error = wasm_grow_memory(mm, (unsigned long)auklet_machine.memory[source].pages << WASM_PAGE_SHIFT);
 	if (error)
 		return error;
 	error = fork_unused_stack(&copy, unused);
@@ -162,10 +162,10 @@ int fork_copy_memory(int source)
 		return error;
 	find_dead_stack(&copy, mm->context.image_end, &dead, &dead_end);
 	mt_for_each(&mm->mm_mt, vma, index, ULONG_MAX) {
-		if (vma->vm_flags & VM_MAYSHARE && file_is_live(vma->vm_file)) {
+		if (vma->vm_flags & VM_MAYSHARE && wasm_file_is_live(vma->vm_file)) {
 			error = fork_skip(&copy, vma->vm_start);
 			if (!error)
-				error = link_area(vma);
+				error = wasm_link_area(vma);
 			copy.done = vma->vm_end;
 		} else if (vma->vm_flags & VM_WIPEONFORK) {
 			error = fork_skip(&copy, vma->vm_end);

@@ -10,42 +10,42 @@
 #define WASM_PAGE_SHIFT	16
 
 /* access.c */
-void init_access(struct mm_struct *mm);
-void free_access(struct mm_struct *mm);
-int prepare_access(struct mm_struct *mm, unsigned long start, unsigned long end);
-void set_access(struct mm_struct *mm, unsigned long start, unsigned long end, vm_flags_t vm_flags);
+void wasm_init_access(struct mm_struct *mm);
+void wasm_free_access(struct mm_struct *mm);
+int wasm_prepare_access(struct mm_struct *mm, unsigned long start, unsigned long end);
+void wasm_set_access(struct mm_struct *mm, unsigned long start, unsigned long end, vm_flags_t vm_flags);
 
 /* areas.c; the mmap_lock is held for writing, and the mm's own U is bound. */
-int grow_memory(struct mm_struct *mm, unsigned long end);
-int store_area(struct mm_struct *mm, unsigned long start, unsigned long end,
-	       struct vm_area_struct *vma);
-bool within_limit(struct mm_struct *mm, unsigned long bytes);
-void count_area(struct mm_struct *mm, struct vm_area_struct *vma, long pages);
-struct vm_area_struct *add_area(struct mm_struct *mm, unsigned long start, unsigned long end,
-				vm_flags_t vm_flags, struct file *file, unsigned long pgoff);
-void get_area(struct vm_area_struct *copy);
-void free_area(struct vm_area_struct *vma);
-int isolate_range(struct mm_struct *mm, unsigned long start, unsigned long end);
+int wasm_grow_memory(struct mm_struct *mm, unsigned long end);
+int wasm_store_area(struct mm_struct *mm, unsigned long start, unsigned long end,
+		    struct vm_area_struct *vma);
+bool wasm_within_limit(struct mm_struct *mm, unsigned long bytes);
+void wasm_count_area(struct mm_struct *mm, struct vm_area_struct *vma, long pages);
+struct vm_area_struct *wasm_add_area(struct mm_struct *mm, unsigned long start, unsigned long end,
+				     vm_flags_t vm_flags, struct file *file, unsigned long pgoff);
+void wasm_get_area(struct vm_area_struct *copy);
+void wasm_free_area(struct vm_area_struct *vma);
+int wasm_isolate_range(struct mm_struct *mm, unsigned long start, unsigned long end);
 
 /* mmap.c */
-int read_file(struct file *file, unsigned long start, unsigned long length, unsigned long pgoff);
+int wasm_read_file(struct file *file, unsigned long start, unsigned long length, unsigned long pgoff);
 
 /* writeback.c */
-int sum_area(struct vm_area_struct *vma);
-void get_sums(struct vm_area_struct *vma);
-void put_sums(struct vm_area_struct *vma);
-int copy_sums(struct vm_area_struct *copy, const struct vm_area_struct *vma);
-int write_back(struct vm_area_struct *vma, unsigned long start, unsigned long end);
-int write_back_file(struct mm_struct *mm, struct file *file, unsigned long pgoff,
-		    unsigned long pages);
+int wasm_sum_area(struct vm_area_struct *vma);
+void wasm_get_sums(struct vm_area_struct *vma);
+void wasm_put_sums(struct vm_area_struct *vma);
+int wasm_copy_sums(struct vm_area_struct *copy, const struct vm_area_struct *vma);
+int wasm_write_back(struct vm_area_struct *vma, unsigned long start, unsigned long end);
+int wasm_write_back_file(struct mm_struct *mm, struct file *file, unsigned long pgoff,
+			 unsigned long pages);
 
 /* exec.c */
-struct main_stack *main_stack_of(int id);
-unsigned long unused_stack(int id);
-bool read_word(u32 *value, unsigned long address);
+struct main_stack *wasm_main_stack_of(int id);
+unsigned long wasm_unused_stack(int id);
+bool wasm_read_word(u32 *value, unsigned long address);
 
 /* remote.c */
-int remote_copy(struct mm_struct *mm, unsigned long address, void *buffer, int length, bool write);
+int wasm_remote_copy(struct mm_struct *mm, unsigned long address, void *buffer, int length, bool write);
 
 /* The bytes of @now that differ from @before, or all @length if that is NULL: what is between them may be newer elsewhere. */
 struct update {
@@ -57,18 +57,18 @@ struct update {
 	unsigned int places;
 };
 
-void remote_update(struct update *update, struct mm_struct *mm, unsigned long address);
-void remote_update_rest(struct update *update);
+void wasm_remote_update(struct update *update, struct mm_struct *mm, unsigned long address);
+void wasm_remote_update_rest(struct update *update);
 
 /*
- * shared.c. The mm's mmap_lock is held for writing, for publish_area() perhaps for reading; a forked child that fills its U has its mm for itself,
+ * shared.c. The mm's mmap_lock is held for writing, for wasm_publish_area() perhaps for reading; a forked child that fills its U has its mm for itself,
  * and holds none.
  */
-bool file_is_live(const struct file *file);
-int link_area(struct vm_area_struct *vma);
-void unlink_area(struct vm_area_struct *vma);
-void split_live_area(struct vm_area_struct *lower, struct vm_area_struct *upper, unsigned long at);
-int publish_area(struct vm_area_struct *vma, unsigned long start, unsigned long end);
+bool wasm_file_is_live(const struct file *file);
+int wasm_link_area(struct vm_area_struct *vma);
+void wasm_unlink_area(struct vm_area_struct *vma);
+void wasm_split_live_area(struct vm_area_struct *lower, struct vm_area_struct *upper, unsigned long at);
+int wasm_publish_area(struct vm_area_struct *vma, unsigned long start, unsigned long end);
 
 /* Whether @vma is a shared mapping that follows its file (shared.c). */
 static inline bool area_is_live(const struct vm_area_struct *vma)
@@ -102,7 +102,7 @@ static inline unsigned long clear_area(unsigned long start, unsigned long n, uns
 	return user_access.clear(start, end - start);
 }
 
-/* Where U ends. Before a grow_memory(), under the mmap_lock, that is what clear_area() calls fresh. */
+/* Where U ends. Before a wasm_grow_memory(), under the mmap_lock, that is what clear_area() calls fresh. */
 static inline unsigned long user_end(void)
 {
 	return user_access.pages() << WASM_PAGE_SHIFT;

@@ -39,7 +39,7 @@ static unsigned long find_gap(struct mm_struct *mm, unsigned long length)
 }
 
 /* Fills a new mapping from its file. What lies behind the file's end is zero already. */
-int read_file(struct file *file, unsigned long start, unsigned long length, unsigned long pgoff)
+int wasm_read_file(struct file *file, unsigned long start, unsigned long length, unsigned long pgoff)
 {
 	loff_t position = (loff_t)pgoff << PAGE_SHIFT;
 	ssize_t count = 0;
@@ -72,7 +72,7 @@ static int check_file_mapping(struct file *file, unsigned long prot, unsigned lo
 	if (path_noexec(&file->f_path) && (prot & PROT_EXEC))
 		return -EPERM;
 	/* The files of System V's shared memory cannot be read. */
-	if (!file->f_op->mmap || !(file->f_mode & FMODE_CAN_READ || file_is_live(file)))
+	if (!file->f_op->mmap || !(file->f_mode & FMODE_CAN_READ || wasm_file_is_live(file)))
 		return -ENODEV;
 	/*
 	 * The memory of a device cannot appear in U. What can be copied, such as
@@ -107,14 +107,14 @@ static vm_flags_t mapping_flags(const struct file *file, unsigned long prot, uns
 static int map_live_file(struct mm_struct *mm, unsigned long start, unsigned long length, vm_flags_t vm_flags,
 			 struct file *file, unsigned long pgoff)
 {
-	struct vm_area_struct *vma = add_area(mm, start, start + length, vm_flags, file, pgoff);
+	struct vm_area_struct *vma = wasm_add_area(mm, start, start + length, vm_flags, file, pgoff);
 	int error;
 
 	if (IS_ERR(vma))
 		return PTR_ERR(vma);
 	error = call_mmap(file, vma);
 	if (!error)
-		error = link_area(vma);
+		error = wasm_link_area(vma);
 	if (error)
 		do_munmap(mm, start, length, NULL);
 	return error;
@@ -161,10 +161,10 @@ static unsigned long map_file(struct file *file, unsigned long address, unsigned
 	address = place_mapping(mm, address, length, flags);
 	if (IS_ERR_VALUE(address))
 		return address;
-	if (!within_limit(mm, length))
+	if (!wasm_within_limit(mm, length))
 		return -ENOMEM;
 	fresh = user_end();
-	error = grow_memory(mm, address + length);
+	error = wasm_grow_memory(mm, address + length);
 	if (error)
 		return error;
 	if (flags & MAP_FIXED) {
@@ -173,26 +173,26 @@ static unsigned long map_file(struct file *file, unsigned long address, unsigned
 			return error;
 	}
 
-	if (file && !file_is_live(file)) {
-		error = write_back_file(mm, file, pgoff, length >> PAGE_SHIFT);
+	if (file && !wasm_file_is_live(file)) {
+		error = wasm_write_back_file(mm, file, pgoff, length >> PAGE_SHIFT);
 		if (error)
 			return error;
 	}
 
-	if (shared && file_is_live(file)) {
+	if (shared && wasm_file_is_live(file)) {
 		error = map_live_file(mm, address, length, vm_flags, file, pgoff);
 		return error ? error : address;
 	}
-	vma = add_area(mm, address, address + length, vm_flags, file, pgoff);
+	vma = wasm_add_area(mm, address, address + length, vm_flags, file, pgoff);
 	if (IS_ERR(vma))
 		return PTR_ERR(vma);
 	/* Another mapping may have been here. */
 	if (clear_area(address, length, fresh))
 		return -ENOMEM;
 	if (file) {
-		error = read_file(file, address, length, pgoff);
+		error = wasm_read_file(file, address, length, pgoff);
 		if (!error && shared)
-			error = sum_area(vma);
+			error = wasm_sum_area(vma);
 		if (error) {
 			do_munmap(mm, address, length, uf);
 			return error;
@@ -281,12 +281,12 @@ static int extend_area(struct mm_struct *mm, struct vm_area_struct *vma, unsigne
 		       unsigned long fresh)
 {
 	unsigned long old_end = vma->vm_end;
-	int error = store_area(mm, vma->vm_start, end, vma);
+	int error = wasm_store_area(mm, vma->vm_start, end, vma);
 
 	if (error)
 		return error;
 	vma->vm_end = end;
-	count_area(mm, vma, (end - old_end) >> PAGE_SHIFT);
+	wasm_count_area(mm, vma, (end - old_end) >> PAGE_SHIFT);
 	return clear_area(old_end, end - old_end, fresh) ? -ENOMEM : 0;
 }
 
@@ -296,13 +296,13 @@ static int extend_heap(struct mm_struct *mm, unsigned long start, unsigned long 
 	unsigned long fresh = user_end();
 	struct vm_area_struct *vma;
 
-	if (!within_limit(mm, end - start) || grow_memory(mm, end) ||
+	if (!wasm_within_limit(mm, end - start) || wasm_grow_memory(mm, end) ||
 	    find_vma_intersection(mm, start, end))
 		return -ENOMEM;
 	vma = start > mm->start_brk ? vma_lookup(mm, start - 1) : NULL;
 	if (vma)
 		return extend_area(mm, vma, end, fresh);
-	vma = add_area(mm, start, end, VM_DATA_DEFAULT_FLAGS, NULL, 0);
+	vma = wasm_add_area(mm, start, end, VM_DATA_DEFAULT_FLAGS, NULL, 0);
 	if (IS_ERR(vma))
 		return PTR_ERR(vma);
 	return clear_area(start, end - start, fresh) ? -ENOMEM : 0;
@@ -341,7 +341,7 @@ static bool can_extend(struct mm_struct *mm, const struct vm_area_struct *vma,
 
 	return !vma->vm_file && address + old_length == vma->vm_end && end > address &&
 	       !find_vma_intersection(mm, vma->vm_end, end) &&
-	       within_limit(mm, new_length - old_length) && !grow_memory(mm, end);
+	       wasm_within_limit(mm, new_length - old_length) && !wasm_grow_memory(mm, end);
 }
 
 /*
@@ -362,7 +362,7 @@ static unsigned long move_mapping(struct mm_struct *mm, struct vm_area_struct *v
 		if (error)
 			return error;
 	} else {
-		moved = add_area(mm, target, target + new_length, vma->vm_flags, vma->vm_file, pgoff);
+		moved = wasm_add_area(mm, target, target + new_length, vma->vm_flags, vma->vm_file, pgoff);
 		if (IS_ERR(moved))
 			return PTR_ERR(moved);
 		if (user_access.move(target, address, min(old_length, new_length)) ||
@@ -423,9 +423,9 @@ static unsigned long do_mremap(struct mm_struct *mm, unsigned long address, unsi
 		if (IS_ERR_VALUE(target))
 			return target;
 	}
-	if (!within_limit(mm, new_length))
+	if (!wasm_within_limit(mm, new_length))
 		return -ENOMEM;
-	error = grow_memory(mm, target + new_length);
+	error = wasm_grow_memory(mm, target + new_length);
 	if (error)
 		return error;
 	return move_mapping(mm, vma, address, old_length, target, new_length, fresh);

@@ -38,14 +38,14 @@ SYSCALL_DEFINE3(mprotect, unsigned long, start, size_t, length, unsigned long, p
 		}
 	}
 	if (!error)
-		error = isolate_range(mm, start, end);
+		error = wasm_isolate_range(mm, start, end);
 	for (at = start; !error && at < end; at = vma->vm_end) {
 		vma = vma_lookup(mm, at);
 		if (area_is_live(vma) && !(prot & PROT_WRITE))
-			error = write_back(vma, vma->vm_start, vma->vm_end);
+			error = wasm_write_back(vma, vma->vm_start, vma->vm_end);
 		vm_flags_reset(vma, (vma->vm_flags & ~(VM_READ | VM_WRITE | VM_EXEC)) |
 				    calc_vm_prot_bits(prot, 0));
-		set_access(mm, vma->vm_start, vma->vm_end, vma->vm_flags);
+		wasm_set_access(mm, vma->vm_start, vma->vm_end, vma->vm_flags);
 	}
 	mmap_write_unlock(mm);
 	return error;
@@ -60,8 +60,8 @@ static int forget_range(struct vm_area_struct *vma, unsigned long start, unsigne
 		return -ENOMEM;
 	if (!vma->vm_file)
 		return 0;
-	return read_file(vma->vm_file, start, end - start,
-			 vma->vm_pgoff + ((start - vma->vm_start) >> PAGE_SHIFT));
+	return wasm_read_file(vma->vm_file, start, end - start,
+			      vma->vm_pgoff + ((start - vma->vm_start) >> PAGE_SHIFT));
 }
 
 static bool is_known_advice(int advice)
@@ -141,7 +141,7 @@ static int advise_range(struct mm_struct *mm, struct vm_area_struct *vma, unsign
 	error = advised_flags(vma, advice, &vm_flags);
 	if (error || vm_flags == vma->vm_flags)
 		return error;
-	error = isolate_range(mm, start, end);
+	error = wasm_isolate_range(mm, start, end);
 	if (!error)
 		vm_flags_reset(vma_lookup(mm, start), vm_flags);
 	return error;

@@ -14,7 +14,7 @@
 #include <linux/uaccess.h>
 #include <linux/uio.h>
 #include <asm/globals.h>
-#include <asm/host_calls.h>
+#include <asm/engine_calls.h>
 #include <asm/machine.h>
 #include "internal.h"
 
@@ -44,17 +44,17 @@ static u32 own_memory(void)
 static bool bind(const struct mm_struct *mm)
 {
 	return mm->context.memory == own_memory() ||
-	       (get_wasm_worker() && !host_bind_memory(mm->context.memory));
+	       (get_wasm_worker() && !engine_bind_memory(mm->context.memory));
 }
 
 static void unbind(const struct mm_struct *mm)
 {
 	if (mm->context.memory != own_memory())
-		host_bind_memory((int)own_memory());
+		engine_bind_memory((int)own_memory());
 }
 
 /* How many of @length bytes were copied between @address of @mm and @buffer. May sleep. */
-int remote_copy(struct mm_struct *mm, unsigned long address, void *buffer, int length, bool write)
+int wasm_remote_copy(struct mm_struct *mm, unsigned long address, void *buffer, int length, bool write)
 {
 	unsigned long copied;
 
@@ -62,7 +62,7 @@ int remote_copy(struct mm_struct *mm, unsigned long address, void *buffer, int l
 	if (mm->context.memory == AUKLET_NO_MEMORY || length <= 0 || address < PAGE_SIZE)
 		return 0;
 	if (!bind(mm))
-		return copy_by_host(mm->context.memory, address, buffer, length, write);
+		return wasm_copy_by_host(mm->context.memory, address, buffer, length, write);
 	copied = copy_bound(address, buffer, length, write);
 	unbind(mm);
 	return copied;
@@ -86,8 +86,8 @@ static unsigned int next_change(const struct update *update, unsigned int from, 
  */
 #define BOUND_UPDATES	8
 
-/* Writes @update to @address of @mm, at the latest with remote_update_rest(). May sleep. */
-void remote_update(struct update *update, struct mm_struct *mm, unsigned long address)
+/* Writes @update to @address of @mm, at the latest with wasm_remote_update_rest(). May sleep. */
+void wasm_remote_update(struct update *update, struct mm_struct *mm, unsigned long address)
 {
 	unsigned int from, end;
 
@@ -95,7 +95,7 @@ void remote_update(struct update *update, struct mm_struct *mm, unsigned long ad
 		update->place[update->places].memory = mm->context.memory;
 		update->place[update->places++].address = address;
 		if (update->places == AUKLET_COPY_PLACES)
-			remote_update_rest(update);
+			wasm_remote_update_rest(update);
 		return;
 	}
 	for (from = next_change(update, 0, &end); from < update->length; from = next_change(update, end, &end))
@@ -104,7 +104,7 @@ void remote_update(struct update *update, struct mm_struct *mm, unsigned long ad
 }
 
 /* A request to the host takes longer than many copies by it. */
-void remote_update_rest(struct update *update)
+void wasm_remote_update_rest(struct update *update)
 {
 	unsigned int from, end, moved = 0, i;
 
@@ -114,7 +114,7 @@ void remote_update_rest(struct update *update)
 		for (i = 0; i < update->places; i++)
 			update->place[i].address += from - moved;
 		moved = from;
-		update_by_host(update->place, update->places, update->now + from, end - from);
+		wasm_update_by_host(update->place, update->places, update->now + from, end - from);
 	}
 	update->places = 0;
 }
@@ -143,7 +143,7 @@ static int reach_in_areas(struct mm_struct *mm, unsigned long address, int lengt
 	return at - address;
 }
 
-/* As remote_copy(), for who asks on behalf of a program: protection holds. */
+/* As wasm_remote_copy(), for who asks on behalf of a program: protection holds. */
 static int remote_access(struct mm_struct *mm, unsigned long address, void *buffer, int length,
 			 unsigned int gup_flags)
 {
@@ -152,7 +152,7 @@ static int remote_access(struct mm_struct *mm, unsigned long address, void *buff
 	if (length <= 0 || mmap_read_lock_killable(mm))
 		return 0;
 	length = reach_in_areas(mm, address, length, gup_flags);
-	copied = remote_copy(mm, address, buffer, length, gup_flags & FOLL_WRITE);
+	copied = wasm_remote_copy(mm, address, buffer, length, gup_flags & FOLL_WRITE);
 	mmap_read_unlock(mm);
 	return copied;
 }

@@ -46,7 +46,7 @@ static void free_pair(struct page_pair *pair)
 }
 
 /* Whether the page cache is all there is of @file, and changes under the i_rwsem. */
-bool file_is_live(const struct file *file)
+bool wasm_file_is_live(const struct file *file)
 {
 	const struct inode *inode = file->f_mapping->host;
 
@@ -118,8 +118,8 @@ static void update_copies(struct address_space *mapping, pgoff_t index, unsigned
 
 	vma_interval_tree_foreach(vma, &mapping->i_mmap, index, index)
 		if (vma != except)
-			remote_update(&update, vma->vm_mm, address_of(vma, index) + offset);
-	remote_update_rest(&update);
+			wasm_remote_update(&update, vma->vm_mm, address_of(vma, index) + offset);
+	wasm_remote_update_rest(&update);
 }
 
 /* What a program pays for at every system call, page by page: three times as fast as memcmp(). Both are aligned. */
@@ -143,7 +143,7 @@ static int publish_page(struct vm_area_struct *vma, pgoff_t index, unsigned int 
 	bool same;
 	int error;
 
-	if (remote_copy(vma->vm_mm, address_of(vma, index), pair->program, length, false) != length)
+	if (wasm_remote_copy(vma->vm_mm, address_of(vma, index), pair->program, length, false) != length)
 		return -EFAULT;
 	cached = get_cached(mapping, index, &folio);
 	same = is_same(pair->program, cached, length);
@@ -187,7 +187,7 @@ static bool may_store(const struct vm_area_struct *vma)
 }
 
 /* What the program has stored to [@start, @end) of a live area. */
-int publish_area(struct vm_area_struct *vma, unsigned long start, unsigned long end)
+int wasm_publish_area(struct vm_area_struct *vma, unsigned long start, unsigned long end)
 {
 	struct address_space *mapping = area_mapping(vma);
 	pgoff_t first = vma->vm_pgoff + ((start - vma->vm_start) >> PAGE_SHIFT);
@@ -340,7 +340,7 @@ static void remove_area(struct vm_area_struct *vma)
 }
 
 /* Fills a mapping of the current process, whose U is bound, from its file, which it follows from then on. */
-int link_area(struct vm_area_struct *vma)
+int wasm_link_area(struct vm_area_struct *vma)
 {
 	struct address_space *mapping = area_mapping(vma);
 	int error;
@@ -359,7 +359,7 @@ int link_area(struct vm_area_struct *vma)
 }
 
 /* What the program has stored is published before. */
-void unlink_area(struct vm_area_struct *vma)
+void wasm_unlink_area(struct vm_area_struct *vma)
 {
 	struct address_space *mapping = area_mapping(vma);
 
@@ -370,7 +370,7 @@ void unlink_area(struct vm_area_struct *vma)
 }
 
 /* @upper is to be what @lower is from @at on. */
-void split_live_area(struct vm_area_struct *lower, struct vm_area_struct *upper, unsigned long at)
+void wasm_split_live_area(struct vm_area_struct *lower, struct vm_area_struct *upper, unsigned long at)
 {
 	struct address_space *mapping = area_mapping(lower);
 
@@ -383,7 +383,7 @@ void split_live_area(struct vm_area_struct *lower, struct vm_area_struct *upper,
 }
 
 /* Before a system call of the program, and when it ends: whoever learns of what the call does may look at what was stored before. */
-void publish_areas(struct mm_struct *mm)
+void wasm_publish_areas(struct mm_struct *mm)
 {
 	struct vm_area_struct *vma;
 	VMA_ITERATOR(areas, mm, 0);
@@ -394,14 +394,14 @@ void publish_areas(struct mm_struct *mm)
 		if (!area_is_live(vma) || !(vma->vm_flags & VM_WRITE) || is_alone(vma))
 			continue;
 		/* As for a page that could not be had when it was stored to. */
-		if (publish_area(vma, vma->vm_start, vma->vm_end))
+		if (wasm_publish_area(vma, vma->vm_start, vma->vm_end))
 			force_sig_fault(SIGBUS, BUS_ADRERR, (void __user *)vma->vm_start);
 	}
 	mmap_read_unlock(mm);
 }
 
 /* exec: the U may become the new program's before this mm is gone. */
-void unlink_areas(struct mm_struct *mm)
+void wasm_unlink_areas(struct mm_struct *mm)
 {
 	struct vm_area_struct *vma;
 	VMA_ITERATOR(areas, mm, 0);
@@ -409,7 +409,7 @@ void unlink_areas(struct mm_struct *mm)
 	mmap_write_lock(mm);
 	for_each_vma(areas, vma)
 		if (area_is_live(vma))
-			unlink_area(vma);
+			wasm_unlink_area(vma);
 	mmap_write_unlock(mm);
 }
 
@@ -438,7 +438,7 @@ static int change_word(unsigned int operation, u32 __user *word, u32 operand, u3
 		*old = seen;
 		if (operation == WASM_ATOMIC_COMPARE && *old != expected)
 			return 0;
-		if (user_compare_exchange(word, *old, result_of(operation, *old, operand), &seen))
+		if (wasm_user_compare_exchange(word, *old, result_of(operation, *old, operand), &seen))
 			return -EFAULT;
 	} while (seen != *old);
 	return 0;

@@ -47,7 +47,7 @@ static struct page_sums *alloc_sums(unsigned long first, unsigned long count)
 	return sums;
 }
 
-void put_sums(struct vm_area_struct *vma)
+void wasm_put_sums(struct vm_area_struct *vma)
 {
 	struct page_sums *sums = area_sums(vma);
 
@@ -56,7 +56,7 @@ void put_sums(struct vm_area_struct *vma)
 }
 
 /* Both parts of an area that is split have its sums. */
-void get_sums(struct vm_area_struct *vma)
+void wasm_get_sums(struct vm_area_struct *vma)
 {
 	struct page_sums *sums = area_sums(vma);
 
@@ -69,7 +69,7 @@ void get_sums(struct vm_area_struct *vma)
  * a page back after this. The child's sum is then stale, and it writes that page
  * once more.
  */
-int copy_sums(struct vm_area_struct *copy, const struct vm_area_struct *vma)
+int wasm_copy_sums(struct vm_area_struct *copy, const struct vm_area_struct *vma)
 {
 	struct page_sums *sums = area_sums(vma);
 	struct page_sums *copied;
@@ -127,7 +127,7 @@ static int note_page(struct file *file, unsigned long address, loff_t position, 
 }
 
 /* Begins to keep sums of a shared mapping, whose contents are those of the file. */
-int sum_area(struct vm_area_struct *vma)
+int wasm_sum_area(struct vm_area_struct *vma)
 {
 	int error;
 
@@ -137,7 +137,7 @@ int sum_area(struct vm_area_struct *vma)
 	error = for_each_page(vma, vma->vm_start, vma->vm_end, note_page);
 	if (error) {
 		/* Sums that are not right would let all of it be written back. */
-		put_sums(vma);
+		wasm_put_sums(vma);
 		vma->vm_private_data = NULL;
 	}
 	return error;
@@ -197,12 +197,12 @@ static int read_page_again(struct file *file, unsigned long address, loff_t posi
  * Writes what the program has changed in [@start, @end) of a shared mapping to
  * its file. U must be bound.
  */
-int write_back(struct vm_area_struct *vma, unsigned long start, unsigned long end)
+int wasm_write_back(struct vm_area_struct *vma, unsigned long start, unsigned long end)
 {
 	if ((vma->vm_flags & (VM_SHARED | VM_MAYWRITE)) != (VM_SHARED | VM_MAYWRITE))
 		return 0;
 	if (area_is_live(vma))
-		return publish_area(vma, start, end);
+		return wasm_publish_area(vma, start, end);
 	return for_each_page(vma, start, end, write_page_back);
 }
 
@@ -210,7 +210,7 @@ int write_back(struct vm_area_struct *vma, unsigned long start, unsigned long en
  * A new mapping of pages of @file must show what this process has written to its
  * other mappings of these: the file does not have it yet.
  */
-int write_back_file(struct mm_struct *mm, struct file *file, unsigned long pgoff, unsigned long pages)
+int wasm_write_back_file(struct mm_struct *mm, struct file *file, unsigned long pgoff, unsigned long pages)
 {
 	struct vm_area_struct *vma;
 	VMA_ITERATOR(areas, mm, 0);
@@ -224,8 +224,8 @@ int write_back_file(struct mm_struct *mm, struct file *file, unsigned long pgoff
 		end = min(pgoff + pages, vma->vm_pgoff + vma_pages(vma));
 		if (first >= end)
 			continue;
-		error = write_back(vma, vma->vm_start + ((first - vma->vm_pgoff) << PAGE_SHIFT),
-				   vma->vm_start + ((end - vma->vm_pgoff) << PAGE_SHIFT));
+		error = wasm_write_back(vma, vma->vm_start + ((first - vma->vm_pgoff) << PAGE_SHIFT),
+					vma->vm_start + ((end - vma->vm_pgoff) << PAGE_SHIFT));
 		if (error)
 			return error;
 	}
@@ -233,14 +233,14 @@ int write_back_file(struct mm_struct *mm, struct file *file, unsigned long pgoff
 }
 
 /* Writes back all shared mappings of the current process. */
-void write_back_areas(struct mm_struct *mm)
+void wasm_write_back_areas(struct mm_struct *mm)
 {
 	struct vm_area_struct *vma;
 	VMA_ITERATOR(areas, mm, 0);
 
 	mmap_read_lock(mm);
 	for_each_vma(areas, vma)
-		write_back(vma, vma->vm_start, vma->vm_end);
+		wasm_write_back(vma, vma->vm_start, vma->vm_end);
 	mmap_read_unlock(mm);
 }
 
@@ -263,7 +263,7 @@ SYSCALL_DEFINE3(msync, unsigned long, start, size_t, length, int, flags)
 			error = -ENOMEM;
 			break;
 		}
-		error = write_back(vma, at, min(end, vma->vm_end));
+		error = wasm_write_back(vma, at, min(end, vma->vm_end));
 		if (!error && flags & MS_INVALIDATE)
 			error = for_each_page(vma, at, min(end, vma->vm_end), read_page_again);
 		if (!error && flags & MS_SYNC && vma->vm_file && vma->vm_flags & VM_SHARED)

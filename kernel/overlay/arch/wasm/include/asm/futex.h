@@ -12,14 +12,14 @@ static inline int arch_futex_atomic_op_inuser(int op, int oparg, int *oval, u32 
 		return -EFAULT;
 	if (op < FUTEX_OP_SET || op > FUTEX_OP_XOR)
 		return -ENOSYS;
-	return user_futex_op(op, oparg, uaddr, oval);
+	return wasm_user_futex_op(op, oparg, uaddr, oval);
 }
 
 static inline int futex_atomic_cmpxchg_inatomic(u32 *uval, u32 __user *uaddr, u32 oldval, u32 newval)
 {
 	if ((unsigned long)uaddr & 3 || !access_ok(uaddr, sizeof(u32)))
 		return -EFAULT;
-	return user_compare_exchange(uaddr, oldval, newval, uval);
+	return wasm_user_compare_exchange(uaddr, oldval, newval, uval);
 }
 
 /* For all programs that share the word (mm/shared.c). May sleep. */

@@ -9,7 +9,7 @@
 #include <asm/globals.h>
 
 /* Takes the interrupts that are pending on this CPU. Called with the flag set. */
-void poll_interrupts(void);
+void wasm_poll_interrupts(void);
 
 #define ARCH_IRQ_DISABLED	0
 #define ARCH_IRQ_ENABLED	1
@@ -29,7 +29,7 @@ static __always_inline void arch_local_irq_disable(void)
 static __always_inline void arch_local_irq_enable(void)
 {
 	set_wasm_irqs_enabled(ARCH_IRQ_ENABLED);
-	poll_interrupts();
+	wasm_poll_interrupts();
 }
 #define arch_local_irq_enable arch_local_irq_enable
 

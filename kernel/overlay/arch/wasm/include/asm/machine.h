@@ -5,7 +5,7 @@
 
 #include <linux/compiler.h>
 #include <linux/time64.h>
-#include <asm/host_calls.h>
+#include <asm/engine_calls.h>
 #include <uapi/asm/host.h>
 
 struct mm_struct;
@@ -16,7 +16,7 @@ extern struct auklet_machine auklet_machine;
 
 #define WASM_EXPORT(name) __attribute__((export_name(#name))) __used
 
-int wait_word(u32 *word, u32 expected, s64 timeout_ns);
+int wasm_wait_word(u32 *word, u32 expected, s64 timeout_ns);
 
 static inline void futex_wake_word(u32 *word, u32 count)
 {
@@ -37,8 +37,8 @@ static inline bool word_replace(u32 *word, u32 expected, u32 value)
 }
 
 /* reboot.c */
-void __noreturn leave_machine(void);
-void __noreturn stop_cpu_forever(void);
+void __noreturn wasm_leave_machine(void);
+void __noreturn wasm_stop_cpu_forever(void);
 
 /*
  * The host raises STOP for all CPUs; a worker that has none looks at the first. Every worker comes here soon when the machine has
@@ -48,7 +48,7 @@ void __noreturn stop_cpu_forever(void);
 static inline void leave_ended_machine(void)
 {
 	if (unlikely(word_load(&auklet_machine.cpu[0].pending) & AUKLET_IRQ_STOP))
-		leave_machine();
+		wasm_leave_machine();
 }
 
 /*
@@ -62,7 +62,7 @@ static inline int futex_wait_word(u32 *word, u32 expected, s64 timeout_ns)
 	int result;
 
 	leave_ended_machine();
-	result = wait_word(word, expected, timeout_ns);
+	result = wasm_wait_word(word, expected, timeout_ns);
 	leave_ended_machine();
 	return result;
 }
@@ -71,7 +71,7 @@ static inline int futex_wait_word(u32 *word, u32 expected, s64 timeout_ns)
 static inline void wake_event_loop(u32 *word, int slot)
 {
 	if (__builtin_wasm_memory_atomic_notify((int *)word, 1))
-		host_wake(slot);
+		engine_wake(slot);
 }
 
 /* Rings the host. */
@@ -82,78 +82,78 @@ static inline void ring_doorbell(u32 bits)
 }
 
 /* pools.c: workers and memories. */
-struct auklet_worker *worker_take(void);
-struct auklet_worker *worker_take_for_death(void);
-void worker_start(struct auklet_worker *worker, struct task_struct *task);
-void worker_cancel(struct auklet_worker *worker);
-int memory_take(u32 pages);
-int memory_take_known(void);
-int memory_take_small(u32 id);
-void memory_get(u32 id);
-int memory_wait_until_own(u32 id);
-void memory_put(u32 id);
-void memory_put_without_cpu(u32 id);
-void pools_interrupt(void);
-u32 copy_by_host(u32 memory, unsigned long address, void *buffer, u32 length, bool write);
-void update_by_host(const struct auklet_place *places, unsigned int count, const void *buffer, u32 length);
+struct auklet_worker *wasm_worker_take(void);
+struct auklet_worker *wasm_worker_take_for_death(void);
+void wasm_worker_start(struct auklet_worker *worker, struct task_struct *task);
+void wasm_worker_cancel(struct auklet_worker *worker);
+int wasm_memory_take(u32 pages);
+int wasm_memory_take_known(void);
+int wasm_memory_take_small(u32 id);
+void wasm_memory_get(u32 id);
+int wasm_memory_wait_until_own(u32 id);
+void wasm_memory_put(u32 id);
+void wasm_memory_put_without_cpu(u32 id);
+void wasm_pools_interrupt(void);
+u32 wasm_copy_by_host(u32 memory, unsigned long address, void *buffer, u32 length, bool write);
+void wasm_update_by_host(const struct auklet_place *places, unsigned int count, const void *buffer, u32 length);
 
 /* What the host calls: docs/abi.md, section 1. */
-void boot_cpu(void *dtb) WASM_EXPORT(boot_cpu);
-void secondary_cpu(u32 cpu) WASM_EXPORT(secondary_cpu);
-void run_task(u32 slot) WASM_EXPORT(run_task);
-long syscall(u32 nr, u32 a, u32 b, u32 c, u32 d, u32 e, u32 f) WASM_EXPORT(syscall);
-s64 read_clock(u32 id) WASM_EXPORT(read_clock);
-long fork_process(u32 buffer, u32 stack_pointer, u32 tls_base) WASM_EXPORT(fork_process);
-unsigned long user_trap(u32 kind, u32 can_handle) WASM_EXPORT(user_trap);
-void kernel_trap(const char *text, u32 length) WASM_EXPORT(kernel_trap);
-void run_coroutine(struct task_struct *task) WASM_EXPORT(run_coroutine);
+void wasm_boot_cpu(void *dtb) WASM_EXPORT(boot_cpu);
+void wasm_secondary_cpu(u32 cpu) WASM_EXPORT(secondary_cpu);
+void wasm_run_task(u32 slot) WASM_EXPORT(run_task);
+long wasm_syscall(u32 nr, u32 a, u32 b, u32 c, u32 d, u32 e, u32 f) WASM_EXPORT(syscall);
+s64 wasm_read_clock(u32 id) WASM_EXPORT(read_clock);
+long wasm_fork_process(u32 buffer, u32 stack_pointer, u32 tls_base) WASM_EXPORT(fork_process);
+unsigned long wasm_user_trap(u32 kind, u32 can_handle) WASM_EXPORT(user_trap);
+void wasm_kernel_trap(const char *text, u32 length) WASM_EXPORT(kernel_trap);
+void wasm_run_coroutine(struct task_struct *task) WASM_EXPORT(run_coroutine);
 
 /* engine_stack.S */
-void check_engine_stack(u32 nr);
+void wasm_check_engine_stack(u32 nr);
 
 /* globals.S */
 int wasm_catch_unwind(void (*function)(void *argument), void *argument);
 void __noreturn wasm_unwind(void);
 
 /* coroutine.c */
-void resume_coroutine(struct task_struct *task);
-void suspend_coroutine(struct task_struct *task);
+void wasm_resume_coroutine(struct task_struct *task);
+void wasm_suspend_coroutine(struct task_struct *task);
 
 /* process.c */
-void __noreturn leave_kernel(u32 reason, unsigned long stack_pointer);
+void __noreturn wasm_leave_kernel(u32 reason, unsigned long stack_pointer);
 
 /* own_cpu.c */
-void serve_own_cpu(void);
-bool check_deadline(void);
+void wasm_serve_own_cpu(void);
+bool wasm_check_deadline(void);
 
 /* entry.c */
-void __noreturn start_user(void);
-void take_interrupts_of_user(void);
+void __noreturn wasm_start_user(void);
+void wasm_take_interrupts_of_user(void);
 
 /* user_clock.c */
-void want_system_call(const struct auklet_worker *worker, bool wanted);
+void wasm_want_system_call(const struct auklet_worker *worker, bool wanted);
 
 /* time.c, wall_clock.c, irq.c, smp.c */
-u64 clock_now(void);
-void start_clock(void);
-void setup_clock_event(void);
-void setup_smp(void);
-void timer_interrupt(void);
-u64 wall_clock_at(u64 monotonic);
-void wall_clock_interrupt(void);
-void device_interrupt(void);
+u64 wasm_clock_now(void);
+void wasm_start_clock(void);
+void wasm_setup_clock_event(void);
+void wasm_setup_smp(void);
+void wasm_timer_interrupt(void);
+u64 wasm_wall_clock_at(u64 monotonic);
+void wasm_wall_clock_interrupt(void);
+void wasm_device_interrupt(void);
 
 /* The bits of auklet_cpu.pending that are interrupts. */
 #define IRQ_TAKEN	(AUKLET_IRQ_TIMER | AUKLET_IRQ_RESCHEDULE | AUKLET_IRQ_CALL | \
 			 AUKLET_IRQ_WORK | AUKLET_IRQ_DEVICE)
 
 /* mm/ */
-int fork_copy_memory(int source);
-int dup_areas(struct mm_struct *mm, struct mm_struct *old);
-int wait_for_own_memory(struct mm_struct *mm);
-void write_back_areas(struct mm_struct *mm);
-void publish_areas(struct mm_struct *mm);
-void unlink_areas(struct mm_struct *mm);
+int wasm_fork_copy_memory(int source);
+int wasm_dup_areas(struct mm_struct *mm, struct mm_struct *old);
+int wasm_wait_for_own_memory(struct mm_struct *mm);
+void wasm_write_back_areas(struct mm_struct *mm);
+void wasm_publish_areas(struct mm_struct *mm);
+void wasm_unlink_areas(struct mm_struct *mm);
 /*
  * The main stack of a program, which lies at [0, @top). The program keeps at @limit the address below which it has not used it (docs/abi.md,
  * "Memory and start"); 0: it does not tell.
@@ -163,16 +163,16 @@ struct main_stack {
 	u32 limit;
 };
 
-int map_image(struct mm_struct *mm, unsigned long image_end, unsigned long arguments, const struct main_stack *stack);
+int wasm_map_image(struct mm_struct *mm, unsigned long image_end, unsigned long arguments, const struct main_stack *stack);
 
 /* safepoint.c */
-void request_safepoint(void);
-void forget_safepoint(u32 id);
-void copy_safepoint(u32 from, u32 to);
+void wasm_request_safepoint(void);
+void wasm_forget_safepoint(u32 id);
+void wasm_copy_safepoint(u32 from, u32 to);
 
 /* signal.c */
-void take_signal(struct pt_regs *regs);
-void publish_signal(struct pt_regs *regs);
-void forget_taken_signal(struct task_struct *task);
+void wasm_take_signal(struct pt_regs *regs);
+void wasm_publish_signal(struct pt_regs *regs);
+void wasm_forget_taken_signal(struct task_struct *task);
 
 #endif /* _ASM_WASM_MACHINE_H */

@@ -46,7 +46,7 @@ struct thread_struct {
 	bool adopted;		/* moved to a fresh worker to die: its program is gone */
 
 	struct stop {
-		u64 begin;	/* host_now(), or 0 */
+		u64 begin;	/* engine_now(), or 0 */
 		u64 end;	/* of the last one */
 		u32 poll;	/* nanoseconds to poll for its end, or 0 */
 		u8 failed;	/* 2^n - 1 for n polls in a row that failed */

@@ -13,9 +13,9 @@ void arch_send_call_function_single_ipi(int cpu);
 void arch_send_call_function_ipi_mask(const struct cpumask *mask);
 
 /* Makes this worker act as @cpu. */
-void set_cpu_globals(unsigned int cpu);
+void wasm_set_cpu_globals(unsigned int cpu);
 
 /* Sets bits in the CPU's pending word and wakes its own worker if nobody polls. */
-void raise_interrupt(unsigned int cpu, u32 bits);
+void wasm_raise_interrupt(unsigned int cpu, u32 bits);
 
 #endif /* _ASM_WASM_SMP_H */

@@ -3,7 +3,7 @@
  * User memory is another wasm memory, which C cannot name. The accesses are
  * functions of a small module that is bound to K and to one U. A kernel
  * instance reaches them through its function table, whose slots its worker
- * refills when it takes a task of another U (host_bind_memory).
+ * refills when it takes a task of another U (engine_bind_memory).
  */
 #ifndef _ASM_WASM_UACCESS_H
 #define _ASM_WASM_UACCESS_H
@@ -42,8 +42,8 @@ unsigned long raw_copy_from_user(void *to, const void __user *from, unsigned lon
 unsigned long raw_copy_to_user(void __user *to, const void *from, unsigned long n);
 unsigned long __clear_user(void __user *to, unsigned long n);
 #define __clear_user __clear_user
-int user_compare_exchange(u32 __user *word, u32 expected, u32 value, u32 *old);
-int user_futex_op(int op, int argument, u32 __user *word, int *old);
+int wasm_user_compare_exchange(u32 __user *word, u32 expected, u32 value, u32 *old);
+int wasm_user_futex_op(int op, int argument, u32 __user *word, int *old);
 
 /*
  * The rest is for the functions above to find out. But the first page of U exists, as the end of the stack: no object

@@ -4,7 +4,7 @@
  * sides read in the kernel's memory K, and the numbers in them. The kernel, the
  * C++ host and the generator of the TypeScript constants include this one file;
  * docs/abi.md tells the protocols. The functions that the kernel imports are
- * declared in asm/host_calls.h.
+ * declared in asm/engine_calls.h.
  *
  * All fields are little endian and naturally aligned. A field marked "atomic"
  * is only accessed with sequentially consistent atomic operations.
@@ -21,16 +21,16 @@
 #define AUKLET_MAX_DEVICES	24	/* device number = interrupt line = doorbell bit */
 #define AUKLET_MAX_QUEUES	8
 #define AUKLET_MODULE_PIECE	4096	/* bytes of a program image that lie together in K */
-#define AUKLET_TRAP_TEXT_SIZE	4096	/* bytes of the text that kernel_trap() gets */
+#define AUKLET_TRAP_TEXT_SIZE	4096	/* bytes of the text that wasm_kernel_trap() gets */
 #define AUKLET_NO_MEMORY	(-1)	/* the number of no user memory */
 #define AUKLET_NO_DEADLINE	(-1LL)	/* the time of no clock event */
 
-/* Why a machine has ended: host_halt(). */
+/* Why a machine has ended: engine_halt(). */
 #define AUKLET_HALT_POWER_OFF	0
 #define AUKLET_HALT_RESTART	1
 #define AUKLET_HALT_PANIC	2
 
-/* The kinds of trap that the host tells user_trap(). */
+/* The kinds of trap that the host tells wasm_user_trap(). */
 #define AUKLET_TRAP_MEMORY	0	/* access out of bounds */
 #define AUKLET_TRAP_UNREACHABLE	1
 #define AUKLET_TRAP_DIVISION	2
@@ -195,7 +195,7 @@ struct auklet_machine {
 	__u32 memories;		/* host: memories 0 .. n-1 have been made */
 	__u32 pool_wait;	/* atomic, futex: bumped by the host when it refilled a pool or gave up */
 	__u32 modules;		/* atomic: program modules 0 .. n-1 have been compiled, by guest workers */
-	__u32 coroutines;	/* CPU 0's worker, before boot_cpu(): 1 = the CPUs' own workers can suspend wasm stacks */
+	__u32 coroutines;	/* CPU 0's worker, before wasm_boot_cpu(): 1 = the CPUs' own workers can suspend wasm stacks */
 	struct auklet_task_layout task;
 	__u32 sleep_traces;	/* with "sleep_traces" on the command line: a text for each worker slot; else 0 */
 	__u32 sleep_trace_size;	/* bytes of each, zero-terminated */
