@@ -1,18 +1,20 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
  * The ways into the kernel and out of it: system calls, traps of programs,
- * interrupts; and the token that says who executes as a CPU.
+ * interrupts; and the token that says which worker executes as a CPU.
  *
  * The word auklet_cpu.state is KERNEL while one worker executes kernel code as
- * this CPU, and USER(w) while nobody does and worker w executes its task's user
- * code. Whoever moves it from USER(w) to KERNEL by compare-exchange executes as the
- * CPU: w itself, for a system call, or the CPU's own worker, for an interrupt. The
- * one that loses waits. It names the worker and not the task, because a worker whose task was
- * killed may still run, while the task's memory is another task's already.
+ * this CPU. It is USER(w) while no worker does, and worker w executes the user
+ * code of its task. Whoever moves it from USER(w) to KERNEL by compare-exchange
+ * executes as the CPU: w itself, for a system call, or the CPU's own worker,
+ * for an interrupt. The one that loses waits. The word names the worker and not
+ * the task: a worker whose task was killed may still execute user code when the
+ * task_struct belongs to another task already.
  *
- * Invariant of interrupts: who raises one sets the bit in auklet_cpu.pending and
- * then looks at the state; who leaves for user mode (or idles) stores the state and then
- * looks at the bits. Both are sequentially consistent, so one of them sees the other.
+ * Invariant of interrupts: whoever raises one sets the bit in
+ * auklet_cpu.pending, then reads the state. Whoever leaves for user mode (or
+ * idles) stores the state, then reads the bits. Both are sequentially
+ * consistent, so one sees the other.
  *
  * kernel/model/cpu-token.pml models this file.
  */
@@ -67,22 +69,22 @@ static void take_interrupts(struct pt_regs *regs)
 }
 
 /*
- * Whether it is time to look at the clock. While a CPU's own worker executes kernel code, nobody
- * waits for the timer's deadline; reading the clock each time would be too dear.
+ * While a CPU's own worker executes kernel code, no thread waits for the
+ * timer's deadline. So it looks at the clock itself, but not at each poll: a
+ * look costs 300 ns in Chromium.
  */
-#define POLLS_PER_CLOCK	16
+#define POLLS_PER_LOOK	16
 
 static inline bool look_at_clock(void)
 {
 	static u32 polls[NR_CPUS];
 
-	return get_wasm_home_cpu() && ++polls[get_wasm_home_cpu() - 1] % POLLS_PER_CLOCK == 0;
+	return get_wasm_home_cpu() && ++polls[get_wasm_home_cpu() - 1] % POLLS_PER_LOOK == 0;
 }
 
 void wasm_poll_interrupts(void)
 {
 	struct pt_regs regs;
-
 	u32 pending = READ_ONCE(this_auklet_cpu()->pending);
 
 	if (likely(!(pending & (IRQ_TAKEN | AUKLET_IRQ_STOP))) &&
@@ -98,7 +100,10 @@ void wasm_poll_interrupts(void)
 	set_wasm_irqs_enabled(ARCH_IRQ_ENABLED);
 }
 
-/* An interrupt that arrived in user mode; on the CPU's own worker, for current. */
+/*
+ * Takes interrupts that arrived in user mode, on the CPU's own worker and for
+ * current.
+ */
 void wasm_take_interrupts_of_user(void)
 {
 	struct pt_regs *regs = current_pt_regs();
@@ -107,16 +112,19 @@ void wasm_take_interrupts_of_user(void)
 	take_interrupts(regs);
 }
 
-/* The CPU was taken from this worker's program; wait until it is given back. */
+/*
+ * The CPU was taken from the program of this worker. Waits until it is given
+ * back.
+ */
 static noinline void enter_kernel_slow(void)
 {
 	struct auklet_worker *worker = (void *)get_wasm_worker();
 	u32 seen, cpu;
 
 	/*
-	 * The task may be gone for good: nothing but the worker's slot may be
-	 * touched before the CPU is ours. Announce first, then try: whoever
-	 * gives the CPU to user mode stores the state and then looks here.
+	 * The task may be gone for good: before the CPU is ours, touch nothing
+	 * but the worker's slot. Announce first, then try: whoever gives the
+	 * CPU to user mode stores the state, then reads wants_kernel.
 	 */
 	word_store(&worker->wants_kernel, 1);
 	for (;;) {
@@ -136,9 +144,9 @@ static noinline void enter_kernel_slow(void)
 }
 
 /*
- * From user mode into the kernel; interrupts stay disabled. Nothing may be put on the task's kernel
- * stack before: the CPU's own worker may be using it for an interrupt. So the functions that the host calls
- * have no variables in memory of their own.
+ * From user mode into the kernel; interrupts stay disabled. Until then the
+ * CPU's own worker may be using the task's kernel stack for an interrupt. So
+ * functions that programs enter by have no variables in memory of their own.
  */
 static __always_inline void enter_kernel(void)
 {
@@ -149,10 +157,11 @@ static __always_inline void enter_kernel(void)
 }
 
 /*
- * Whether signals are to be taken although no handler can run now. Handlers wait for a stub that asks for them; death, stops, and a
- * tracer, who is to see a signal before the program goes on, do not. A handler that is found on this occasion runs before the
- * next call (TIF_SIGNAL_TAKEN). But there is place for one only: while the stub has not asked for it, all but death waits, and
- * comes when it has, before the handler's own code.
+ * True if signals are to be taken although no handler can run now. A handler
+ * waits for a stub that asks for it. Death and stops do not wait, nor does a
+ * tracer, which must see a signal before the program goes on. A handler that is
+ * found meanwhile runs before the next call (TIF_SIGNAL_TAKEN). There is room
+ * for one only: until the stub has asked for it, everything but death waits.
  */
 static noinline bool takes_signals_early(void)
 {
@@ -163,14 +172,17 @@ static noinline bool takes_signals_early(void)
 }
 
 /*
- * Does what must be done before the current task may run user code, and gives the
- * CPU to user mode; the result is the program's. Or RESTART, with the CPU kept, if the system call
- * in @regs must be dispatched again. @can_run_handler: the program's system call stub is there to run a handler.
+ * Does what must be done before the current task may execute user code, and
+ * gives the CPU to user mode. Returns the result for the program, or RESTART,
+ * with the CPU kept, if the system call in @regs must be dispatched again.
+ * @can_run_handler: the system call stub of the program is there to run a
+ * handler.
  *
- * Once the CPU is given away nothing of the task may be touched, its stack included: the CPU's own worker may
- * use that stack for an interrupt, and the task may even be killed and freed. So the result is a value.
+ * Once the CPU is given away, nothing of the task may be touched, not even its
+ * stack: the CPU's own worker may use that for an interrupt, and the task may
+ * be killed and freed. So the result is a value.
  */
-#define RESTART		(1LL << 32)
+#define RESTART		BIT_ULL(32)
 
 static __always_inline s64 give_cpu_to_user(struct pt_regs *regs, bool can_run_handler)
 {
@@ -185,7 +197,8 @@ static __always_inline s64 give_cpu_to_user(struct pt_regs *regs, bool can_run_h
 		flags = read_thread_flags() & _TIF_EXIT_WORK;
 		if (can_run_handler && current->thread.signal.taken)
 			wasm_publish_signal(regs);
-		signals = flags & (_TIF_SIGPENDING | _TIF_NOTIFY_SIGNAL) || current->thread.signal.taken;
+		signals = flags & (_TIF_SIGPENDING | _TIF_NOTIFY_SIGNAL) ||
+			  current->thread.signal.taken;
 		if ((!can_run_handler || current->thread.signal.taken) &&
 		    !takes_signals_early())
 			flags &= ~(_TIF_SIGPENDING | _TIF_NOTIFY_SIGNAL);
@@ -196,7 +209,10 @@ static __always_inline s64 give_cpu_to_user(struct pt_regs *regs, bool can_run_h
 			cpu = this_auklet_cpu();
 			worker = (void *)get_wasm_worker();
 			wasm_want_system_call(worker, signals);
-			/* Only who gives a CPU to this worker's program writes it. An atomic store costs more than a look. */
+			/*
+			 * Written only when a CPU is given to this worker's
+			 * program. An atomic store costs more than a look.
+			 */
 			if (READ_ONCE(worker->cpu) != raw_smp_processor_id())
 				word_store(&worker->cpu, raw_smp_processor_id());
 			word_store(&cpu->state, get_wasm_worker());
@@ -220,7 +236,10 @@ static __always_inline s64 give_cpu_to_user(struct pt_regs *regs, bool can_run_h
 	}
 }
 
-/* For tasks that do not come from a system call: new ones, and those about to die. */
+/*
+ * Begins user code for a task that comes from no system call: a new one, or one
+ * about to die.
+ */
 void __noreturn wasm_start_user(void)
 {
 	unsigned long stack_pointer = (unsigned long)current_pt_regs();
@@ -229,13 +248,16 @@ void __noreturn wasm_start_user(void)
 	wasm_leave_kernel(AUKLET_LEAVE_START, stack_pointer);
 }
 
-/* A call of the stub itself, for a handler; a tracer or a filter knows nothing of it. */
+/*
+ * A call that the stub itself makes, for a handler. Tracers and filters do not
+ * see it.
+ */
 static bool is_call_of_stub(const struct pt_regs *regs)
 {
 	return regs->syscall_nr == __NR_wasm_signal_frame;
 }
 
-/* False: the call is not made, and its result stands in @regs already. */
+/* Returns false if the call is not to be made; @regs has its result then. */
 static noinline bool system_call_entry_work(struct pt_regs *regs)
 {
 	unsigned long flags = read_thread_flags();
@@ -247,7 +269,9 @@ static noinline bool system_call_entry_work(struct pt_regs *regs)
 		if (ptrace_report_syscall_entry(regs) || flags & _TIF_SYSCALL_EMU)
 			return false;
 	}
-	/* After the tracer, who may have made another call of it. */
+	/*
+	 * The filter comes after the tracer, which may have changed the call.
+	 */
 	if (test_thread_flag(TIF_SECCOMP) && secure_computing() == -1)
 		return false;
 	return regs->syscall_nr != WASM_NO_SYSCALL;
@@ -260,8 +284,9 @@ static noinline void system_call_exit_work(struct pt_regs *regs)
 }
 
 /*
- * A signal that arrived while the program ran, and so before this call, is handled before it. It must not interrupt the call, nor find
- * itself blocked by it. The calls that the stub makes for a handler are not the program's.
+ * A signal that arrived while the program ran is handled before this call: it
+ * must not interrupt the call, nor be blocked by it. The calls that the stub
+ * makes for a handler are not the program's.
  */
 static bool signal_comes_first(const struct pt_regs *regs)
 {
@@ -274,7 +299,8 @@ static __always_inline void dispatch(struct pt_regs *regs)
 			     (_TIF_SYSCALL_WORK | _TIF_SIGPENDING | _TIF_SIGNAL_TAKEN);
 	u32 nr;
 
-	if (unlikely(work & (_TIF_SIGPENDING | _TIF_SIGNAL_TAKEN)) && signal_comes_first(regs)) {
+	if (unlikely(work & (_TIF_SIGPENDING | _TIF_SIGNAL_TAKEN)) &&
+	    signal_comes_first(regs)) {
 		regs->result = -ERESTARTNOINTR;
 		return;
 	}
@@ -289,14 +315,19 @@ static __always_inline void dispatch(struct pt_regs *regs)
 	else
 		regs->result = -ENOSYS;
 leave:
-	/* Not as it was before: a tracer may have come, or want to see more, in the middle of the call. */
+	/*
+	 * Read the flags again: a tracer may have come in the middle of the
+	 * call.
+	 */
 	if (unlikely(read_thread_flags() & _TIF_SYSCALL_WORK))
 		system_call_exit_work(regs);
 }
 
 /*
- * After the call that linux.fork makes; false if it is to be made again. U may not change before the child has its copy, and the child
- * will use fork_done: so what counts is whether there is a child, not the result, which a tracer may have set.
+ * Called after the call that linux.fork makes; false if it is to be made again.
+ * U may not change before the child has its copy, and the child will use
+ * fork_done. So it counts whether there is a child, not what the result is:
+ * a tracer may have set that.
  */
 static noinline bool fork_is_over(const struct pt_regs *regs)
 {
@@ -309,7 +340,7 @@ static noinline bool fork_is_over(const struct pt_regs *regs)
 	return true;
 }
 
-/* Runs the call in @regs to its end; the value for the program. */
+/* Runs the call in @regs to its end. Returns the value for the program. */
 static __always_inline long run_system_call(struct pt_regs *regs)
 {
 	struct thread_struct *thread = &current->thread;
@@ -324,7 +355,10 @@ static __always_inline long run_system_call(struct pt_regs *regs)
 			continue;
 		if (unlikely(thread->start != WASM_START_NONE))	/* execve */
 			wasm_start_user();
-		/* The frame of one handler is no place to begin another: that one runs from the first's next call. */
+		/*
+		 * Another handler does not begin in the frame of one: it runs
+		 * at the next call.
+		 */
 		result = give_cpu_to_user(regs, regs->syscall_nr != __NR_wasm_signal_frame);
 		if (likely(result != RESTART)) {
 			set_wasm_in_kernel(0);
@@ -333,14 +367,18 @@ static __always_inline long run_system_call(struct pt_regs *regs)
 	}
 }
 
-/* linux.syscall of every program: a direct call from its instance to the worker's kernel instance. */
+/*
+ * linux.syscall of every program: its instance calls the worker's kernel
+ * instance.
+ */
 long wasm_syscall(u32 nr, u32 a, u32 b, u32 c, u32 d, u32 e, u32 f)
 {
 	struct pt_regs *regs;
 
 	/*
-	 * Before anything is changed: if the engine's stack ended in the kernel, no state would be left to go on from. The other ways
-	 * in begin at the worker's base, where the stack is empty.
+	 * Check before anything changes: if the engine's stack ended inside the
+	 * kernel, nothing could go on. The other ways in begin at the worker's
+	 * base, where that stack is empty.
 	 */
 	wasm_check_engine_stack(nr);
 	enter_kernel();
@@ -357,8 +395,9 @@ long wasm_syscall(u32 nr, u32 a, u32 b, u32 c, u32 d, u32 e, u32 f)
 }
 
 /*
- * The clone or clone3 of a program that was unwound into @buffer, where asyncify's two words come before the call.
- * copy_thread() finds the request in the thread; the child's worker copies U, and the parent may not touch it before.
+ * The clone or clone3 of a program that was unwound into @buffer, where the
+ * call follows two words of asyncify. copy_thread() finds the request in the
+ * thread. The child's worker copies U, and the parent may not touch U before.
  */
 static noinline long run_fork(u32 buffer, u32 stack_pointer, u32 tls_base)
 {
@@ -377,7 +416,10 @@ static noinline long run_fork(u32 buffer, u32 stack_pointer, u32 tls_base)
 	thread->tls_base = tls_base;
 	memset(regs, 0, sizeof(*regs));
 	regs->syscall_nr = WASM_NO_SYSCALL;
-	/* Without access_ok(), which faults the first page: the buffer is often at the main stack's end. */
+	/*
+	 * No access_ok(): it faults the first page, but the buffer may be at
+	 * the end of the stack.
+	 */
 	if (!__copy_from_user(&call, (void __user *)(buffer + 2 * sizeof(u32)), sizeof(call)) &&
 	    (call.number == __NR_clone || call.number == __NR_clone3)) {
 		regs->syscall_nr = call.number;
@@ -422,24 +464,31 @@ static noinline unsigned long deliver_trap(u32 kind, bool can_handle)
 	if (kind >= ARRAY_SIZE(traps))
 		kind = AUKLET_TRAP_UNREACHABLE;
 	signal = traps[kind].signal;
-	/* The stub that would have asked for it is gone, as where Linux finds no room for a frame. */
+	/* The stub that would have asked for a handler is gone. */
 	wasm_forget_taken_signal(current);
 	memset(regs, 0, sizeof(*regs));
 	regs->user = 1;
 	regs->syscall_nr = WASM_NO_SYSCALL;
 	regs->result = signal;
 	regs->trap = 1;
-	if (show_unhandled_signals && unhandled_signal(current, signal) && printk_ratelimit())
-		pr_info("%s[%d]: %s\n", current->comm, task_pid_nr(current), traps[kind].what);
+	if (show_unhandled_signals && unhandled_signal(current, signal))
+		pr_info_ratelimited("%s[%d]: %s\n", current->comm, task_pid_nr(current),
+				    traps[kind].what);
 	if (can_handle)
 		force_sig_fault(signal, traps[kind].code, NULL);
 	else
 		force_fatal_sig(signal);
 	wasm_take_signal(regs);
-	/* Without a handler it only returns if a tracer keeps the signal back; but there are no frames to go on with. */
+	/*
+	 * Without a handler this only returns if a tracer suppressed the
+	 * signal. But the program has no frames to go on with.
+	 */
 	if (!current->thread.signal.taken)
 		do_group_exit(signal);
-	/* The program's own stack may have overflowed: not even the frame would fit. */
+	/*
+	 * The program's own stack may have overflowed, so that not even a frame
+	 * would fit.
+	 */
 	if (current->thread.signal.taken->ka.sa.sa_flags & SA_ONSTACK && current->sas_ss_size)
 		stack = round_down(current->sas_ss_sp + current->sas_ss_size, 16);
 	if ((long)give_cpu_to_user(regs, true) != WASM_SIGNAL_PENDING)
@@ -449,9 +498,10 @@ static noinline unsigned long deliver_trap(u32 kind, bool can_handle)
 }
 
 /*
- * The program of the current task trapped: its frames are gone. Not 0 if a handler is to be run (@can_handle: the
- * program has the function for that), then the alternate stack to run it on, or 1 for what is left of the program's own.
- * When the handler returns, the task dies.
+ * The program of the current task trapped, and its frames are gone.
+ * @can_handle: the program has the function that runs a handler. Returns 0 if
+ * no handler is to run; the alternate stack to run it on; or 1 for what is left
+ * of the program's own stack. When the handler returns, the task dies.
  */
 unsigned long wasm_user_trap(u32 kind, u32 can_handle)
 {
@@ -460,10 +510,13 @@ unsigned long wasm_user_trap(u32 kind, u32 can_handle)
 	return deliver_trap(kind, can_handle);
 }
 
-/* Where the host writes the text for wasm_kernel_trap(). */
+/* The engine writes the text for wasm_kernel_trap() here. */
 char wasm_trap_text[AUKLET_TRAP_TEXT_SIZE];
 
-/* Kernel code trapped in this worker; @text is the engine's account of it, in K. */
+/*
+ * Kernel code trapped in this worker; @text is the engine's account of it, in
+ * K.
+ */
 void wasm_kernel_trap(const char *text, u32 length)
 {
 	set_wasm_irqs_enabled(ARCH_IRQ_DISABLED);

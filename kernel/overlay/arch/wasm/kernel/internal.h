@@ -4,10 +4,21 @@
 #define _WASM_KERNEL_INTERNAL_H
 
 #include <linux/types.h>
+#include <asm/machine.h>
 
-struct auklet_cpu;
-struct auklet_worker;
+struct file;
 struct stop;
+
+/* program.c */
+#define WASM_PAGE	65536UL
+
+struct wasm_program {
+	int module;		/* its number */
+	u32 pages;		/* WASM_PAGE each: its static memory */
+	struct main_stack stack;
+};
+
+const struct wasm_program *wasm_find_program(struct file *file);
 
 /* short_stop.c */
 unsigned int wasm_busy_cpus(void);

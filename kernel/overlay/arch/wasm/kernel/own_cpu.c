@@ -99,7 +99,10 @@ static void return_served_task(void)
 	for (;;) {
 		local_irq_disable();
 		if (test_thread_flag(TIF_NEED_RESCHED)) {
-			/* If another task gets the CPU, schedule() does not return. */
+			/*
+			 * If another task gets the CPU, schedule() does not
+			 * return.
+			 */
 			current->thread.in_user = true;
 			local_irq_enable();
 			schedule();
@@ -153,7 +156,9 @@ static bool expire(struct auklet_cpu *cpu, u64 deadline, u64 now)
 {
 	if (now < deadline)
 		return false;
-	/* The kernel may have set another deadline meanwhile: that one stays. */
+	/*
+	 * The kernel may have set another deadline meanwhile: that one stays.
+	 */
 	if (__atomic_compare_exchange_n(&cpu->deadline, &deadline, AUKLET_NO_DEADLINE, false,
 					__ATOMIC_SEQ_CST, __ATOMIC_SEQ_CST))
 		word_or(&cpu->pending, AUKLET_IRQ_TIMER);
@@ -174,7 +179,8 @@ bool wasm_check_deadline(void)
 
 /*
  * Sleeps until something happens to the CPU of this worker, at most until the
- * deadline of its timer. A deadline that has passed becomes a pending interrupt.
+ * deadline of its timer. A deadline that has passed becomes a pending
+ * interrupt.
  */
 static void wait_for_interrupt(struct auklet_cpu *cpu)
 {
@@ -184,7 +190,8 @@ static void wait_for_interrupt(struct auklet_cpu *cpu)
 
 	/*
 	 * A CPU that moves the deadline forward stores it, then reads armed.
-	 * Reset armed before reading the deadline, so no new deadline is missed.
+	 * Reset armed before reading the deadline, so no new deadline is
+	 * missed.
 	 */
 	__atomic_store_n(&cpu->armed, AUKLET_NO_DEADLINE, __ATOMIC_SEQ_CST);
 	word_and(&cpu->pending, ~AUKLET_IRQ_REARM);
@@ -212,8 +219,8 @@ static void wait_for_interrupt(struct auklet_cpu *cpu)
 }
 
 /*
- * What the own worker does while another task has its CPU. Returns when the idle
- * task is to run.
+ * What the own worker does while another task has its CPU. Returns when the
+ * idle task is to run.
  */
 void wasm_serve_own_cpu(void)
 {

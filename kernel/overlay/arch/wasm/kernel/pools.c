@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
  * The pools that the host fills and the kernel empties: workers for tasks and
- * memories for processes. Taking one is a compare-exchange on its state, so no
- * host code runs on the way of fork(). See docs/abi.md, "Workers".
+ * memories for processes. To take one is a compare-exchange of its state, so
+ * fork() runs no host code. See docs/abi-engine.md, "Workers".
  *
  * kernel/model/cpu-token.pml models parts of this file.
  */
@@ -17,19 +17,24 @@
 #include <asm/machine.h>
 
 /*
- * Parked workers to keep ready: one for a new task, and one for a task that is killed in user code.
- * A new task may wait until the host has started a worker; who kills may not, and its victim
- * executes meanwhile.
+ * Parked workers to keep ready: one for a new task, and one for a task that is
+ * killed in user code. A new task may wait until the host has started a worker.
+ * A task that kills another may not wait, and its victim executes meanwhile.
  */
 #define DEATH_RESERVE	1
 #define WORKER_RESERVE	(1 + DEATH_RESERVE)
 #define MEMORY_RESERVE	4
-/* In pages of 64 KiB: not longer to clear than to bind another memory. Most of a stack of 8 MiB is not cleared. */
+/*
+ * In pages of 64 KiB. To clear such a memory takes no longer than to bind
+ * another one; most of a stack of 8 MiB is not cleared (mm/exec.c).
+ */
 #define SMALL_MEMORY	(64 + 112)
 
 /* The host answers a request at once; a worker takes 10 to 60 ms to start. */
 #define POOL_TIMEOUT	(10 * HZ)
-/* Twice, because the whole machine may stand still for the first time. */
+/*
+ * The first time may pass while the whole machine stands still, so wait twice.
+ */
 #define wait_for_pool(condition)						\
 	(wait_event_timeout(pool_queue, condition, POOL_TIMEOUT) ?:		\
 	 wait_event_timeout(pool_queue, condition, POOL_TIMEOUT))
@@ -44,14 +49,17 @@ void wasm_pools_interrupt(void)
 	wake_up_all(&pool_queue);
 }
 
-/* Asks the host to keep @reserve ready. */
+/* Asks the host to keep @reserve of them ready. */
 static void request(u32 *goal, u32 reserve)
 {
 	word_store(goal, reserve);
 	ring_doorbell(AUKLET_DOORBELL_POOLS);
 }
 
-/* A parked worker, if @others remain. The host is asked for more if less than @reserve do. */
+/*
+ * Takes a parked worker, if @others remain. Asks the host for more if fewer
+ * than @reserve remain.
+ */
 static struct auklet_worker *take_parked(unsigned int others, unsigned int reserve)
 {
 	u32 count = word_load(&auklet_machine.workers);
@@ -64,12 +72,16 @@ static struct auklet_worker *take_parked(unsigned int others, unsigned int reser
 
 		if (READ_ONCE(worker->state) != AUKLET_WORKER_IDLE)
 			continue;
-		if (!taken && word_replace(&worker->state, AUKLET_WORKER_IDLE, AUKLET_WORKER_CLAIMED))
+		if (!taken && word_replace(&worker->state, AUKLET_WORKER_IDLE,
+					   AUKLET_WORKER_CLAIMED))
 			taken = worker;
 		else if (++parked >= reserve)
 			break;
 	}
-	/* After the look at the others: of two who take the last two, at most one may go on. */
+	/*
+	 * Count the others after taking: if two tasks take the last two, one
+	 * must give back.
+	 */
 	if (taken && parked < others) {
 		word_store(&taken->state, AUKLET_WORKER_IDLE);
 		taken = NULL;
@@ -87,13 +99,19 @@ static struct auklet_worker *take_parked(unsigned int others, unsigned int reser
 
 static struct auklet_worker *worker_take_now(void)
 {
-	/* What init starts is the system itself: until somebody uses that, it needs no more. */
+	/*
+	 * init starts the system itself, which needs no more until somebody
+	 * uses it.
+	 */
 	if (is_global_init(current))
 		return take_parked(0, DEATH_RESERVE);
 	return take_parked(DEATH_RESERVE, WORKER_RESERVE);
 }
 
-/* For a task that is killed in user code; NULL if there is none now. */
+/*
+ * Takes a worker for a task that is killed in user code. NULL if there is none
+ * now.
+ */
 struct auklet_worker *wasm_worker_take_for_death(void)
 {
 	struct auklet_worker *worker = take_parked(0, WORKER_RESERVE);
@@ -103,7 +121,10 @@ struct auklet_worker *wasm_worker_take_for_death(void)
 	return worker;
 }
 
-/* Whether the host could still make a worker, or one that has no task will be parked soon. */
+/*
+ * True if the host can still make a worker, or one without a task will be
+ * parked soon.
+ */
 static bool worker_may_come(void)
 {
 	u32 count = word_load(&auklet_machine.workers);
@@ -132,7 +153,7 @@ static bool worker_may_come(void)
 	return exist < word_load(&auklet_machine.worker_limit);
 }
 
-/* A parked worker, or NULL if none can be had. May sleep. */
+/* Takes a worker for a new task. NULL if none can be had. May sleep. */
 struct auklet_worker *wasm_worker_take(void)
 {
 	struct auklet_worker *worker = worker_take_now();
@@ -141,7 +162,10 @@ struct auklet_worker *wasm_worker_take(void)
 	if (likely(worker))
 		return worker;
 	if (!current->pid) {
-		/* The first threads of the boot: there is nobody to switch to. (The boot's task is not PF_IDLE yet.) */
+		/*
+		 * The first threads of the boot: there is no task to switch to.
+		 * (The task of the boot is not PF_IDLE yet.)
+		 */
 		for (;;) {
 			seen = word_load(&auklet_machine.pool_wait);
 			worker = worker_take_now();
@@ -156,8 +180,9 @@ struct auklet_worker *wasm_worker_take(void)
 }
 
 /*
- * Wakes a taken worker, so that it is ready when the scheduler first picks @task. Before it runs that, it asks the host for those of the
- * memories that its slot names which it does not know.
+ * Wakes a taken worker, so that it is ready when the scheduler first picks
+ * @task. Before it runs the task, it asks the host for those memories of its
+ * slot that it does not know.
  */
 void wasm_worker_start(struct auklet_worker *worker, struct task_struct *task)
 {
@@ -174,8 +199,9 @@ void wasm_worker_cancel(struct auklet_worker *worker)
 }
 
 /*
- * A memory never gets smaller, and all of it must be cleared for a new process. So who needs little gets a small
- * one, and who needs @pages the smallest that has them, or else the largest.
+ * A memory never gets smaller, and all of it must be cleared for a new process.
+ * So a process that needs little gets a small one. One that needs @pages gets
+ * the smallest memory that has them, or else the largest.
  */
 static bool memory_fits_better(int id, int than, u32 pages)
 {
@@ -188,7 +214,7 @@ static bool memory_fits_better(int id, int than, u32 pages)
 	return size >= pages ? other < pages || size < other : size > other;
 }
 
-/* With @known, one that the current worker can be bound to. */
+/* @known: only a memory that the current worker can be bound to. */
 static int memory_take_now(u32 pages, bool known)
 {
 	u32 count = word_load(&auklet_machine.memories);
@@ -203,7 +229,8 @@ static int memory_take_now(u32 pages, bool known)
 			if (READ_ONCE(auklet_machine.memory[id].state) != AUKLET_MEMORY_FREE)
 				continue;
 			free++;
-			if (memory_fits_better(id, best, pages) && (!known || engine_knows_memory(id)))
+			if (memory_fits_better(id, best, pages) &&
+			    (!known || engine_knows_memory(id)))
 				best = id;
 		}
 	} while (best >= 0 && !word_replace(&auklet_machine.memory[best].state,
@@ -223,8 +250,9 @@ static bool memory_may_come(void)
 }
 
 /*
- * Number of a memory for a new process that needs @pages, as far as is known, or -EAGAIN. Its contents
- * are those of its last user. May sleep.
+ * Takes a memory for a new process that needs @pages (0: not known yet).
+ * Returns its number, or -EAGAIN. Its contents are those of its last user. May
+ * sleep.
  */
 int wasm_memory_take(u32 pages)
 {
@@ -236,13 +264,20 @@ int wasm_memory_take(u32 pages)
 	return id;
 }
 
-/* For exec, which happens in a worker that cannot ask for one now. */
+/*
+ * For exec: its worker has a task, and cannot ask for a memory that it does not
+ * know.
+ */
 int wasm_memory_take_known(void)
 {
 	return memory_take_now(0, true);
 }
 
-/* For exec of a process that could keep the large memory @id: the number of a small one, or -EAGAIN if @id is small or nothing better is free. */
+/*
+ * For exec of a process that could keep memory @id: returns the number of a
+ * small memory to take instead, or -EAGAIN if @id is small or no small one is
+ * free.
+ */
 int wasm_memory_take_small(u32 id)
 {
 	int small;
@@ -257,7 +292,10 @@ int wasm_memory_take_small(u32 id)
 	return small;
 }
 
-/* Until no worker executes in memory @id any more but that of the current task, whose only one it is; or -ERESTARTSYS. */
+/*
+ * Waits until only the worker of the current task executes in memory @id, which
+ * has no other task. Or returns -ERESTARTSYS.
+ */
 int wasm_memory_wait_until_own(u32 id)
 {
 	return wait_event_killable(pool_queue, word_load(&auklet_machine.memory[id].users) == 1);
@@ -282,7 +320,10 @@ void wasm_memory_put(u32 id)
 	}
 }
 
-/* On a worker whose task was taken away: it may not use the kernel's own means to wake anybody, so an interrupt does it. */
+/*
+ * For a worker whose task was taken away. It has no CPU, so it may not call
+ * wake_up(): an interrupt does that.
+ */
 void wasm_memory_put_without_cpu(u32 id)
 {
 	struct auklet_memory *memory = &auklet_machine.memory[id];
@@ -299,10 +340,12 @@ void wasm_memory_put_without_cpu(u32 id)
 }
 
 /*
- * Copies between K and user memories that this worker has not been told of; returns how many bytes, at the last. Not
- * interruptible: the host, which only has to look, always answers.
+ * Copies between K and user memories that this worker has not been told of.
+ * Returns how many bytes were copied at the last place. The wait cannot be
+ * interrupted: the host always answers.
  */
-static u32 ask_for_copy(const struct auklet_place *places, unsigned int count, const void *buffer, u32 length, bool write)
+static u32 ask_for_copy(const struct auklet_place *places, unsigned int count,
+			const void *buffer, u32 length, bool write)
 {
 	struct auklet_copy *copy = &auklet_machine.copy;
 	u32 copied, sequence;
@@ -329,7 +372,8 @@ u32 wasm_copy_by_host(u32 memory, unsigned long address, void *buffer, u32 lengt
 }
 
 /* Writes the same to at most AUKLET_COPY_PLACES places. */
-void wasm_update_by_host(const struct auklet_place *places, unsigned int count, const void *buffer, u32 length)
+void wasm_update_by_host(const struct auklet_place *places, unsigned int count,
+			 const void *buffer, u32 length)
 {
 	ask_for_copy(places, count, buffer, length, true);
 }

@@ -3,8 +3,8 @@
  * Tasks, the workers that run them, and the switch between them.
  *
  * Every task of a program has a worker of its own, and the worker's wasm stack
- * is the task's: it cannot be saved or moved. To switch is therefore to hand the
- * CPU to the worker of the other task, and to wait on a word of one's own:
+ * is the task's: it cannot be saved or moved. To switch is therefore to hand
+ * the CPU to the worker of the other task, and to wait on a word of one's own:
  *
  *     worker of prev                            worker of next
  *     __schedule()                              (waits in __switch_to)
@@ -70,10 +70,10 @@ static void wait_for_cpu(struct auklet_worker *worker)
 	for (;;) {
 		wake = word_exchange(&worker->wake, 0);
 		leave_ended_machine();
-		if (unlikely(wake == AUKLET_WAKE_TRACE))
-			wasm_answer_trace_request(worker);
-		else if (wake)
+		if (likely(wake && wake != AUKLET_WAKE_TRACE))
 			break;
+		if (wake)
+			wasm_answer_trace_request(worker);
 		else
 			futex_wait_word(&worker->wake, 0, -1);
 	}
@@ -94,7 +94,9 @@ static void hand_over(unsigned int number, struct task_struct *next)
 	struct auklet_worker *worker = next->thread.worker;
 
 	if (!worker || next->thread.in_user) {
-		/* The CPU's own worker goes on, as the idle task or for next. */
+		/*
+		 * The CPU's own worker goes on, as the idle task or for next.
+		 */
 		word_store(&cpu->switch_to, (u32)next);
 		word_or(&cpu->pending, AUKLET_IRQ_SWITCH);
 		if (!get_wasm_home_cpu())
@@ -172,7 +174,7 @@ static void __noreturn task_entry(struct auklet_worker *worker, struct task_stru
 	struct thread_struct *thread = &task->thread;
 	/* schedule_tail() would store to it, but the task has no U yet. */
 	int __user *child_tid = task->set_child_tid;
-	int (*fn)(void *);
+	int (*fn)(void *argument);
 
 	word_store(&worker->state, AUKLET_WORKER_RUNNING);
 	wait_for_cpu(worker);
@@ -287,7 +289,10 @@ static void begin_fork(struct auklet_worker *worker, const struct kernel_clone_a
 		args->flags & CLONE_SETTLS ? args->tls : parent->tls_base;
 }
 
-/* The worker begins with the function and the argument that lie at @args->stack. */
+/*
+ * The worker begins with the function and the argument that lie at
+ * @args->stack.
+ */
 static void begin_thread(struct auklet_worker *worker, const struct kernel_clone_args *args)
 {
 	worker->start = AUKLET_START_CLONE;
@@ -306,8 +311,8 @@ static void begin_thread(struct auklet_worker *worker, const struct kernel_clone
  * first switch. A wasm stack cannot be built: it can only grow by calls. So
  * every task begins on an empty stack, in task_entry(), on a worker of its own.
  * What is prepared here is the account of how to go on from there, in the
- * thread_struct (for task_entry()) and in the auklet_worker (for the code around
- * the kernel that starts the program).
+ * thread_struct (for task_entry()) and in the auklet_worker (for the code
+ * around the kernel that starts the program).
  *
  *   task                           worker    begins with
  *   the idle task of a CPU         the CPU's secondary_start()
@@ -356,7 +361,9 @@ int copy_thread(struct task_struct *p, const struct kernel_clone_args *args)
 	thread->coroutine = args->kthread && auklet_machine.coroutines;
 	if (thread->coroutine)
 		return 0;
-	/* A forked child has the stack that its parent has; a thread needs one. */
+	/*
+	 * A forked child has the stack that its parent has; a thread needs one.
+	 */
 	if (!args->fn && (forks != current->thread.fork_request || forks == !!args->stack))
 		return -EINVAL;
 	if (forks) {

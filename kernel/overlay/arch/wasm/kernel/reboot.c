@@ -26,8 +26,10 @@ void __noreturn wasm_leave_machine(void)
  */
 void __noreturn wasm_stop_cpu_forever(void)
 {
+	u32 *word = &auklet_machine.cpu[0].pending;
+
 	for (;;)
-		futex_wait_word(&auklet_machine.cpu[0].pending, word_load(&auklet_machine.cpu[0].pending), -1);
+		futex_wait_word(word, word_load(word), -1);
 }
 
 void machine_power_off(void)

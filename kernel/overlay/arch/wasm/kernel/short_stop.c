@@ -33,15 +33,17 @@
 #define POLLS_PER_CLOCK		64
 #define SHORTEST_POLL_NS	(6 * 1000)
 #define LONGEST_POLL_NS		(60 * 1000)
-/* sysctl_sched_migration_cost: for less, an idle CPU does not look for tasks. */
+/*
+ * sysctl_sched_migration_cost: for less, an idle CPU does not look for tasks.
+ */
 #define LONGEST_STOP_NS		(500 * 1000)
 /* Time in which a task that was woken wakes the next, if the two take turns. */
 #define LONGEST_TURN_NS		(100 * 1000)
 /* Waits between two tries to come to the CPU of the waker. */
 #define TURNS_APART		50
 /*
- * Polls in a row that may fail before polls are skipped. At first the other task
- * does not poll yet, so its thread takes long to be woken.
+ * Polls in a row that may fail before polls are skipped. At first the other
+ * task does not poll yet, so its thread takes long to be woken.
  */
 #define FREE_FAILURES		5
 
@@ -70,7 +72,10 @@ void wasm_begin_stop(struct stop *stop)
 		stop->begin = engine_now();
 }
 
-/* Ends it, and decides from its length whether the next stop begins with a poll. */
+/*
+ * Ends it, and decides from its length whether the next stop begins with a
+ * poll.
+ */
 void wasm_end_stop(struct stop *stop)
 {
 	u64 length;
@@ -176,9 +181,9 @@ void wasm_end_wait(struct auklet_cpu *cpu)
 }
 
 /*
- * The current task wakes @sleeper from its wait. If current has itself just been
- * woken, the two take turns. A task that waits cannot be taken to another CPU,
- * so @sleeper does not wait the next time.
+ * The current task wakes @sleeper from its wait. If current has itself just
+ * been woken, the two take turns. A task that waits cannot be taken to another
+ * CPU, so @sleeper does not wait the next time.
  */
 static void consider_joining(struct stop *sleeper)
 {
@@ -200,7 +205,7 @@ void arch_end_poll(struct task_struct *p)
 {
 	struct auklet_cpu *cpu = &auklet_machine.cpu[task_cpu(p)];
 
-	smp_mb();
+	smp_mb();	/* between queueing @p and reading the state */
 	if (word_load(&cpu->state) == AUKLET_CPU_WAITS)
 		consider_joining(&p->thread.stop);
 	wasm_end_wait(cpu);

@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
  * Signals. A handler runs in the program, called by its own system call stub,
- * so delivery takes two steps: the interrupted call returns WASM_SIGNAL_PENDING with
- * the signal already taken from the queue; the stub then asks for it with
+ * so delivery takes two steps: the interrupted call returns WASM_SIGNAL_PENDING
+ * with the signal already taken from the queue; the stub then asks for it with
  * wasm_signal_frame(), calls the handler, and ends with rt_sigreturn(), whose
  * result is that of the interrupted call. docs/abi.md, "Signals".
  */
@@ -27,7 +27,10 @@ static bool wants_restart(int result)
 	       result == -ERESTARTNOHAND || result == -ERESTART_RESTARTBLOCK;
 }
 
-/* Tells the program's stub of the taken signal; the call in @regs waits for its handler. */
+/*
+ * Tells the program's stub of the taken signal; the call in @regs waits for its
+ * handler.
+ */
 void wasm_publish_signal(struct pt_regs *regs)
 {
 	struct signal_thread *signal = &current->thread.signal;
@@ -43,7 +46,9 @@ void wasm_publish_signal(struct pt_regs *regs)
 	clear_thread_flag(TIF_SIGNAL_TAKEN);
 }
 
-/* The current task leaves for user mode with a signal pending. May not return. */
+/*
+ * The current task leaves for user mode with a signal pending. May not return.
+ */
 void wasm_take_signal(struct pt_regs *regs)
 {
 	struct signal_thread *signal = &current->thread.signal;
@@ -61,7 +66,9 @@ void wasm_take_signal(struct pt_regs *regs)
 		return;
 	}
 	kfree(taken);
-	/* No handler: an interrupted call goes on as if nothing had happened. */
+	/*
+	 * No handler: an interrupted call goes on as if nothing had happened.
+	 */
 	if (in_syscall && wants_restart(regs->result)) {
 		if (regs->result == -ERESTART_RESTARTBLOCK) {
 			regs->syscall_nr = __NR_restart_syscall;
@@ -122,7 +129,9 @@ static int fill_frame(struct rt_sigframe __user *frame, struct ksignal *taken,
 		context.restart = CONTEXT_OF_TRAP;
 	else
 		decide_restart(&context, taken);
-	/* The unwound frames of a fork are gone: the C library calls it again. */
+	/*
+	 * The unwound frames of a fork are gone: the C library calls it again.
+	 */
 	if (context.restart == CONTEXT_RESTARTS && current->thread.fork_request &&
 	    (signal->syscall_nr == __NR_clone || signal->syscall_nr == __NR_clone3)) {
 		current->thread.fork_request = false;
@@ -162,7 +171,10 @@ SYSCALL_DEFINE1(wasm_signal_frame, struct rt_sigframe __user *, frame)
 	return error ? -EFAULT : 1;
 }
 
-/* Its argument is the frame; its result is that of the call which the signal interrupted. */
+/*
+ * Its argument is the frame; its result is that of the call which the signal
+ * interrupted.
+ */
 SYSCALL_DEFINE0(rt_sigreturn)
 {
 	struct pt_regs *regs = current_pt_regs();
@@ -180,7 +192,10 @@ SYSCALL_DEFINE0(rt_sigreturn)
 	}
 	set_current_blocked(&mask);
 	if (context.restart == CONTEXT_OF_TRAP) {
-		/* After the handler of a trap: what trapped would do so again. The frame may be forged: 0 is no signal. */
+		/*
+		 * After the handler of a trap: what trapped would do so again.
+		 * The frame may be forged: 0 is no signal.
+		 */
 		force_fatal_sig(context.result > 0 && valid_signal(context.result) ?
 				context.result : SIGSEGV);
 		return 0;

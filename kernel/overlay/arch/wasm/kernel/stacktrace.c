@@ -35,7 +35,9 @@
 #define TRACE_BEGUN	1U
 #define TRACE_DONE	2U
 
-/* Held by a task that asks for a trace; trace_request and trace_text are its. */
+/*
+ * Held by a task that asks for a trace; trace_request and trace_text are its.
+ */
 static DEFINE_MUTEX(trace_lock);
 static u32 trace_request;
 static char trace_text[TRACE_SIZE];
@@ -98,10 +100,15 @@ void wasm_note_sleep(const struct auklet_worker *worker)
  */
 unsigned long __get_wchan(struct task_struct *p)
 {
-	return p->flags & PF_KTHREAD ? (unsigned long)kthread_func(p) ?: (unsigned long)p->thread.fn : 0;
+	if (!(p->flags & PF_KTHREAD))
+		return 0;
+	return (unsigned long)kthread_func(p) ?: (unsigned long)p->thread.fn;
 }
 
-/* True if @task still sleeps on its worker as it did when it had @stops switches. */
+/*
+ * True if @task still sleeps on its worker as it did when it had @stops
+ * switches.
+ */
 static bool sleeps(const struct task_struct *task, unsigned long stops)
 {
 	u32 state = READ_ONCE(task->__state);
@@ -110,12 +117,16 @@ static bool sleeps(const struct task_struct *task, unsigned long stops)
 		READ_ONCE(task->nvcsw) + READ_ONCE(task->nivcsw) == stops;
 }
 
-/* Functions that wait as such, not for something: what __sched marks elsewhere. */
+/*
+ * Functions that wait as such, not for something: what __sched marks elsewhere.
+ */
 static bool is_wait_primitive(const char *line)
 {
 	static const char * const prefixes[] = {
-		"__schedule", "schedule", "io_schedule", "do_nanosleep", "__mutex_", "mutex_", "ww_mutex_", "rt_mutex_", "__rt_mutex_",
-		"rwsem_", "down", "__down", "__wait_for_common", "wait_for_common", "wait_for_completion", "bit_wait", "__wait_on_bit",
+		"__schedule", "schedule", "io_schedule", "do_nanosleep",
+		"__mutex_", "mutex_", "ww_mutex_", "rt_mutex_", "__rt_mutex_",
+		"rwsem_", "down", "__down", "__wait_for_common", "wait_for_common",
+		"wait_for_completion", "bit_wait", "__wait_on_bit",
 	};
 	unsigned int i;
 
@@ -154,7 +165,10 @@ bool arch_wait_channel(struct task_struct *task, char *name, size_t size)
 
 	if (!worker || task == current)
 		return false;
-	/* A task in arch_poll_before_idle() has not counted this stop yet. It soon will. */
+	/*
+	 * A task in arch_poll_before_idle() has not counted this stop yet. It
+	 * soon will.
+	 */
 	while (READ_ONCE(task->__state) && !READ_ONCE(task->on_rq) && READ_ONCE(task->on_cpu) &&
 	       !fatal_signal_pending(current))
 		usleep_range(50, 200);
@@ -168,11 +182,15 @@ bool arch_wait_channel(struct task_struct *task, char *name, size_t size)
 		 * It answers, unless it has a CPU by now. Without a CPU it can
 		 * wake nobody, so this task looks for the answer.
 		 */
-		while (word_load(&trace_request) == (u32)worker && sleeps(task, stops) && !fatal_signal_pending(current))
+		while (word_load(&trace_request) == (u32)worker && sleeps(task, stops) &&
+		       !fatal_signal_pending(current))
 			usleep_range(50, 200);
 	}
 	if (!word_replace(&trace_request, (u32)worker, TRACE_NONE)) {
-		/* The answer has begun, and will end: nothing stops a worker in the kernel. */
+		/*
+		 * The answer has begun, and will end: nothing stops a worker in
+		 * the kernel.
+		 */
 		while (word_load(&trace_request) != TRACE_DONE)
 			usleep_range(50, 200);
 		found = sleeps(task, stops) && READ_ONCE(task->thread.worker) == worker &&
@@ -202,7 +220,8 @@ void show_stack(struct task_struct *task, unsigned long *sp, const char *loglvl)
 	spin_lock_irqsave(&lock, flags);
 	if (task && task != current) {
 		kept = sleep_trace(task->thread.worker);
-		strscpy(text, kept ?: "(on another worker; boot with sleep_traces to see it)", sizeof(text));
+		strscpy(text, kept ?: "(on another worker; boot with sleep_traces to see it)",
+			sizeof(text));
 	} else {
 		length = engine_backtrace(text, sizeof(text) - 1);
 		text[clamp_t(int, length, 0, sizeof(text) - 1)] = '\0';

@@ -42,9 +42,11 @@ int wasm_grow_memory(struct mm_struct *mm, unsigned long end)
 	return 0;
 }
 
-/* [@start, @end) is part of @vma from now on, or of no area where that is NULL. */
+/*
+ * [@start, @end) is part of @vma from now on, or of no area where that is NULL.
+ */
 int wasm_store_area(struct mm_struct *mm, unsigned long start, unsigned long end,
-		      struct vm_area_struct *vma)
+		    struct vm_area_struct *vma)
 {
 	MA_STATE(mas, &mm->mm_mt, start, end - 1);
 	int error = vma ? wasm_prepare_access(mm, start, end) : 0;
@@ -179,9 +181,12 @@ SYSCALL_DEFINE2(munmap, unsigned long, address, size_t, length)
 	return vm_munmap(address, length);
 }
 
-/* Adds an area for [@start, @end) with @file at @pgoff; the caller has made room. */
+/*
+ * Adds an area for [@start, @end) with @file at @pgoff; the caller has made
+ * room.
+ */
 struct vm_area_struct *wasm_add_area(struct mm_struct *mm, unsigned long start, unsigned long end,
-				       vm_flags_t vm_flags, struct file *file, unsigned long pgoff)
+				     vm_flags_t vm_flags, struct file *file, unsigned long pgoff)
 {
 	struct vm_area_struct *vma = vm_area_alloc(mm);
 	int error;
@@ -207,8 +212,8 @@ struct vm_area_struct *wasm_add_area(struct mm_struct *mm, unsigned long start, 
 
 /*
  * The last user of the address space is gone. The process itself writes shared
- * mappings back, because its worker has U bound. Anybody else who drops the last
- * reference comes after that.
+ * mappings back, because its worker has U bound. Anybody else who drops the
+ * last reference comes after that.
  */
 void exit_mmap(struct mm_struct *mm)
 {

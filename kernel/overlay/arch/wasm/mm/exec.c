@@ -26,8 +26,8 @@ struct main_stack *wasm_main_stack_of(int id)
 }
 
 /*
- * Reads a word of the bound memory. Nobody is protected from this: exec's new mm
- * has no areas yet, and get_user() would find nothing accessible.
+ * Reads a word of the bound memory. Nobody is protected from this: exec's new
+ * mm has no areas yet, and get_user() would find nothing accessible.
  */
 bool wasm_read_word(u32 *value, unsigned long address)
 {
@@ -49,8 +49,8 @@ unsigned long wasm_unused_stack(int id)
 }
 
 /*
- * Clears bound memory up to @have. What is below @unused is zero already, but for
- * what was stored through null pointers.
+ * Clears bound memory up to @have. What is below @unused is zero already, but
+ * for what was stored through null pointers.
  */
 static int clear_memory(unsigned long unused, unsigned long have)
 {
@@ -69,8 +69,8 @@ static int clear_memory(unsigned long unused, unsigned long have)
 }
 
 /*
- * exec: maps the static memory of a module, [0, @image_end), and @arguments bytes
- * behind it for the argument block; the break and the mappings follow.
+ * exec: maps the static memory of a module, [0, @image_end), and @arguments
+ * bytes behind it for the argument block; the break and the mappings follow.
  */
 int wasm_map_image(struct mm_struct *mm, unsigned long image_end, unsigned long arguments,
 		   const struct main_stack *stack)
@@ -80,10 +80,13 @@ int wasm_map_image(struct mm_struct *mm, unsigned long image_end, unsigned long 
 	unsigned long have = user_access.pages() << WASM_PAGE_SHIFT;
 	struct vm_area_struct *vma;
 
-	/* Where another program has not used its stack, only a stack may lie. */
+	/*
+	 * Where another program has not used its stack, only a stack may lie.
+	 */
 	if (stack->limit)
 		unused = min(wasm_unused_stack(mm->context.memory), stack->top & PAGE_MASK);
-	if (block_end < image_end || clear_memory(min(unused, have), have) || wasm_grow_memory(mm, block_end))
+	if (block_end < image_end || clear_memory(min(unused, have), have) ||
+	    wasm_grow_memory(mm, block_end))
 		return -ENOMEM;
 	main_stacks[mm->context.memory] = *stack;
 	mmap_write_lock(mm);
@@ -100,7 +103,10 @@ int wasm_map_image(struct mm_struct *mm, unsigned long image_end, unsigned long 
 	mm->end_data = image_end;
 	mm->start_brk = block_end;
 	mm->brk = block_end;
-	/* Room for the break. A gap costs its size in U, so it is small; malloc maps. */
+	/*
+	 * Room for the break. A gap costs its size in U, so it is small; malloc
+	 * maps.
+	 */
 	mm->context.mmap_base = block_end + SZ_1M;
 	mm->stack_vm = 0;
 	return 0;

@@ -12,7 +12,10 @@
 #include <asm/machine.h>
 #include "internal.h"
 
-/* The areas of the child are those of the parent; wasm_fork_copy_memory() follows. */
+/*
+ * The areas of the child are those of the parent; wasm_fork_copy_memory()
+ * follows.
+ */
 int wasm_dup_areas(struct mm_struct *mm, struct mm_struct *old)
 {
 	struct vm_area_struct *vma, *copy;
@@ -28,13 +31,16 @@ int wasm_dup_areas(struct mm_struct *mm, struct mm_struct *old)
 	if (error)
 		goto unlock_old;
 	index = 0;
-	/* Nobody else knows @mm yet, but what changes areas asserts this lock. */
+	/*
+	 * Nobody else knows @mm yet, but what changes areas asserts this lock.
+	 */
 	mmap_write_lock_nested(mm, SINGLE_DEPTH_NESTING);
 	mm->context.image_end = old->context.image_end;
 	mm->context.mmap_base = old->context.mmap_base;
 	mm->map_count = old->map_count;
 	mm->total_vm = old->total_vm;
-	mm->hiwater_vm = mm->hiwater_rss = mm->total_vm;
+	mm->hiwater_vm = mm->total_vm;
+	mm->hiwater_rss = mm->total_vm;
 	mm->exec_vm = old->exec_vm;
 	mm->data_vm = old->data_vm;
 	mt_for_each(&old->mm_mt, vma, index, ULONG_MAX) {
@@ -64,7 +70,10 @@ unlock_old:
 	return error;
 }
 
-/* What a child gets of its parent's U, and the length of the old contents of its own. */
+/*
+ * What a child gets of its parent's U, and the length of the old contents of
+ * its own.
+ */
 struct fork_copy {
 	int to, from;
 	unsigned long old_end;
@@ -97,8 +106,8 @@ static int fork_range(struct fork_copy *copy, unsigned long start, unsigned long
 
 /*
  * The main stack lies in the static image, and most of it is unused. If the
- * buffer of the unwound frames lies in it (docs/abi.md, "fork"), what is between
- * them and the stack pointer is dead.
+ * buffer of the unwound frames lies in it (docs/abi.md, "fork"), what is
+ * between them and the stack pointer is dead.
  */
 static void find_dead_stack(struct fork_copy *copy, unsigned long image_end,
 			    unsigned long *dead, unsigned long *dead_end)
@@ -140,7 +149,10 @@ static int fork_unused_stack(struct fork_copy *copy, unsigned long unused)
 	return error ?: fork_skip(copy, parents);
 }
 
-/* In the child's worker: binds its U, and fills it from memory @source, the parent's. */
+/*
+ * In the child's worker: binds its U, and fills it from memory @source, the
+ * parent's.
+ */
 int wasm_fork_copy_memory(int source)
 {
 	struct mm_struct *mm = current->mm;
@@ -154,7 +166,8 @@ int wasm_fork_copy_memory(int source)
 		return error;
 	unused = wasm_unused_stack(copy.to);
 	copy.old_end = user_access.pages() << WASM_PAGE_SHIFT;
-	error = wasm_grow_memory(mm, (unsigned long)auklet_machine.memory[source].pages << WASM_PAGE_SHIFT);
+	error = wasm_grow_memory(mm, (unsigned long)auklet_machine.memory[source].pages <<
+				     WASM_PAGE_SHIFT);
 	if (error)
 		return error;
 	error = fork_unused_stack(&copy, unused);

@@ -13,7 +13,8 @@
 void wasm_init_access(struct mm_struct *mm);
 void wasm_free_access(struct mm_struct *mm);
 int wasm_prepare_access(struct mm_struct *mm, unsigned long start, unsigned long end);
-void wasm_set_access(struct mm_struct *mm, unsigned long start, unsigned long end, vm_flags_t vm_flags);
+void wasm_set_access(struct mm_struct *mm, unsigned long start, unsigned long end,
+		     vm_flags_t vm_flags);
 
 /* areas.c; the mmap_lock is held for writing, and the mm's own U is bound. */
 int wasm_grow_memory(struct mm_struct *mm, unsigned long end);
@@ -28,7 +29,8 @@ void wasm_free_area(struct vm_area_struct *vma);
 int wasm_isolate_range(struct mm_struct *mm, unsigned long start, unsigned long end);
 
 /* mmap.c */
-int wasm_read_file(struct file *file, unsigned long start, unsigned long length, unsigned long pgoff);
+int wasm_read_file(struct file *file, unsigned long start, unsigned long length,
+		   unsigned long pgoff);
 
 /* writeback.c */
 int wasm_sum_area(struct vm_area_struct *vma);
@@ -45,14 +47,20 @@ unsigned long wasm_unused_stack(int id);
 bool wasm_read_word(u32 *value, unsigned long address);
 
 /* remote.c */
-int wasm_remote_copy(struct mm_struct *mm, unsigned long address, void *buffer, int length, bool write);
+int wasm_remote_copy(struct mm_struct *mm, unsigned long address, void *buffer, int length,
+		     bool write);
 
-/* The bytes of @now that differ from @before, or all @length if that is NULL: what is between them may be newer elsewhere. */
+/*
+ * An update of other copies: the bytes of @now that differ from @before, or all
+ * @length bytes if that is NULL. Bytes that do not differ may be newer
+ * elsewhere.
+ */
 struct update {
 	const u8 *now, *before;
 	unsigned int length;
-	unsigned int bound;	/* how many memories this worker has written it to itself */
-	/* Where it has yet to go to, by the host. */
+	/* How many memories this worker has updated itself. */
+	unsigned int bound;
+	/* The places that the host has yet to update. */
 	struct auklet_place place[AUKLET_COPY_PLACES];
 	unsigned int places;
 };
@@ -61,14 +69,32 @@ void wasm_remote_update(struct update *update, struct mm_struct *mm, unsigned lo
 void wasm_remote_update_rest(struct update *update);
 
 /*
- * shared.c. The mm's mmap_lock is held for writing, for wasm_publish_area() perhaps for reading; a forked child that fills its U has its mm for itself,
- * and holds none.
+ * shared.c. The mm's mmap_lock is held for writing; for wasm_publish_area() it
+ * may be held for reading. A forked child that fills its U has its mm for
+ * itself, and holds no lock.
  */
 bool wasm_file_is_live(const struct file *file);
 int wasm_link_area(struct vm_area_struct *vma);
 void wasm_unlink_area(struct vm_area_struct *vma);
-void wasm_split_live_area(struct vm_area_struct *lower, struct vm_area_struct *upper, unsigned long at);
+void wasm_split_live_area(struct vm_area_struct *lower, struct vm_area_struct *upper,
+			  unsigned long at);
 int wasm_publish_area(struct vm_area_struct *vma, unsigned long start, unsigned long end);
+
+/*
+ * shared_atomic.c: one atomic change of a word; the mmap_lock is held for
+ * reading.
+ */
+struct word_change {
+	u32 __user *word;
+	unsigned int operation;	/* WASM_ATOMIC_* */
+	u32 operand;
+	u32 expected;		/* of a compare */
+	u32 old;		/* the result */
+};
+
+int wasm_change_word(struct word_change *change);
+int wasm_change_shared_word(struct vm_area_struct *vma, struct word_change *change);
+bool wasm_may_store(const struct vm_area_struct *vma);
 
 /* Whether @vma is a shared mapping that follows its file (shared.c). */
 static inline bool area_is_live(const struct vm_area_struct *vma)
@@ -92,7 +118,7 @@ static inline unsigned long copy_to_area(unsigned long to, const void *from, uns
 
 /*
  * A new area is zero, whatever was there before. From @fresh on, U has only now
- * become longer: nobody has stored anything there, and to clear it would only
+ * become longer: nobody has stored anything there. To clear that would only
  * make the engine find a page for each.
  */
 static inline unsigned long clear_area(unsigned long start, unsigned long n, unsigned long fresh)
@@ -102,7 +128,10 @@ static inline unsigned long clear_area(unsigned long start, unsigned long n, uns
 	return user_access.clear(start, end - start);
 }
 
-/* Where U ends. Before a wasm_grow_memory(), under the mmap_lock, that is what clear_area() calls fresh. */
+/*
+ * The end of U. Read before wasm_grow_memory(), under the mmap_lock, it is what
+ * clear_area() calls fresh.
+ */
 static inline unsigned long user_end(void)
 {
 	return user_access.pages() << WASM_PAGE_SHIFT;

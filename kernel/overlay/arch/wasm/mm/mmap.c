@@ -2,8 +2,8 @@
 /*
  * mmap(), brk() and mremap(): where an area goes, and what it contains.
  *
- * U grows at its end only, so mappings go to the lowest gap that fits. A mapping
- * of a file is read in when it is made.
+ * U grows at its end only, so mappings go to the lowest gap that fits. A
+ * mapping of a file is read in when it is made.
  */
 #include <linux/file.h>
 #include <linux/fs.h>
@@ -38,8 +38,12 @@ static unsigned long find_gap(struct mm_struct *mm, unsigned long length)
 	return mas.index;
 }
 
-/* Fills a new mapping from its file. What lies behind the file's end is zero already. */
-int wasm_read_file(struct file *file, unsigned long start, unsigned long length, unsigned long pgoff)
+/*
+ * Fills a new mapping from its file. What lies behind the file's end is zero
+ * already.
+ */
+int wasm_read_file(struct file *file, unsigned long start, unsigned long length,
+		   unsigned long pgoff)
 {
 	loff_t position = (loff_t)pgoff << PAGE_SHIFT;
 	ssize_t count = 0;
@@ -75,14 +79,15 @@ static int check_file_mapping(struct file *file, unsigned long prot, unsigned lo
 	if (!file->f_op->mmap || !(file->f_mode & FMODE_CAN_READ || wasm_file_is_live(file)))
 		return -ENODEV;
 	/*
-	 * The memory of a device cannot appear in U. What can be copied, such as
-	 * /dev/zero, is read like a file.
+	 * The memory of a device cannot appear in U. What can be copied, such
+	 * as /dev/zero, is read like a file.
 	 */
 	if (!S_ISREG(mode) && !S_ISBLK(mode) && !is_zero_device(file) &&
 	    ((flags & MAP_TYPE) != MAP_PRIVATE || !file->f_op->mmap_capabilities ||
 	     !(file->f_op->mmap_capabilities(file) & NOMMU_MAP_COPY)))
 		return -ENODEV;
-	if ((flags & MAP_TYPE) != MAP_PRIVATE && (prot & PROT_WRITE) && !(file->f_mode & FMODE_WRITE))
+	if ((flags & MAP_TYPE) != MAP_PRIVATE && (prot & PROT_WRITE) &&
+	    !(file->f_mode & FMODE_WRITE))
 		return -EACCES;
 	return 0;
 }
@@ -90,7 +95,8 @@ static int check_file_mapping(struct file *file, unsigned long prot, unsigned lo
 /* What mmap() and, later, mprotect() may allow the mapping. */
 static vm_flags_t mapping_flags(const struct file *file, unsigned long prot, unsigned long flags)
 {
-	vm_flags_t vm_flags = calc_vm_prot_bits(prot, 0) | calc_vm_flag_bits((struct file *)file, flags) |
+	vm_flags_t vm_flags = calc_vm_prot_bits(prot, 0) |
+			      calc_vm_flag_bits((struct file *)file, flags) |
 			      VM_MAYREAD | VM_MAYEXEC | VM_MAYWRITE;
 
 	if ((flags & MAP_TYPE) != MAP_PRIVATE) {
@@ -104,12 +110,13 @@ static vm_flags_t mapping_flags(const struct file *file, unsigned long prot, uns
 }
 
 /* A shared mapping at @start, where nothing is mapped, that follows @file. */
-static int map_live_file(struct mm_struct *mm, unsigned long start, unsigned long length, vm_flags_t vm_flags,
-			 struct file *file, unsigned long pgoff)
+static int map_live_file(struct mm_struct *mm, unsigned long start, unsigned long length,
+			 vm_flags_t vm_flags, struct file *file, unsigned long pgoff)
 {
-	struct vm_area_struct *vma = wasm_add_area(mm, start, start + length, vm_flags, file, pgoff);
+	struct vm_area_struct *vma;
 	int error;
 
+	vma = wasm_add_area(mm, start, start + length, vm_flags, file, pgoff);
 	if (IS_ERR(vma))
 		return PTR_ERR(vma);
 	error = call_mmap(file, vma);
@@ -120,7 +127,10 @@ static int map_live_file(struct mm_struct *mm, unsigned long start, unsigned lon
 	return error;
 }
 
-/* The address of a new mapping: @address where it must or may be there, or a gap. */
+/*
+ * The address of a new mapping: @address where it must or may be there, or a
+ * gap.
+ */
 static unsigned long place_mapping(struct mm_struct *mm, unsigned long address,
 				   unsigned long length, unsigned long flags)
 {
@@ -276,7 +286,9 @@ SYSCALL_DEFINE6(mmap2, unsigned long, address, unsigned long, length, unsigned l
 	return ksys_mmap_pgoff(address, length, prot, flags, fd, offset_4k);
 }
 
-/* @vma becomes longer; the caller has made room in U. From @fresh on U is zero. */
+/*
+ * @vma becomes longer; the caller has made room in U. From @fresh on U is zero.
+ */
 static int extend_area(struct mm_struct *mm, struct vm_area_struct *vma, unsigned long end,
 		       unsigned long fresh)
 {
@@ -290,7 +302,10 @@ static int extend_area(struct mm_struct *mm, struct vm_area_struct *vma, unsigne
 	return clear_area(old_end, end - old_end, fresh) ? -ENOMEM : 0;
 }
 
-/* [@start, @end) becomes part of the heap, which is one area that ends at the break. */
+/*
+ * [@start, @end) becomes part of the heap, which is one area that ends at the
+ * break.
+ */
 static int extend_heap(struct mm_struct *mm, unsigned long start, unsigned long end)
 {
 	unsigned long fresh = user_end();
@@ -316,7 +331,8 @@ SYSCALL_DEFINE1(brk, unsigned long, brk)
 	mmap_write_lock(mm);
 	result = mm->brk;
 	if (brk < mm->start_brk || brk > mm->context.mmap_base ||
-	    check_data_rlimit(rlimit(RLIMIT_DATA), brk, mm->start_brk, mm->end_data, mm->start_data))
+	    check_data_rlimit(rlimit(RLIMIT_DATA), brk, mm->start_brk, mm->end_data,
+			      mm->start_data))
 		goto out;
 	old_end = PAGE_ALIGN(mm->brk);
 	new_end = PAGE_ALIGN(brk);
@@ -333,7 +349,10 @@ out:
 	return result;
 }
 
-/* Whether the last part of @vma, which has @old_length, can have @new_length where it is. */
+/*
+ * Whether the last part of @vma, which has @old_length, can have @new_length
+ * where it is.
+ */
 static bool can_extend(struct mm_struct *mm, const struct vm_area_struct *vma,
 		       unsigned long address, unsigned long old_length, unsigned long new_length)
 {
@@ -362,7 +381,8 @@ static unsigned long move_mapping(struct mm_struct *mm, struct vm_area_struct *v
 		if (error)
 			return error;
 	} else {
-		moved = wasm_add_area(mm, target, target + new_length, vma->vm_flags, vma->vm_file, pgoff);
+		moved = wasm_add_area(mm, target, target + new_length, vma->vm_flags,
+				      vma->vm_file, pgoff);
 		if (IS_ERR(moved))
 			return PTR_ERR(moved);
 		if (user_access.move(target, address, min(old_length, new_length)) ||
@@ -376,8 +396,9 @@ static unsigned long move_mapping(struct mm_struct *mm, struct vm_area_struct *v
 	return error ? error : target;
 }
 
-static unsigned long do_mremap(struct mm_struct *mm, unsigned long address, unsigned long old_length,
-			       unsigned long new_length, unsigned long flags, unsigned long new_address)
+static unsigned long do_mremap(struct mm_struct *mm, unsigned long address,
+			       unsigned long old_length, unsigned long new_length,
+			       unsigned long flags, unsigned long new_address)
 {
 	unsigned long target, fresh = user_end();
 	struct vm_area_struct *vma;
@@ -410,7 +431,8 @@ static unsigned long do_mremap(struct mm_struct *mm, unsigned long address, unsi
 	if (vma->vm_flags & VM_MAYSHARE && !area_is_live(vma))
 		return -ENODEV;
 	if (flags & MREMAP_FIXED) {
-		if (new_address + new_length < new_address || new_address + new_length > TASK_SIZE ||
+		if (new_address + new_length < new_address ||
+		    new_address + new_length > TASK_SIZE ||
 		    (new_address < address + old_length && address < new_address + new_length))
 			return -EINVAL;
 		error = do_munmap(mm, new_address, new_length, NULL);

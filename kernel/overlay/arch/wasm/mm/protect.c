@@ -154,13 +154,17 @@ SYSCALL_DEFINE3(madvise, unsigned long, start, size_t, length, int, advice)
 	struct vm_area_struct *vma;
 	int error = 0, hole = 0;
 
-	if (!is_known_advice(advice) || offset_in_page(start) || end < start || (length && end == start))
+	if (!is_known_advice(advice) || offset_in_page(start) || end < start ||
+	    (length && end == start))
 		return -EINVAL;
 	mmap_write_lock(mm);
 	for (at = start; at < end && !error; at = stop) {
 		/* Without an MMU, find_vma() finds nothing in a hole. */
 		vma = find_vma_intersection(mm, at, end);
-		/* What is mapped is advised, and the hole is reported in the end. */
+		/*
+		 * What is mapped is advised, and the hole is reported in the
+		 * end.
+		 */
 		if (!vma || vma->vm_start > at)
 			hole = -ENOMEM;
 		if (!vma)

@@ -1,21 +1,35 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * Shared mappings of files in memory, shared anonymous memory among them, between processes that share none.
+ * Shared mappings of files in memory, shared anonymous memory among them.
  *
- * Each process has a copy of the file's pages in its U, and no hardware tells what its program stores there. So a copy is compared with the
- * page cache, and the bytes that differ are written there and to all other copies (publish()). That happens at the program's system calls if others
- * map the file too, else before the file is read or mapped, and when the mapping ends. What is written to the file goes to the copies at once.
+ * Each process has a copy of the file's pages in its U, and no hardware tells
+ * what its program stores there. So the kernel compares the copy with the page
+ * cache, and writes the bytes that differ there and to all other copies: it
+ * publishes them. It does so
  *
- * Programs that order their accesses by anything the kernel knows of see therefore what memory would show them. Others do not: between two
- * system calls of the one that stores, nobody else sees a store, and an atomic instruction is so in its own copy only. musl makes its
- * own by a system call if they are on shared memory (wasm_atomic), so semaphores, mutexes and the like work.
+ *  - at the program's system calls, if others map the file too;
+ *  - else before somebody reads or maps the file (publish_unseen());
+ *  - when the mapping ends.
  *
- * Invariant: a copy differs from the page cache in those bytes only that its program has stored since the two were last compared.
- * Whoever changes the cache changes the copies before he gives up the inode's i_rwsem, which he holds for writing; whoever compares holds it
- * too, or he would take another's store that has not reached the copy yet for one of the program's, and undo it. A copy is in the file's i_mmap
- * from when it is filled until its U is no longer the process's.
+ * What is written to the file goes to all copies at once.
  *
- * Locks: mmap_lock, i_rwsem, i_mmap_rwsem, the folio. The areas of other processes are held by i_mmap_rwsem, and with them their U.
+ * So programs that order their accesses by anything that the kernel knows of
+ * see what memory would show them. Others do not: nobody else sees a store
+ * before the next system call of the program that made it, and an atomic
+ * instruction is atomic in its own copy only. musl makes its atomic operations
+ * by a system call if they are on shared memory (shared_atomic.c), so
+ * semaphores, mutexes and the like work.
+ *
+ * Invariant: a copy differs from the page cache only in bytes that its program
+ * has stored since the two were last compared. Whoever changes the cache holds
+ * the inode's i_rwsem for writing, and changes the copies before giving it up.
+ * Whoever compares holds it too. Otherwise a change that has not reached the
+ * copy yet would look like a store of the program, and would be undone. A copy
+ * is in the file's i_mmap from when it is filled until its U is no longer the
+ * process's.
+ *
+ * Locks: mmap_lock, i_rwsem, i_mmap_rwsem, the folio. i_mmap_rwsem keeps the
+ * areas of other processes, and with them their U.
  */
 #include <linux/fs.h>
 #include <linux/highmem.h>
@@ -23,9 +37,7 @@
 #include <linux/pagemap.h>
 #include <linux/ramfs.h>
 #include <linux/sched/signal.h>
-#include <linux/syscalls.h>
 #include <linux/uaccess.h>
-#include <asm/futex.h>
 #include <asm/machine.h>
 #include "internal.h"
 
@@ -37,7 +49,7 @@ struct page_pair {
 
 static struct page_pair *alloc_pair(void)
 {
-	return (struct page_pair *)__get_free_pages(GFP_KERNEL, get_order(sizeof(struct page_pair)));
+	return (void *)__get_free_pages(GFP_KERNEL, get_order(sizeof(struct page_pair)));
 }
 
 static void free_pair(struct page_pair *pair)
@@ -45,7 +57,10 @@ static void free_pair(struct page_pair *pair)
 	free_pages((unsigned long)pair, get_order(sizeof(*pair)));
 }
 
-/* Whether the page cache is all there is of @file, and changes under the i_rwsem. */
+/*
+ * True if @file has no other contents than the page cache, which changes under
+ * the i_rwsem.
+ */
 bool wasm_file_is_live(const struct file *file)
 {
 	const struct inode *inode = file->f_mapping->host;
@@ -74,14 +89,21 @@ static unsigned int bytes_of_page(const struct inode *inode, pgoff_t index)
 	return clamp_t(loff_t, i_size_read(inode) - ((loff_t)index << PAGE_SHIFT), 0, PAGE_SIZE);
 }
 
-/* A page of the cache, with a reference to *@folio; a hole is a page of zeros, and no folio. */
+/*
+ * Returns a page of the cache, with a reference to *@folio. A hole is a page of
+ * zeros and no folio.
+ */
 static const u8 *get_cached(struct address_space *mapping, pgoff_t index, struct folio **folio)
 {
 	*folio = filemap_get_folio(mapping, index);
 	if (!IS_ERR(*folio)) {
 		if (folio_test_uptodate(*folio))
-			return (u8 *)folio_address(*folio) + offset_in_folio(*folio, (loff_t)index << PAGE_SHIFT);
-		/* Somebody reads a hole, without the i_rwsem, and has just made a page of it. */
+			return (u8 *)folio_address(*folio) +
+			       offset_in_folio(*folio, (loff_t)index << PAGE_SHIFT);
+		/*
+		 * A reader of a hole, who needs no i_rwsem, has just made a
+		 * page of it.
+		 */
 		folio_put(*folio);
 	}
 	*folio = NULL;
@@ -94,13 +116,17 @@ static void put_cached(struct folio *folio)
 		folio_put(folio);
 }
 
-static int write_cached(struct address_space *mapping, loff_t position, const u8 *from, unsigned int length)
+static int write_cached(struct address_space *mapping, loff_t position, const u8 *from,
+			unsigned int length)
 {
 	struct folio *folio;
 	void *data = NULL;
 	int result;
 
-	/* Without the file: tmpfs takes it for a store then, which is no write to what is sealed. */
+	/*
+	 * Without a file, tmpfs takes this for a store, which a seal against
+	 * writes does not forbid.
+	 */
 	result = mapping->a_ops->write_begin(NULL, mapping, position, length, &folio, &data);
 	if (result < 0)
 		return result;
@@ -109,9 +135,13 @@ static int write_cached(struct address_space *mapping, loff_t position, const u8
 	return result < 0 ? result : 0;
 }
 
-/* Page @index, from @offset on, of all programs but @except's. The i_mmap is locked. */
-static void update_copies(struct address_space *mapping, pgoff_t index, unsigned int offset, const u8 *now,
-			  const u8 *before, unsigned int length, const struct vm_area_struct *except)
+/*
+ * Writes @length bytes to page @index, from @offset on, of all copies but that
+ * of @except. The i_mmap is locked.
+ */
+static void update_copies(struct address_space *mapping, pgoff_t index, unsigned int offset,
+			  const u8 *now, const u8 *before, unsigned int length,
+			  const struct vm_area_struct *except)
 {
 	struct update update = { .now = now, .before = before, .length = length };
 	struct vm_area_struct *vma;
@@ -122,7 +152,10 @@ static void update_copies(struct address_space *mapping, pgoff_t index, unsigned
 	wasm_remote_update_rest(&update);
 }
 
-/* What a program pays for at every system call, page by page: three times as fast as memcmp(). Both are aligned. */
+/*
+ * Compares two aligned buffers. A program pays for this at every system call,
+ * page by page, and it is three times as fast as memcmp().
+ */
 static bool is_same(const u8 *a, const u8 *b, unsigned int length)
 {
 	const u64 *x = (const u64 *)a, *y = (const u64 *)b;
@@ -134,7 +167,8 @@ static bool is_same(const u8 *a, const u8 *b, unsigned int length)
 	return !memcmp(x, y, length);
 }
 
-static int publish_page(struct vm_area_struct *vma, pgoff_t index, unsigned int length, struct page_pair *pair)
+static int publish_page(struct vm_area_struct *vma, pgoff_t index, unsigned int length,
+			struct page_pair *pair)
 {
 	struct address_space *mapping = area_mapping(vma);
 	unsigned int first = 0;
@@ -143,7 +177,8 @@ static int publish_page(struct vm_area_struct *vma, pgoff_t index, unsigned int 
 	bool same;
 	int error;
 
-	if (wasm_remote_copy(vma->vm_mm, address_of(vma, index), pair->program, length, false) != length)
+	if (wasm_remote_copy(vma->vm_mm, address_of(vma, index), pair->program, length, false) !=
+	    length)
 		return -EFAULT;
 	cached = get_cached(mapping, index, &folio);
 	same = is_same(pair->program, cached, length);
@@ -156,15 +191,19 @@ static int publish_page(struct vm_area_struct *vma, pgoff_t index, unsigned int 
 		first++;
 	while (pair->program[length - 1] == pair->cached[length - 1])
 		length--;
-	error = write_cached(mapping, ((loff_t)index << PAGE_SHIFT) + first, pair->program + first,
-			     length - first);
+	error = write_cached(mapping, ((loff_t)index << PAGE_SHIFT) + first,
+			     pair->program + first, length - first);
 	if (error)
 		return error;
-	update_copies(mapping, index, first, pair->program + first, pair->cached + first, length - first, vma);
+	update_copies(mapping, index, first, pair->program + first, pair->cached + first,
+		      length - first, vma);
 	return file_update_time(vma->vm_file);
 }
 
-/* What the program of @vma has stored to pages [@first, @last] of the file. The i_rwsem and the i_mmap are locked. */
+/*
+ * Publishes what the program of @vma has stored to pages [@first, @last] of the
+ * file. The i_rwsem and the i_mmap are locked.
+ */
 static int publish(struct vm_area_struct *vma, pgoff_t first, pgoff_t last, struct page_pair *pair)
 {
 	struct inode *inode = area_mapping(vma)->host;
@@ -181,12 +220,13 @@ static int publish(struct vm_area_struct *vma, pgoff_t first, pgoff_t last, stru
 	return error;
 }
 
-static bool may_store(const struct vm_area_struct *vma)
+/* True if the program may store to @vma, now or after mprotect(). */
+bool wasm_may_store(const struct vm_area_struct *vma)
 {
 	return (vma->vm_flags & (VM_SHARED | VM_MAYWRITE)) == (VM_SHARED | VM_MAYWRITE);
 }
 
-/* What the program has stored to [@start, @end) of a live area. */
+/* Publishes what the program has stored to [@start, @end) of a live area. */
 int wasm_publish_area(struct vm_area_struct *vma, unsigned long start, unsigned long end)
 {
 	struct address_space *mapping = area_mapping(vma);
@@ -194,7 +234,7 @@ int wasm_publish_area(struct vm_area_struct *vma, unsigned long start, unsigned 
 	struct page_pair *pair;
 	int error;
 
-	if (!may_store(vma))
+	if (!wasm_may_store(vma))
 		return 0;
 	pair = alloc_pair();
 	if (!pair)
@@ -208,18 +248,22 @@ int wasm_publish_area(struct vm_area_struct *vma, unsigned long start, unsigned 
 	return error;
 }
 
-/* Whether @vma is the only area of its file. Without locks: who begins to map the file asks for what was stored. */
+/*
+ * True if @vma is the only area of its file. It needs no locks: whoever begins
+ * to map the file publishes what was stored until then.
+ */
 static bool is_alone(const struct vm_area_struct *vma)
 {
 	const struct rb_node *node = &vma->shared.rb;
 
-	return READ_ONCE(area_mapping(vma)->i_mmap.rb_root.rb_node) == node && !READ_ONCE(node->rb_left) &&
-	       !READ_ONCE(node->rb_right);
+	return READ_ONCE(area_mapping(vma)->i_mmap.rb_root.rb_node) == node &&
+	       !READ_ONCE(node->rb_left) && !READ_ONCE(node->rb_right);
 }
 
 /*
- * What a program has stored to pages [@first, @last] that does not publish it at its system calls, because it is the only one to map the
- * file. The i_rwsem is locked.
+ * A program that is the only one to map the file does not publish at its system
+ * calls. Publishes what it has stored to pages [@first, @last]. The i_rwsem is
+ * locked.
  */
 static int publish_unseen(struct address_space *mapping, pgoff_t first, pgoff_t last)
 {
@@ -229,16 +273,17 @@ static int publish_unseen(struct address_space *mapping, pgoff_t first, pgoff_t 
 
 	i_mmap_lock_read(mapping);
 	vma = vma_interval_tree_iter_first(&mapping->i_mmap, 0, ULONG_MAX);
-	if (vma && is_alone(vma) && may_store(vma)) {
+	if (vma && is_alone(vma) && wasm_may_store(vma)) {
 		pair = alloc_pair();
-		error = pair ? publish(vma, max(first, vma->vm_pgoff), min(last, last_index(vma)), pair) : -ENOMEM;
+		error = pair ? publish(vma, max(first, vma->vm_pgoff),
+				       min(last, last_index(vma)), pair) : -ENOMEM;
 		free_pair(pair);
 	}
 	i_mmap_unlock_read(mapping);
 	return error;
 }
 
-/* Before the file is read. */
+/* mm/filemap.c calls this before the file is read. */
 void publish_file_areas(struct address_space *mapping, loff_t position, size_t count)
 {
 	if (!count || !mapping_writably_mapped(mapping))
@@ -248,7 +293,10 @@ void publish_file_areas(struct address_space *mapping, loff_t position, size_t c
 	inode_unlock(mapping->host);
 }
 
-/* After @count bytes were written to the file, with the i_rwsem still locked. */
+/*
+ * mm/filemap.c calls this after @count bytes were written, with the i_rwsem
+ * still locked.
+ */
 void update_file_areas(struct address_space *mapping, loff_t position, size_t count)
 {
 	unsigned int offset, part;
@@ -262,16 +310,21 @@ void update_file_areas(struct address_space *mapping, loff_t position, size_t co
 		offset = offset_in_page(position);
 		part = min_t(size_t, count, PAGE_SIZE - offset);
 		cached = get_cached(mapping, position >> PAGE_SHIFT, &folio);
-		update_copies(mapping, position >> PAGE_SHIFT, offset, cached + offset, NULL, part, NULL);
+		update_copies(mapping, position >> PAGE_SHIFT, offset, cached + offset, NULL,
+			      part, NULL);
 		put_cached(folio);
 	}
 	i_mmap_unlock_read(mapping);
 }
 
-/* Bytes [@start, @end) of the file are cut off or a hole, with the i_rwsem locked: zero, also if the file grows again. */
+/*
+ * Bytes [@start, @end) of the file were cut off, or became a hole. They are
+ * zero, also if the file grows again. The i_rwsem is locked.
+ */
 void zero_file_areas(struct address_space *mapping, loff_t start, loff_t end)
 {
-	pgoff_t first = start >> PAGE_SHIFT, last = (end - 1) >> PAGE_SHIFT, lowest = ULONG_MAX, highest = 0, index;
+	pgoff_t first = start >> PAGE_SHIFT, last = (end - 1) >> PAGE_SHIFT;
+	pgoff_t lowest = ULONG_MAX, highest = 0, index;
 	struct vm_area_struct *vma;
 
 	if (start >= end || !mapping_mapped(mapping))
@@ -291,13 +344,13 @@ void zero_file_areas(struct address_space *mapping, loff_t start, loff_t end)
 	i_mmap_unlock_read(mapping);
 }
 
-/* tmpfs has told zero_file_areas(), which knows of files of more than 4 GiB. */
+/* tmpfs has called zero_file_areas(), which knows files of more than 4 GiB. */
 int nommu_shrink_inode_mappings(struct inode *inode, size_t size, size_t newsize)
 {
 	return 0;
 }
 
-/* The current process's U is bound. */
+/* The U of the current process must be bound. */
 static int fill_area(const struct vm_area_struct *vma)
 {
 	struct address_space *mapping = area_mapping(vma);
@@ -322,7 +375,7 @@ static void insert_area(struct vm_area_struct *vma)
 	struct address_space *mapping = area_mapping(vma);
 
 	vma_interval_tree_insert(vma, &mapping->i_mmap);
-	if (may_store(vma)) {
+	if (wasm_may_store(vma)) {
 		mapping_allow_writable(mapping);
 		vma->vm_mm->context.shared_areas++;
 	}
@@ -333,13 +386,16 @@ static void remove_area(struct vm_area_struct *vma)
 	struct address_space *mapping = area_mapping(vma);
 
 	vma_interval_tree_remove(vma, &mapping->i_mmap);
-	if (may_store(vma)) {
+	if (wasm_may_store(vma)) {
 		mapping_unmap_writable(mapping);
 		vma->vm_mm->context.shared_areas--;
 	}
 }
 
-/* Fills a mapping of the current process, whose U is bound, from its file, which it follows from then on. */
+/*
+ * Fills a mapping of the current process, whose U is bound, from its file. The
+ * mapping follows the file from then on.
+ */
 int wasm_link_area(struct vm_area_struct *vma)
 {
 	struct address_space *mapping = area_mapping(vma);
@@ -358,7 +414,7 @@ int wasm_link_area(struct vm_area_struct *vma)
 	return error;
 }
 
-/* What the program has stored is published before. */
+/* The caller has published what the program has stored. */
 void wasm_unlink_area(struct vm_area_struct *vma)
 {
 	struct address_space *mapping = area_mapping(vma);
@@ -369,8 +425,9 @@ void wasm_unlink_area(struct vm_area_struct *vma)
 	RB_CLEAR_NODE(&vma->shared.rb);
 }
 
-/* @upper is to be what @lower is from @at on. */
-void wasm_split_live_area(struct vm_area_struct *lower, struct vm_area_struct *upper, unsigned long at)
+/* @upper becomes what @lower is from @at on. */
+void wasm_split_live_area(struct vm_area_struct *lower, struct vm_area_struct *upper,
+			  unsigned long at)
 {
 	struct address_space *mapping = area_mapping(lower);
 
@@ -382,7 +439,10 @@ void wasm_split_live_area(struct vm_area_struct *lower, struct vm_area_struct *u
 	i_mmap_unlock_write(mapping);
 }
 
-/* Before a system call of the program, and when it ends: whoever learns of what the call does may look at what was stored before. */
+/*
+ * Called before each system call of the program, and when it ends: whoever
+ * learns what the call does may look at what the program stored before.
+ */
 void wasm_publish_areas(struct mm_struct *mm)
 {
 	struct vm_area_struct *vma;
@@ -390,17 +450,21 @@ void wasm_publish_areas(struct mm_struct *mm)
 
 	mmap_read_lock(mm);
 	for_each_vma(areas, vma) {
-		/* Who begins to read or map the file asks for what its only area has; mprotect() did for one that cannot be stored to. */
+		/*
+		 * An area that is alone on its file is published by whoever
+		 * next reads or maps the file (publish_unseen()); a read-only
+		 * one was published by mprotect().
+		 */
 		if (!area_is_live(vma) || !(vma->vm_flags & VM_WRITE) || is_alone(vma))
 			continue;
-		/* As for a page that could not be had when it was stored to. */
+		/* Elsewhere the store itself would have failed so. */
 		if (wasm_publish_area(vma, vma->vm_start, vma->vm_end))
 			force_sig_fault(SIGBUS, BUS_ADRERR, (void __user *)vma->vm_start);
 	}
 	mmap_read_unlock(mm);
 }
 
-/* exec: the U may become the new program's before this mm is gone. */
+/* exec: the new program may get the U before this mm is gone. */
 void wasm_unlink_areas(struct mm_struct *mm)
 {
 	struct vm_area_struct *vma;
@@ -413,43 +477,14 @@ void wasm_unlink_areas(struct mm_struct *mm)
 	mmap_write_unlock(mm);
 }
 
-static u32 result_of(unsigned int operation, u32 old, u32 operand)
-{
-	switch (operation) {
-	case WASM_ATOMIC_ADD:
-		return old + operand;
-	case WASM_ATOMIC_AND:
-		return old & operand;
-	case WASM_ATOMIC_OR:
-		return old | operand;
-	default:
-		return operand;
-	}
-}
-
-/* In the program's U; other threads may change the word meanwhile. */
-static int change_word(unsigned int operation, u32 __user *word, u32 operand, u32 expected, u32 *old)
-{
-	u32 seen;
-
-	if (get_user(seen, word))
-		return -EFAULT;
-	do {
-		*old = seen;
-		if (operation == WASM_ATOMIC_COMPARE && *old != expected)
-			return 0;
-		if (wasm_user_compare_exchange(word, *old, result_of(operation, *old, operand), &seen))
-			return -EFAULT;
-	} while (seen != *old);
-	return 0;
-}
-
-/* The same between all programs that map the page. */
-static int change_shared_word(struct vm_area_struct *vma, unsigned int operation, u32 __user *word, u32 operand,
-			      u32 expected, u32 *old)
+/*
+ * Makes a change of a word of a live area that may be stored to. It is atomic
+ * between all programs that map the page.
+ */
+int wasm_change_shared_word(struct vm_area_struct *vma, struct word_change *change)
 {
 	struct address_space *mapping = area_mapping(vma);
-	pgoff_t index = linear_page_index(vma, (unsigned long)word);
+	pgoff_t index = linear_page_index(vma, (unsigned long)change->word);
 	struct page_pair *pair = alloc_pair();
 	int error;
 
@@ -459,47 +494,11 @@ static int change_shared_word(struct vm_area_struct *vma, unsigned int operation
 	i_mmap_lock_read(mapping);
 	error = publish(vma, index, index, pair);
 	if (!error)
-		error = change_word(operation, word, operand, expected, old);
+		error = wasm_change_word(change);
 	if (!error)
 		error = publish(vma, index, index, pair);
 	i_mmap_unlock_read(mapping);
 	inode_unlock(mapping->host);
 	free_pair(pair);
-	return error;
-}
-
-static int change_any_word(unsigned int operation, u32 __user *word, u32 operand, u32 expected, u32 *old)
-{
-	struct mm_struct *mm = current->mm;
-	struct vm_area_struct *vma;
-	int error;
-
-	mmap_read_lock(mm);
-	vma = vma_lookup(mm, (unsigned long)word);
-	error = vma && area_is_live(vma) && may_store(vma) ?
-		change_shared_word(vma, operation, word, operand, expected, old) :
-		change_word(operation, word, operand, expected, old);
-	mmap_read_unlock(mm);
-	return error;
-}
-
-int compare_exchange_in_area(u32 *curval, u32 __user *uaddr, u32 uval, u32 newval)
-{
-	return change_any_word(WASM_ATOMIC_COMPARE, uaddr, newval, uval, curval) ? -EFAULT : 0;
-}
-
-/* An atomic operation on a word that may be shared; its old value goes to *@value, where a compare finds what it expects. */
-SYSCALL_DEFINE4(wasm_atomic, unsigned int, operation, u32 __user *, word, u32, operand, u32 __user *, value)
-{
-	u32 expected = 0, old;
-	int error;
-
-	if (operation > WASM_ATOMIC_COMPARE || (unsigned long)word % sizeof(u32))
-		return -EINVAL;
-	if (!access_ok(word, sizeof(u32)) || (operation == WASM_ATOMIC_COMPARE && get_user(expected, value)))
-		return -EFAULT;
-	error = change_any_word(operation, word, operand, expected, &old);
-	if (!error && put_user(old, value))
-		error = -EFAULT;
 	return error;
 }

@@ -4,9 +4,9 @@
  * there goes to the file at msync(), munmap(), exec and exit.
  *
  * No hardware tells which pages the program has changed. To write the others
- * would undo what somebody else has written to the file meanwhile. So the kernel
- * keeps a sum of each page as it was last read or written, and writes a page
- * only if its sum is another one now.
+ * would undo what somebody else has written to the file meanwhile. So the
+ * kernel keeps a sum of each page as it was last read or written, and writes a
+ * page only if its sum is another one now.
  *
  * Shared mappings of files in memory follow their files at once: shared.c.
  */
@@ -22,7 +22,10 @@
 
 struct page_sums {
 	refcount_t users;	/* areas: one that is split shares it */
-	/* Two msync() of a page may not end in different orders in the file and here. */
+	/*
+	 * Two msync() of a page may not end in different orders in the file and
+	 * here.
+	 */
 	struct mutex lock;
 	unsigned long first;	/* the page of the file that sum[0] is of */
 	unsigned long count;
@@ -65,9 +68,9 @@ void wasm_get_sums(struct vm_area_struct *vma)
 }
 
 /*
- * Gives @copy, which a child will have, sums of its own. Another thread may write
- * a page back after this. The child's sum is then stale, and it writes that page
- * once more.
+ * Gives @copy, which a child will have, sums of its own. Another thread may
+ * write a page back after this. The child's sum is then stale, and it writes
+ * that page once more.
  */
 int wasm_copy_sums(struct vm_area_struct *copy, const struct vm_area_struct *vma)
 {
@@ -92,10 +95,15 @@ static u64 page_sum(const void *page)
 	return xxh64(page, PAGE_SIZE, 0);
 }
 
-/* Calls @function for each page of [@start, @end) of a shared mapping. U must be bound. */
+typedef int page_function(struct file *file, unsigned long address, loff_t position, void *page,
+			  u64 *sum);
+
+/*
+ * Calls @function for each page of [@start, @end) of a shared mapping. U must
+ * be bound.
+ */
 static int for_each_page(struct vm_area_struct *vma, unsigned long start, unsigned long end,
-			 int (*function)(struct file *file, unsigned long address, loff_t position,
-					 void *page, u64 *sum))
+			 page_function *function)
 {
 	struct page_sums *sums = area_sums(vma);
 	unsigned long pgoff = vma->vm_pgoff + ((start - vma->vm_start) >> PAGE_SHIFT);
@@ -118,7 +126,8 @@ static int for_each_page(struct vm_area_struct *vma, unsigned long start, unsign
 	return error;
 }
 
-static int note_page(struct file *file, unsigned long address, loff_t position, void *page, u64 *sum)
+static int note_page(struct file *file, unsigned long address, loff_t position, void *page,
+		     u64 *sum)
 {
 	if (copy_from_area(page, address, PAGE_SIZE))
 		return -EFAULT;
@@ -126,7 +135,10 @@ static int note_page(struct file *file, unsigned long address, loff_t position, 
 	return 0;
 }
 
-/* Begins to keep sums of a shared mapping, whose contents are those of the file. */
+/*
+ * Begins to keep sums of a shared mapping, whose contents are those of the
+ * file.
+ */
 int wasm_sum_area(struct vm_area_struct *vma)
 {
 	int error;
@@ -136,14 +148,17 @@ int wasm_sum_area(struct vm_area_struct *vma)
 		return -ENOMEM;
 	error = for_each_page(vma, vma->vm_start, vma->vm_end, note_page);
 	if (error) {
-		/* Sums that are not right would let all of it be written back. */
+		/*
+		 * Sums that are not right would let all of it be written back.
+		 */
 		wasm_put_sums(vma);
 		vma->vm_private_data = NULL;
 	}
 	return error;
 }
 
-static int write_page_back(struct file *file, unsigned long address, loff_t position, void *page, u64 *sum)
+static int write_page_back(struct file *file, unsigned long address, loff_t position, void *page,
+			   u64 *sum)
 {
 	/* The size of a block device, not that of its name. */
 	loff_t left = i_size_read(file->f_mapping->host) - position;
@@ -170,8 +185,12 @@ static int write_page_back(struct file *file, unsigned long address, loff_t posi
 	return 0;
 }
 
-/* Shows the program what others have written to the file, after write_page_back(). */
-static int read_page_again(struct file *file, unsigned long address, loff_t position, void *page, u64 *sum)
+/*
+ * Shows the program what others have written to the file, after
+ * write_page_back().
+ */
+static int read_page_again(struct file *file, unsigned long address, loff_t position, void *page,
+			   u64 *sum)
 {
 	unsigned long done = 0;
 	ssize_t count;
@@ -207,10 +226,11 @@ int wasm_write_back(struct vm_area_struct *vma, unsigned long start, unsigned lo
 }
 
 /*
- * A new mapping of pages of @file must show what this process has written to its
- * other mappings of these: the file does not have it yet.
+ * A new mapping of pages of @file must show what this process has written to
+ * its other mappings of these: the file does not have it yet.
  */
-int wasm_write_back_file(struct mm_struct *mm, struct file *file, unsigned long pgoff, unsigned long pages)
+int wasm_write_back_file(struct mm_struct *mm, struct file *file, unsigned long pgoff,
+			 unsigned long pages)
 {
 	struct vm_area_struct *vma;
 	VMA_ITERATOR(areas, mm, 0);
@@ -224,7 +244,8 @@ int wasm_write_back_file(struct mm_struct *mm, struct file *file, unsigned long 
 		end = min(pgoff + pages, vma->vm_pgoff + vma_pages(vma));
 		if (first >= end)
 			continue;
-		error = wasm_write_back(vma, vma->vm_start + ((first - vma->vm_pgoff) << PAGE_SHIFT),
+		error = wasm_write_back(vma,
+					vma->vm_start + ((first - vma->vm_pgoff) << PAGE_SHIFT),
 					vma->vm_start + ((end - vma->vm_pgoff) << PAGE_SHIFT));
 		if (error)
 			return error;
