@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-// Where things are in K when the machine starts (docs/abi.md, "Start of a machine").
+// Where things are in K when the machine starts (docs/abi-engine.md, "Start of a machine").
 #pragma once
 
 #include "error.hpp"

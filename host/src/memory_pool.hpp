@@ -22,7 +22,7 @@ class MemoryPool {
     /// A terminated worker can no longer write to memory `id`: drops its reference. The id is the guest's word.
     void release(std::uint32_t id);
 
-    /// Sets the polled word of each memory for which the kernel asks that (docs/abi.md, "Safepoints").
+    /// Sets the polled word of each memory for which the kernel asks that (docs/abi-engine.md, "Safepoints").
     void set_safepoints();
 
     [[nodiscard]] std::uint32_t count() const { return count_; }

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-// Pooled workers: one for each task that runs or may run soon (docs/abi.md, "Workers").
+// Pooled workers: one for each task that runs or may run soon (docs/abi-engine.md, "Workers").
 #pragma once
 
 #include "machine_state.hpp"

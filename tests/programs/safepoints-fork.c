@@ -31,7 +31,7 @@ static void after(int milliseconds)
 	CHECK(setitimer(ITIMER_REAL, &timer, NULL) == 0);
 }
 
-/* Not in a function that calls sigsetjmp: docs/abi.md, "Safepoints". */
+/* Not in a function that calls sigsetjmp: docs/abi-programs.md, "Safepoints". */
 __attribute__((noinline)) static void spin(void)
 {
 	for (;;);

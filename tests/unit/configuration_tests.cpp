@@ -81,7 +81,7 @@ TEST_CASE("errors name the setting and the range") {
           "initialMemories must be at most memoryLimit, which is 2, not 3");
 }
 
-TEST_CASE("the top of memory is laid out as docs/abi.md says") {
+TEST_CASE("the top of memory is laid out as docs/abi-engine.md says") {
     auto layout = Layout::compute(64 << 20, 3, 100000);
     REQUIRE(layout);
     CHECK(layout->control_base == (64 << 20) - 3 * 4096);

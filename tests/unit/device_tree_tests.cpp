@@ -30,7 +30,7 @@ std::string text(const void* blob, int node, const char* name) {
 
 } // namespace
 
-TEST_CASE("the device tree is as docs/abi.md says") {
+TEST_CASE("the device tree is as docs/abi-engine.md says") {
     std::array<std::byte, 64> seed;
     seed.fill(std::byte{7});
     auto layout = *Layout::compute(64 << 20, 2, 5000);

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT
-// The virtio transport over a control page in shared memory (docs/abi.md), in the place of virtio-mmio (virtio 1.2,
-// section 4.2).
+// The virtio transport over a control page in shared memory
+// (docs/abi-engine.md), in the place of virtio-mmio (virtio 1.2, section 4.2).
 #pragma once
 
 #include "../abi.hpp"

@@ -15,7 +15,7 @@ const engine = WebAssembly as unknown as Partial<PromiseIntegration>;
 export class Coroutines {
   static readonly supported = engine.promising !== undefined && engine.Suspending !== undefined;
 
-  /** The kernel's imports: docs/abi.md, "Coroutines". */
+  /** The kernel's imports: docs/abi-engine.md, "Coroutines". */
   readonly imports: WebAssembly.ModuleImports;
 
   private readonly integration = engine as PromiseIntegration;

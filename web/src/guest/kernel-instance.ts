@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT
 // One instance of the kernel: what vmlinux.wasm exports, and the functions that it imports, which asm/host_calls.h
-// declares. Protocols: docs/abi.md, section 1.
+// declares. Protocols: docs/abi-engine.md.
 
 import { CPU, HALT_PANIC, IRQ_STOP, MACHINE, MODULE_PIECE, NO_MEMORY, TRAP_TEXT_SIZE } from '../generated/abi.ts';
 import { bufferOf, losesWakeUps } from '../machine/platform.ts';

@@ -1,12 +1,12 @@
 // SPDX-License-Identifier: MIT
 // The programs of a task worker: instances of their modules, their start, their traps, and fork. What happens here happens
-// once for a program, a fork or a signal of a trap, never for a system call. docs/abi.md, section 2.
+// once for a program, a fork or a signal of a trap, never for a system call. docs/abi-programs.md.
 
 import { START_CLONE, START_EXEC, START_FORK, TRAP_START, WORKER } from '../generated/abi.ts';
 import type { HostLink } from './host-link.ts';
 import type { KernelInstance } from './kernel-instance.ts';
 
-/** What a program exports: docs/abi.md, section 2. */
+/** What a program exports: docs/abi-programs.md. */
 export interface ProgramExports {
   _start(block: number): void;
   __clone_start?(stack: number): void;

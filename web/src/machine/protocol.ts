@@ -196,6 +196,6 @@ export type FromGuest =
   | { type: 'console'; bytes: Uint8Array }
   /** The machine has ended, and this worker is in its event loop for good. */
   | { type: 'left' }
-  /** As in docs/abi.md: 0 power off, 1 restart, 2 panic. */
+  /** As in docs/abi-engine.md: 0 power off, 1 restart, 2 panic. */
   | { type: 'halt'; reason: number }
   | { type: 'error'; message: string; stack?: string };

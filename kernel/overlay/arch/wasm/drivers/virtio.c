@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
  * virtio over shared memory: a control page takes the place of virtio-mmio's
- * registers, because the host cannot trap accesses. docs/abi.md, "virtio over
- * shared memory"; structures in uapi/asm/host.h.
+ * registers, because the host cannot trap accesses. docs/abi-engine.md,
+ * "virtio over shared memory"; structures in uapi/asm/host.h.
  */
 #include <linux/interrupt.h>
 #include <linux/module.h>

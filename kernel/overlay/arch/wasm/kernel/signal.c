@@ -4,7 +4,7 @@
  * so delivery takes two steps: the interrupted call returns WASM_SIGNAL_PENDING
  * with the signal already taken from the queue; the stub then asks for it with
  * wasm_signal_frame(), calls the handler, and ends with rt_sigreturn(), whose
- * result is that of the interrupted call. docs/abi.md, "Signals".
+ * result is that of the interrupted call. docs/abi-programs.md, "Signals".
  */
 #include <linux/ptrace.h>
 #include <linux/resume_user_mode.h>

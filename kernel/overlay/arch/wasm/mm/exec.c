@@ -6,7 +6,8 @@
  * must be zero. To clear a whole main stack of 8 MiB would take longer than all
  * the rest, and memory of the computer: most of a stack is never used. So a
  * program keeps the address below which it has not used its stack in a word of
- * its own (docs/abi.md, "Memory and start"), and the kernel trusts that.
+ * its own (docs/abi-programs.md, "Memory and start"), and the kernel trusts
+ * that.
  *
  * A program that lies leaves its bytes to others, where they have no objects: a
  * program whose stack becomes longer clears that part itself.

@@ -106,8 +106,8 @@ static int fork_range(struct fork_copy *copy, unsigned long start, unsigned long
 
 /*
  * The main stack lies in the static image, and most of it is unused. If the
- * buffer of the unwound frames lies in it (docs/abi.md, "fork"), what is
- * between them and the stack pointer is dead.
+ * buffer of the unwound frames lies in it (docs/abi-programs.md, "fork"), what
+ * is between them and the stack pointer is dead.
  */
 static void find_dead_stack(struct fork_copy *copy, unsigned long image_end,
 			    unsigned long *dead, unsigned long *dead_end)

@@ -41,9 +41,10 @@ void __noreturn wasm_leave_machine(void);
 void __noreturn wasm_stop_cpu_forever(void);
 
 /*
- * The host raises STOP for all CPUs; a worker that has none looks at the first. Every worker comes here soon when the machine has
- * ended: before each wait and after it, and where interrupts are polled. There is no way back, and nothing is put in order: nobody
- * uses K any more.
+ * The host raises STOP for all CPUs; a worker that has none looks at the first.
+ * Every worker comes here soon when the machine has ended: before each wait and
+ * after it, and where interrupts are polled. There is no way back, and nothing
+ * is put in order: nobody uses K any more.
  */
 static inline void leave_ended_machine(void)
 {
@@ -52,8 +53,10 @@ static inline void leave_ended_machine(void)
 }
 
 /*
- * Sleeps while *word is @expected, at most @timeout_ns (negative: for ever); 0 woken, 1 other value, 2 timed out. For ever only where
- * the host changes the word when the machine has ended (MachineState::end), else at most LONGEST_BLIND_WAIT_NS.
+ * Sleeps while *word is @expected, at most @timeout_ns (negative: for ever); 0
+ * woken, 1 other value, 2 timed out. For ever only where the host changes the
+ * word when the machine has ended (MachineState::end), else at most
+ * LONGEST_BLIND_WAIT_NS.
  */
 #define LONGEST_BLIND_WAIT_NS	(20 * 1000 * 1000)
 
@@ -67,7 +70,9 @@ static inline int futex_wait_word(u32 *word, u32 expected, s64 timeout_ns)
 	return result;
 }
 
-/* Wakes the event loop of worker @slot (-1: the host's), if it waits on @word. */
+/*
+ * Wakes the event loop of worker @slot (-1: the host's), if it waits on @word.
+ */
 static inline void wake_event_loop(u32 *word, int slot)
 {
 	if (__builtin_wasm_memory_atomic_notify((int *)word, 1))
@@ -97,7 +102,7 @@ void wasm_pools_interrupt(void);
 u32 wasm_copy_by_host(u32 memory, unsigned long address, void *buffer, u32 length, bool write);
 void wasm_update_by_host(const struct auklet_place *places, unsigned int count, const void *buffer, u32 length);
 
-/* What the host calls: docs/abi.md, section 1. */
+/* What the host calls: docs/abi-engine.md. */
 void wasm_boot_cpu(void *dtb) WASM_EXPORT(boot_cpu);
 void wasm_secondary_cpu(u32 cpu) WASM_EXPORT(secondary_cpu);
 void wasm_run_task(u32 slot) WASM_EXPORT(run_task);
@@ -155,7 +160,8 @@ void wasm_write_back_areas(struct mm_struct *mm);
 void wasm_publish_areas(struct mm_struct *mm);
 void wasm_unlink_areas(struct mm_struct *mm);
 /*
- * The main stack of a program, which lies at [0, @top). The program keeps at @limit the address below which it has not used it (docs/abi.md,
+ * The main stack of a program, which lies at [0, @top). The program keeps at
+ * @limit the address below which it has not used it (docs/abi-programs.md,
  * "Memory and start"); 0: it does not tell.
  */
 struct main_stack {

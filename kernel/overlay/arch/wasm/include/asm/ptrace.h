@@ -23,7 +23,7 @@ struct pt_regs {
 #define instruction_pointer(regs)	0UL
 #define profile_pc(regs)		0UL
 #define user_stack_pointer(regs)	0UL
-/* Only sigaltstack() asks, and gets it as a further argument: docs/abi.md, "Signals". */
+/* Only sigaltstack() asks, and gets it as a further argument: docs/abi-programs.md, "Signals". */
 #define current_user_stack_pointer()	((unsigned long)current_pt_regs()->args[2])
 #define frame_pointer(regs)		0UL
 

@@ -12,7 +12,7 @@
 #include <linux/types.h>
 #include <asm/page.h>
 
-/* Order and meaning are shared with the host: docs/abi.md, "User access". */
+/* Order and meaning are shared with the host: docs/abi-engine.md, "User access". */
 struct user_access {
 	/* Bytes not copied. What lies in U is copied: callers that know the first bytes to be there rely on it. */
 	unsigned long (*copy_from)(void *to, unsigned long from, unsigned long n);

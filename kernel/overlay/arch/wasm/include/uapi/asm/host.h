@@ -3,7 +3,7 @@
  * The contract between the kernel and its host: every structure that both
  * sides read in the kernel's memory K, and the numbers in them. The kernel, the
  * C++ host and the generator of the TypeScript constants include this one file;
- * docs/abi.md tells the protocols. The functions that the kernel imports are
+ * docs/abi-engine.md tells the protocols. The functions that the kernel imports are
  * declared in asm/engine_calls.h.
  *
  * All fields are little endian and naturally aligned. A field marked "atomic"

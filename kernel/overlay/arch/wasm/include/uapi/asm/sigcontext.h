@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: GPL-2.0-only WITH Linux-syscall-note */
-/* What the kernel saves while a signal handler runs; docs/abi.md, "Signals". */
+/* What the kernel saves while a signal handler runs; docs/abi-programs.md, "Signals". */
 #ifndef _UAPI_ASM_WASM_SIGCONTEXT_H
 #define _UAPI_ASM_WASM_SIGCONTEXT_H
 
