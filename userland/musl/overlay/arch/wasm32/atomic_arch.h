@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
  * Atomic operations: the compiler's builtins are single wasm instructions. What is shared with other processes is a copy in each, so there the
- * kernel makes them (docs/abi.md, "Shared memory").
+ * kernel makes them (docs/abi-programs.md, "Shared memory").
  */
 #include <features.h>
 #include <stddef.h>

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* System calls: docs/abi.md, section 2. The stub also runs signal handlers. */
+/* System calls: docs/abi-programs.md. The stub also runs signal handlers. */
 __attribute__((__visibility__("hidden")))
 long __wasm_syscall(long, long, long, long, long, long, long);
 

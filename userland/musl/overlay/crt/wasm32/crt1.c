@@ -29,7 +29,7 @@ void _start(long *block)
 	__libc_start_main(call_main, block[0], (char **)(block + 1), 0, 0, 0);
 }
 
-/* The version of the psABI that this is made for (docs/abi.md, section 2): the kernel looks for the name. */
+/* The version of the psABI that this is made for (docs/abi-programs.md): the kernel looks for the name. */
 __attribute__((__export_name__("__psabi_2")))
 void __psabi(void)
 {

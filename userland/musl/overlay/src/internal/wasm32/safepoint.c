@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: MIT
-// Safepoints of programs that are linked with -fsafepoints (docs/abi.md): userland/sdk/safepoints.py adds the polls
-// and the calls. Nothing here may poll, so it calls nothing but the system call stub.
+// Safepoints of programs that are linked with -fsafepoints
+// (docs/abi-programs.md): userland/sdk/safepoints.py adds the polls and the
+// calls. Nothing here may poll, so it calls nothing but the system call stub.
 #include "syscall.h"
 
 volatile int __safepoint_word;

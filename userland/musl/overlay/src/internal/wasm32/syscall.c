@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-// The system call stub and the delivery of signals (docs/abi.md, section 2).
+// The system call stub and the delivery of signals (docs/abi-programs.md).
 #include <stddef.h>
 #include <stdint.h>
 #include <signal.h>

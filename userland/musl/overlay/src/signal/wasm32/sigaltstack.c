@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-// The kernel cannot see the stack pointer, so it is told (docs/abi.md): whether
+// The kernel cannot see the stack pointer, so it is told (docs/abi-programs.md): whether
 // the alternate stack is in use depends on it.
 #include <signal.h>
 #include <errno.h>

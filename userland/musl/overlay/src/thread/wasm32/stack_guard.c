@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: MIT
 // The compiler wrapper makes every change of the stack pointer that is not its restoration a call of __set_stack_pointer. So a thread
 // whose stack pointer comes into the guard below its stack traps, as if it could not be accessed, and the kernel knows how much of
-// the main stack was never used (docs/abi.md, "Memory and start").
+// the main stack was never used (docs/abi-programs.md, "Memory and start").
 #include <sys/resource.h>
 #include "pthread_impl.h"
 #include "main_stack.h"

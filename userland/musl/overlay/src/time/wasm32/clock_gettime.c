@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* Clocks are read without a system call, where the kernel's part in the worker can: docs/abi.md, "Clocks". */
+/* Clocks are read without a system call, where the kernel's part in the worker can: docs/abi-programs.md, "Clocks". */
 #include <time.h>
 #include "syscall.h"
 
