@@ -28,15 +28,18 @@ add_test(NAME format.commits COMMAND python3 "${root}/tests/tools/commits.py")
 add_test(NAME format.shell COMMAND sh "${root}/tests/tools/shell-syntax.sh")
 add_test(NAME format.cpp COMMAND sh -c "git -C '${root}' ls-files -z '*.cpp' '*.hpp' | (cd '${root}' && xargs -0 -r clang-format-22 --dry-run --Werror)")
 add_test(NAME format.web COMMAND "${node}" "${node_modules}/prettier/bin/prettier.cjs" --check --config "${root}/web/.prettierrc.json"
-    --ignore-path "${root}/web/.prettierignore" "${root}/web/**/*.{ts,css,html,json}" "${root}/{tests,tools}/**/*.mjs"
-    "${root}/*.md" "${root}/{docs,kernel,host,userland,web,tests,initramfs}/**/*.md")
+    --ignore-path "${root}/web/.prettierignore" "${root}/web/**/*.{ts,css,html,json}" "${root}/{tests,tools}/**/*.mjs")
+add_test(NAME format.markdown COMMAND sh -c "git -C '${root}' ls-files -z '*.md' | (cd '${root}' && xargs -0 -r '${node}' \
+    '${node_modules}/prettier/bin/prettier.cjs' --check --config web/.prettierrc.json --ignore-path web/.prettierignore)")
 add_test(NAME format.lint WORKING_DIRECTORY "${root}" COMMAND "${node}" "${node_modules}/oxlint/bin/oxlint" --type-aware
     --config web/.oxlintrc.json --deny-warnings web tests tools)
 # The part of oxlint that knows types is looked for below the working directory only.
 set_tests_properties(format.lint PROPERTIES ENVIRONMENT
     "OXLINT_TSGOLINT_PATH=${node_modules}/@oxlint-tsgolint/${npm_platform}/tsgolint")
+add_test(NAME sources.pages COMMAND python3 "${root}/tests/tools/pages.py")
 add_test(NAME types.web COMMAND "${node}" "${node_modules}/typescript/bin/tsc" --project "${root}/web/tsconfig.json")
-set_tests_properties(sources.tool sources.packages sources.pack sources.linux sources.musl sources.licences format.lengths format.commits format.shell format.cpp format.web format.lint types.web
+set_tests_properties(sources.tool sources.packages sources.pack sources.linux sources.musl sources.licences sources.pages
+    format.lengths format.commits format.shell format.cpp format.web format.markdown format.lint types.web
     PROPERTIES LABELS sources TIMEOUT 600)
 
 # ---- the SDK --------------------------------------------------------------------------------------------------------
