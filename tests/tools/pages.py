@@ -5,12 +5,15 @@
 - No line of a tracked .md file is longer than 120 characters. Rows of tables
   may be, and lines that hold one word which cannot be broken.
 - Each link to a file or a heading of this tree leads to one.
-- Each source file that a page names is in the tree. Pages of docs/decisions
-  tell what was, and may name what is gone.
+- Each source file that a page names is in the tree, and each place that the map
+  in a README.md has. Pages of docs/decisions tell what was, and may name what is
+  gone.
 - Each page that a source file names is there, with the heading that it names.
 """
 
+import fnmatch
 import pathlib
+import posixpath
 import re
 import subprocess
 import sys
@@ -19,6 +22,9 @@ WIDTH = 120
 LINK = re.compile(r"\[(?:[^\]\[]|\[[^\]]*\])*\]\(([^)\s]+)\)")
 # `host/src/layout.cpp`: a name with a folder, and the ending of a source file.
 SOURCE = re.compile(r"`(?:…/)?([\w.-]+(?:/[\w.-]+)+\.(?:c|h|S|cpp|hpp|ts|mjs|py|sh|wat|pml|cmake|json))`")
+# The first cell of a row of a map, and the places in it.
+MAP = re.compile(r"(?ms)^\| (?:place|folder|file) .*?(?=^[^|]|\Z)")
+PLACE = re.compile(r"`([^`]+)`")
 # docs/abi-engine.md, "Workers" in a source file; [abi-engine.md](abi-engine.md), "Workers" in a page.
 NAMED = re.compile(r"\b(docs/[\w/-]+\.md)(?:, \"([^\"\n]{1,60})\")?")
 TITLED = re.compile(r"\]\(([^)\s]+\.md)\), \"([^\"]{1,60})\"")
@@ -67,13 +73,19 @@ class Tree:
         path = link.partition("#")[0]
         if path == "":
             return page
-        parts: list[str] = []
-        for part in (*pathlib.PurePosixPath(page).parent.parts, *path.split("/")):
-            if part == ".." and parts:
-                parts.pop()
-            elif part not in (".", ""):
-                parts.append(part)
-        return "/".join(parts) or "."
+        return posixpath.normpath(posixpath.join(posixpath.dirname(page), path))
+
+    def missing_in_map(self, page: str) -> list[str]:
+        """Places of a README's map that are not there."""
+        folder = page.removesuffix("README.md")
+        names = self.files.keys() | self.folders
+        missing = []
+        for table in MAP.findall(without_code(self.files[page])):
+            for row in table.splitlines()[2:]:
+                for place in PLACE.findall(row.split("|")[1]):
+                    if not fnmatch.filter(names, posixpath.normpath(folder + place)) and not ELSEWHERE.match(place):
+                        missing.append(place)
+        return missing
 
     def faults_of_page(self, page: str) -> list[str]:
         text = self.files[page]
@@ -91,9 +103,11 @@ class Tree:
             target = self.target_of(page, link)
             if target in self.files and title not in headings_of(self.files[target]):
                 faults.append(f'{link} has no heading "{title}"')
+        if pathlib.PurePosixPath(page).name == "README.md":
+            faults += [f"the map has {place}, which is not there" for place in self.missing_in_map(page)]
         if not page.startswith("docs/decisions/"):
             for name in SOURCE.findall(without_code(text)):
-                if name not in self.ends and not ELSEWHERE.match(name):
+                if name.removeprefix("../") not in self.ends and not ELSEWHERE.match(name):
                     faults.append(f"{name} is named and not there")
         return faults
 
@@ -122,6 +136,7 @@ def check_the_checker() -> None:
         "docs/a.md": "# A\n\n## On two words\n\n[b](../b.md#b-c), `src/x.c`, [itself](#a), [out](https://b.c/d).\n"
         + f"| {'table ' * 30}|\n<https://b.c/{'d' * 130}>\n",
         "b.md": "# B, C!\n\n[a](docs/a.md), \"On two words\". `kernel/src/x.c`\n",
+        "kernel/README.md": "# K\n\n| place | what |\n| --- | --- |\n| `src/`, `src/x.*` | `none` |\n\nText.\n",
         "kernel/src/x.c": '/*\n * docs/a.md,\n * "On two words"; docs/a.md\n */\n',
     }
     assert Tree(good).faults() == [], Tree(good).faults()
@@ -133,6 +148,7 @@ def check_the_checker() -> None:
         ("b.md", '[a](docs/a.md), "None"'),
         ("b.md", "`kernel/y.c`"),
         ("b.md", "`y/x.c`"),
+        ("kernel/README.md", "# K\n\n| place | what |\n| --- | --- |\n| `src/`, `y.*` | |\n"),
         ("kernel/src/x.c", "/* docs/c.md */"),
         ("kernel/src/x.c", '// docs/a.md,\n// "None"'),
     ):
