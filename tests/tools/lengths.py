@@ -13,7 +13,6 @@ LONGER = {
     "kernel/overlay/arch/wasm/mm/shared.c": 505,
     "tests/bench/bench.mjs": 649,
     "tests/programs/ptrace.c": 650,
-    "tests/unit/machine_tests.cpp": 568,
     "userland/programs/exec-agent.c": 568,
     "userland/programs/strace.c": 977,
     "userland/sdk/wasm32-linux-musl-clang": 541,
