@@ -11,7 +11,6 @@ LONGER = {
     "kernel/model/cpu-token.pml": 1232,
     "kernel/overlay/arch/wasm/kernel/binfmt_wasm.c": 558,
     "kernel/overlay/arch/wasm/mm/shared.c": 505,
-    "tests/bench/bench.mjs": 649,
     "tests/programs/ptrace.c": 650,
     "userland/programs/exec-agent.c": 568,
     "userland/programs/strace.c": 977,
