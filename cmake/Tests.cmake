@@ -37,8 +37,10 @@ add_test(NAME format.lint WORKING_DIRECTORY "${root}" COMMAND "${node}" "${node_
 set_tests_properties(format.lint PROPERTIES ENVIRONMENT
     "OXLINT_TSGOLINT_PATH=${node_modules}/@oxlint-tsgolint/${npm_platform}/tsgolint")
 add_test(NAME sources.pages COMMAND python3 "${root}/tests/tools/pages.py")
+add_test(NAME sources.results COMMAND "${node}" --test --test-reporter=spec "${root}/tests/tools/results.test.mjs")
 add_test(NAME types.web COMMAND "${node}" "${node_modules}/typescript/bin/tsc" --project "${root}/web/tsconfig.json")
 set_tests_properties(sources.tool sources.packages sources.pack sources.linux sources.musl sources.licences sources.pages
+    sources.results
     format.lengths format.commits format.shell format.cpp format.web format.markdown format.lint types.web
     PROPERTIES LABELS sources TIMEOUT 600)
 

@@ -1,23 +1,32 @@
 // SPDX-License-Identifier: MIT
 // Builds a public test suite for the guest and natively, runs it in both, and writes what each test did:
-//   node run.mjs SUITE [--only REGULAR-EXPRESSION] [--timeout SECONDS]     (through tests/conformance/run)
-// BUILD/conformance/SUITE.json gets { suite, version, totals, tests: [{ name, native, guest, output }] }, where output is the
-// end of what a test printed in the guest that did not pass there.
+//   node run.mjs SUITE [--only REGULAR-EXPRESSION] [--timeout SECONDS]     (through ./auklet conformance)
+//   node run.mjs SUITE --publish     takes the last run's result over into docs/results
+// BUILD/conformance/SUITE.json gets { suite, version, only, timeout, totals, tests: [{ name, native, guest, output }] } and
+// where and when it ran (tools/run-facts.mjs); output is the end of what a test printed in the guest that did not pass there.
 
 import { existsSync, mkdirSync, writeFileSync } from 'node:fs';
 import { basename, join } from 'node:path';
 import { parseArgs } from 'node:util';
+import { runFacts } from '../tools/run-facts.mjs';
 import { build, fail, OUTPUT_KEPT } from './common.mjs';
 import { runInGuest } from './guest.mjs';
 import { runNatively } from './native.mjs';
+import { publish } from './publish.mjs';
 
 const { values, positionals } = parseArgs({
   allowPositionals: true,
-  options: { only: { type: 'string', default: '' }, timeout: { type: 'string' } },
+  options: { only: { type: 'string', default: '' }, timeout: { type: 'string' }, publish: { type: 'boolean' } },
 });
 const name = positionals[0];
 if (positionals.length !== 1 || !existsSync(join(import.meta.dirname, 'suites', `${basename(name ?? '')}.mjs`)))
-  fail('usage: run SUITE [--only REGULAR-EXPRESSION] [--timeout SECONDS]; the suites are in tests/conformance/suites');
+  fail(
+    'usage: run SUITE [--only REGULAR-EXPRESSION] [--timeout SECONDS], or run SUITE --publish; the suites are in tests/conformance/suites',
+  );
+if (values.publish) {
+  await publish(name);
+  process.exit();
+}
 const suite = await import(join(import.meta.dirname, 'suites', `${name}.mjs`));
 const timeout = Number(values.timeout ?? suite.timeout);
 const folder = join(build, 'conformance');
@@ -52,7 +61,7 @@ const totals = {
 };
 writeFileSync(
   join(folder, `${name}.json`),
-  `${JSON.stringify({ suite: name, version, totals, tests }, undefined, 1)}\n`,
+  `${JSON.stringify({ suite: name, version, ...runFacts(), only: values.only, timeout, totals, tests }, undefined, 1)}\n`,
 );
 if (passes.length === 0) fail('no test passes natively');
 for (const test of passes) if (test.guest !== 'pass') console.log(`${test.name}: ${test.guest}`);
