@@ -2,9 +2,9 @@
 /*
  * The protocol of CPU tokens, for the model checker spin: tests/model/run checks it exhaustively.
  *
- * It follows the functions of kernel/model/modelled.list, and web/src/guest/guest-worker.ts, statement by statement where
- * they touch a word that two agents share; an inline has the name of the function that it models. A test holds the two
- * together: tests/tools/modelled.py. One Promela statement is one atomic operation, and all of them are sequentially
+ * It follows the functions of kernel/model/modelled.list (tests/tools/modelled.py holds the two together), and
+ * web/src/guest/guest-worker.ts, statement by statement where they touch a word that two agents share; an inline has the
+ * name of the function that it models. One Promela statement is one atomic operation, and all of them are sequentially
  * consistent, as the kernel's are. What Linux does under the lock of a run queue is one step.
  *
  * Everything is bounded: TASKS tasks, CALLS system calls in each, TICKS interrupts for nothing, one task that is
@@ -682,8 +682,7 @@ user:
 	atomic { sleep_and_pick_next(cpu, task, WORKER(w)) }
 #endif
 
-switch_away:
-	/* __switch_to() */
+switch_away:	/* __switch_to() */
 	if
 	:: next != task ->
 		hand_over(cpu, WORKER(w), false);

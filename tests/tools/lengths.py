@@ -9,8 +9,6 @@ import sys
 MOST = 500
 LONGER = {
     "kernel/model/cpu-token.pml": 1232,
-    "kernel/overlay/arch/wasm/kernel/binfmt_wasm.c": 558,
-    "kernel/overlay/arch/wasm/mm/shared.c": 505,
     "tests/programs/ptrace.c": 650,
     "userland/programs/exec-agent.c": 568,
     "userland/programs/strace.c": 977,

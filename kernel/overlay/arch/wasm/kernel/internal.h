@@ -7,7 +7,12 @@
 #include <asm/machine.h>
 
 struct file;
+struct pt_regs;
 struct stop;
+
+/* entry.c: the ways in and out, for what is no system call. */
+void wasm_enter_kernel(void);
+s64 wasm_return_to_user(struct pt_regs *regs, bool can_run_handler);
 
 /* program.c */
 #define WASM_PAGE	65536UL

@@ -57,10 +57,7 @@ static void free_pair(struct page_pair *pair)
 	free_pages((unsigned long)pair, get_order(sizeof(*pair)));
 }
 
-/*
- * True if @file has no other contents than the page cache, which changes under
- * the i_rwsem.
- */
+/* True if the page cache is all of @file, and changes under the i_rwsem. */
 bool wasm_file_is_live(const struct file *file)
 {
 	const struct inode *inode = file->f_mapping->host;
@@ -283,7 +280,7 @@ static int publish_unseen(struct address_space *mapping, pgoff_t first, pgoff_t 
 	return error;
 }
 
-/* mm/filemap.c calls this before the file is read. */
+/* Before the file is read. */
 void publish_file_areas(struct address_space *mapping, loff_t position, size_t count)
 {
 	if (!count || !mapping_writably_mapped(mapping))
@@ -293,10 +290,7 @@ void publish_file_areas(struct address_space *mapping, loff_t position, size_t c
 	inode_unlock(mapping->host);
 }
 
-/*
- * mm/filemap.c calls this after @count bytes were written, with the i_rwsem
- * still locked.
- */
+/* After @count bytes were written to the file, the i_rwsem still locked. */
 void update_file_areas(struct address_space *mapping, loff_t position, size_t count)
 {
 	unsigned int offset, part;
