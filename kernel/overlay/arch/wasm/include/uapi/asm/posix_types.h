@@ -2,7 +2,7 @@
 #ifndef _UAPI_ASM_WASM_POSIX_TYPES_H
 #define _UAPI_ASM_WASM_POSIX_TYPES_H
 
-/* What clang calls size_t and ptrdiff_t for wasm32. */
+/* The types that clang has for size_t and ptrdiff_t on wasm32. */
 typedef unsigned long	__kernel_size_t;
 typedef long		__kernel_ssize_t;
 typedef long		__kernel_ptrdiff_t;

@@ -2,7 +2,7 @@
 #ifndef _UAPI_ASM_WASM_SETUP_H
 #define _UAPI_ASM_WASM_SETUP_H
 
-/* The host refuses longer ones. */
+/* The host refuses a longer command line. */
 #define COMMAND_LINE_SIZE	2048
 
 #endif /* _UAPI_ASM_WASM_SETUP_H */

@@ -1,5 +1,8 @@
 /* SPDX-License-Identifier: GPL-2.0-only WITH Linux-syscall-note */
-/* What the kernel saves while a signal handler runs; docs/abi-programs.md, "Signals". */
+/*
+ * What the kernel saves while a signal handler runs: docs/abi-programs.md,
+ * "Signals".
+ */
 #ifndef _UAPI_ASM_WASM_SIGCONTEXT_H
 #define _UAPI_ASM_WASM_SIGCONTEXT_H
 
@@ -10,9 +13,14 @@ struct sigcontext {
 	__u32 syscall_nr;
 	__u32 args[6];
 	__s32 result;
-	__u32 restart;		/* 1: rt_sigreturn calls it again; 2: none, the program trapped */
+	/*
+	 * 1: rt_sigreturn makes the call again. 2: no call was interrupted, the
+	 * program trapped.
+	 */
+	__u32 restart;
 	__u32 stack_pointer;
-	__u32 reserved[7];	/* uc_sigmask, which follows, is aligned to 8 in rt_sigframe */
+	/* An odd number: uc_sigmask follows, aligned to 8 in rt_sigframe. */
+	__u32 reserved[7];
 };
 
 #endif /* _UAPI_ASM_WASM_SIGCONTEXT_H */

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: GPL-2.0-only WITH Linux-syscall-note */
-/* What wasm_signal_frame() fills in for the program's system call stub. */
+/* The frame that wasm_signal_frame() fills in for the system call stub. */
 #ifndef _UAPI_ASM_WASM_SIGFRAME_H
 #define _UAPI_ASM_WASM_SIGFRAME_H
 
@@ -7,14 +7,14 @@
 #include <asm/siginfo.h>
 #include <asm/ucontext.h>
 
-/* Result of a system call that must run a handler before it may return. */
+/* The result of a system call that must run a handler before it returns. */
 #define WASM_SIGNAL_PENDING	(-4094)
 
 struct rt_sigframe {
 	__u32 handler;		/* table index of the function to call */
 	__u32 flags;		/* SA_* of the action */
 	__u32 signo;
-	__u32 stack;		/* top of the alternate stack to switch to, or 0 */
+	__u32 stack;		/* top of the alternate stack to use, or 0 */
 	siginfo_t info;
 	struct ucontext uc;
 };

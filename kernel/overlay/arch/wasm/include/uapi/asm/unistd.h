@@ -5,7 +5,7 @@
 
 #include <asm/unistd_32.h>
 
-/* In the range that asm-generic leaves to architectures (244 to 259). */
+/* asm-generic leaves 244 to 259 to architectures. */
 #define __NR_wasm_signal_frame	244
 #define __NR_wasm_safepoint	245
 #define __NR_wasm_atomic	246
@@ -15,6 +15,7 @@
 #define WASM_ATOMIC_ADD		1
 #define WASM_ATOMIC_AND		2
 #define WASM_ATOMIC_OR		3
-#define WASM_ATOMIC_COMPARE	4	/* swap, if the word is as the last argument points to */
+/* Swaps if the word is equal to the value that the last argument points to. */
+#define WASM_ATOMIC_COMPARE	4
 
 #endif /* _UAPI_ASM_WASM_UNISTD_H */
