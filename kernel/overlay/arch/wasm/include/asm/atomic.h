@@ -51,7 +51,10 @@ WASM_ATOMICS(atomic, atomic_t, int)
 #define arch_atomic_fetch_or	arch_atomic_fetch_or
 #define arch_atomic_fetch_xor	arch_atomic_fetch_xor
 
-/* Aligned 64-bit accesses are single-copy atomic only as atomic instructions. */
+/*
+ * An aligned 64-bit access is single-copy atomic only if it is an atomic
+ * instruction. So even reads and writes are.
+ */
 typedef struct {
 	s64 __aligned(8) counter;
 } atomic64_t;

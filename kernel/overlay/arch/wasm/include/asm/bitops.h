@@ -9,7 +9,7 @@
 #include <linux/compiler.h>
 #include <asm/barrier.h>
 
-/* clz, ctz and popcnt are single instructions. */
+/* wasm has clz, ctz and popcnt as instructions: the builtins are best. */
 #include <asm-generic/bitops/builtin-__ffs.h>
 #include <asm-generic/bitops/builtin-ffs.h>
 #include <asm-generic/bitops/builtin-__fls.h>

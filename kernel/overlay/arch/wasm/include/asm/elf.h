@@ -1,5 +1,8 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
-/* Programs are wasm modules; core dumps and regsets still speak ELF. */
+/*
+ * Programs are wasm modules. Only the generic code of core dumps and register
+ * sets uses these ELF definitions.
+ */
 #ifndef _ASM_WASM_ELF_H
 #define _ASM_WASM_ELF_H
 

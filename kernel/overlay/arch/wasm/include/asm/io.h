@@ -2,7 +2,7 @@
 #ifndef _ASM_WASM_IO_H
 #define _ASM_WASM_IO_H
 
-/* There are no I/O ports; a base of 0 would only make the compiler warn. */
+/* There are no I/O ports. But with a base of 0 the compiler would warn. */
 #define PCI_IOBASE ((void __iomem *)PAGE_SIZE)
 
 #include <asm-generic/io.h>

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
-/* What the kernel asks of a hypervisor: whether it has stopped the machine. */
+/* The kernel asks its hypervisor one thing: whether the machine was stopped. */
 #ifndef _ASM_WASM_KVM_PARA_H
 #define _ASM_WASM_KVM_PARA_H
 

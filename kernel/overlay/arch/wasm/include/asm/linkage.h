@@ -2,7 +2,7 @@
 #ifndef _ASM_WASM_LINKAGE_H
 #define _ASM_WASM_LINKAGE_H
 
-/* wasm code has no addresses. */
+/* wasm instructions have no addresses. */
 #define _THIS_IP_ 0UL
 
 #endif /* _ASM_WASM_LINKAGE_H */

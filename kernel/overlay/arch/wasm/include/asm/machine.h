@@ -1,5 +1,8 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
-/* The kernel's side of what it shares with its host. */
+/*
+ * The kernel's side of what it shares with its host, and the functions that the
+ * files of this architecture call of each other.
+ */
 #ifndef _ASM_WASM_MACHINE_H
 #define _ASM_WASM_MACHINE_H
 
@@ -41,10 +44,10 @@ void __noreturn wasm_leave_machine(void);
 void __noreturn wasm_stop_cpu_forever(void);
 
 /*
- * The host raises STOP for all CPUs; a worker that has none looks at the first.
- * Every worker comes here soon when the machine has ended: before each wait and
- * after it, and where interrupts are polled. There is no way back, and nothing
- * is put in order: nobody uses K any more.
+ * Leaves wasm for good if the machine has ended. The host then raises STOP on
+ * all CPUs; a worker without a CPU looks at CPU 0's bit. Every worker calls
+ * this before and after each wait, and where it polls interrupts, so it comes
+ * here soon. It puts nothing in order, because nobody uses K any more.
  */
 static inline void leave_ended_machine(void)
 {
@@ -52,14 +55,16 @@ static inline void leave_ended_machine(void)
 		wasm_leave_machine();
 }
 
-/*
- * Sleeps while *word is @expected, at most @timeout_ns (negative: for ever); 0
- * woken, 1 other value, 2 timed out. For ever only where the host changes the
- * word when the machine has ended (MachineState::end), else at most
- * LONGEST_BLIND_WAIT_NS.
- */
+/* The longest wait on a word that the host does not change at the end. */
 #define LONGEST_BLIND_WAIT_NS	(20 * 1000 * 1000)
 
+/*
+ * Sleeps while *word is @expected, at most @timeout_ns. Returns 0 if woken, 1
+ * if the word had another value, 2 if the time was over. A negative timeout
+ * means for ever. Only a word that the host changes when the machine has ended
+ * (MachineState::end) may have that one. For all others, LONGEST_BLIND_WAIT_NS
+ * is the most.
+ */
 static inline int futex_wait_word(u32 *word, u32 expected, s64 timeout_ns)
 {
 	int result;
@@ -71,7 +76,7 @@ static inline int futex_wait_word(u32 *word, u32 expected, s64 timeout_ns)
 }
 
 /*
- * Wakes the event loop of worker @slot (-1: the host's), if it waits on @word.
+ * Wakes the event loop of worker @slot (-1: of the host) if it waits on @word.
  */
 static inline void wake_event_loop(u32 *word, int slot)
 {
@@ -79,7 +84,6 @@ static inline void wake_event_loop(u32 *word, int slot)
 		engine_wake(slot);
 }
 
-/* Rings the host. */
 static inline void ring_doorbell(u32 bits)
 {
 	word_or(&auklet_machine.doorbell, bits);
@@ -100,9 +104,10 @@ void wasm_memory_put(u32 id);
 void wasm_memory_put_without_cpu(u32 id);
 void wasm_pools_interrupt(void);
 u32 wasm_copy_by_host(u32 memory, unsigned long address, void *buffer, u32 length, bool write);
-void wasm_update_by_host(const struct auklet_place *places, unsigned int count, const void *buffer, u32 length);
+void wasm_update_by_host(const struct auklet_place *places, unsigned int count,
+			 const void *buffer, u32 length);
 
-/* What the host calls: docs/abi-engine.md. */
+/* What the engine calls: docs/abi-engine.md, "vmlinux.wasm". */
 void wasm_boot_cpu(void *dtb) WASM_EXPORT(boot_cpu);
 void wasm_secondary_cpu(u32 cpu) WASM_EXPORT(secondary_cpu);
 void wasm_run_task(u32 slot) WASM_EXPORT(run_task);
@@ -148,7 +153,7 @@ u64 wasm_wall_clock_at(u64 monotonic);
 void wasm_wall_clock_interrupt(void);
 void wasm_device_interrupt(void);
 
-/* The bits of auklet_cpu.pending that are interrupts. */
+/* The bits of auklet_cpu.pending that are interrupts, and so are taken. */
 #define IRQ_TAKEN	(AUKLET_IRQ_TIMER | AUKLET_IRQ_RESCHEDULE | AUKLET_IRQ_CALL | \
 			 AUKLET_IRQ_WORK | AUKLET_IRQ_DEVICE)
 
@@ -159,17 +164,20 @@ int wasm_wait_for_own_memory(struct mm_struct *mm);
 void wasm_write_back_areas(struct mm_struct *mm);
 void wasm_publish_areas(struct mm_struct *mm);
 void wasm_unlink_areas(struct mm_struct *mm);
+
 /*
- * The main stack of a program, which lies at [0, @top). The program keeps at
- * @limit the address below which it has not used it (docs/abi-programs.md,
- * "Memory and start"); 0: it does not tell.
+ * The main stack of a program lies at [0, @top). At the address @limit the
+ * program keeps a word: below the address in it, it has not used the stack yet
+ * (docs/abi-programs.md, "Memory and start"). If @limit is 0 there is no such
+ * word.
  */
 struct main_stack {
 	u32 top;
 	u32 limit;
 };
 
-int wasm_map_image(struct mm_struct *mm, unsigned long image_end, unsigned long arguments, const struct main_stack *stack);
+int wasm_map_image(struct mm_struct *mm, unsigned long image_end, unsigned long arguments,
+		   const struct main_stack *stack);
 
 /* safepoint.c */
 void wasm_request_safepoint(void);

@@ -13,15 +13,15 @@ int init_new_context(struct task_struct *task, struct mm_struct *mm);
 void destroy_context(struct mm_struct *mm);
 #define destroy_context destroy_context
 
-/* exec: @new may take over the U of @old. */
+/* Makes @new the mm of the current task at exec. It may take over @old's U. */
 void activate_mm(struct mm_struct *old, struct mm_struct *new);
 #define activate_mm activate_mm
 
-/* @task leaves @mm by exec or exit. */
+/* @task leaves @mm, by exec or exit. */
 void deactivate_mm(struct task_struct *task, struct mm_struct *mm);
 #define deactivate_mm deactivate_mm
 
-/* A kernel thread that borrows a user's memory (kthread_use_mm) binds it. */
+/* Binds the U that a kernel thread borrows by kthread_use_mm(). */
 void switch_mm(struct mm_struct *prev, struct mm_struct *next, struct task_struct *task);
 
 #include <asm-generic/mmu_context.h>

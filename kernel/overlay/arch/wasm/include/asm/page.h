@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
-/* K is flat: address, physical address and linear address are one. */
+/* K is flat: a virtual, a physical and a linear address are the same number. */
 #ifndef _ASM_WASM_PAGE_H
 #define _ASM_WASM_PAGE_H
 

@@ -4,14 +4,14 @@
 
 #include <asm/globals.h>
 
-/* Not ".data..": wasm-ld would merge that into .data. */
+/* The name must not begin with ".data.": wasm-ld would merge it into .data. */
 #define PER_CPU_BASE_SECTION "percpu"
 
 #define __my_cpu_offset get_wasm_cpu_offset()
 
 /*
- * Interrupts are taken where the kernel polls for them, never between two
- * instructions, so the operations that are safe against interrupts are the plain ones.
+ * The kernel takes interrupts only where it polls for them, never between two
+ * instructions. So the plain operations are safe against interrupts.
  */
 #define this_cpu_read_1(pcp)		raw_cpu_generic_read(pcp)
 #define this_cpu_read_2(pcp)		raw_cpu_generic_read(pcp)

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
-/* There are no page tables; generic code wants the names. */
+/* There are no page tables, but generic code wants these names. */
 #ifndef _ASM_WASM_PGTABLE_H
 #define _ASM_WASM_PGTABLE_H
 

@@ -7,7 +7,10 @@
 #include <asm/ptrace.h>
 #include <asm/signal_thread.h>
 
-/* A user address is an offset in U; sizes are checked against U itself. */
+/*
+ * A user address is an offset in U. The functions that access U check it
+ * against the size of that U, so TASK_SIZE is only the most that a U can have.
+ */
 #define TASK_SIZE		0xffff0000UL
 #define STACK_TOP		TASK_SIZE
 #define STACK_TOP_MAX		STACK_TOP
@@ -18,17 +21,19 @@ struct task_struct;
 struct mm_struct;
 struct completion;
 
-/* What a program does when its worker is at the base again. */
+/* What the worker does with the task's program when it is at its base again. */
 enum wasm_start {
 	WASM_START_NONE,
-	WASM_START_PROGRAM,	/* as auklet_worker says */
+	WASM_START_PROGRAM,	/* start it as auklet_worker.start says */
 };
 
 struct thread_struct {
-	struct auklet_worker *worker;	/* NULL: runs on its CPU's own worker */
-	struct task_struct *switched_from;	/* who ran before us: __switch_to's result */
+	/* NULL if the CPU's own worker executes the task. */
+	struct auklet_worker *worker;
+	/* The task that had the CPU before: __switch_to() returns it. */
+	struct task_struct *switched_from;
 
-	/* Kernel thread: its function. */
+	/* The function of a kernel thread. */
 	int (*fn)(void *arg);
 	void *fn_arg;
 
@@ -38,39 +43,52 @@ struct thread_struct {
 	void *restart_argument;
 
 	/*
-	 * Set while the task has no kernel context because its CPU was taken
-	 * from it in user mode: it is resumed by a CPU's own worker.
-	 * Written with the CPU held that the task last ran on.
+	 * True while the task has no kernel context, because its CPU was taken
+	 * from it in user mode. A CPU's own worker resumes it. Only the holder
+	 * of the CPU that the task last ran on writes this.
 	 */
 	bool in_user;
-	bool adopted;		/* moved to a fresh worker to die: its program is gone */
+	/* The task moved to a fresh worker to die: its program is gone. */
+	bool adopted;
 
+	/* A stop is a time in which the task does not execute: short_stop.c. */
 	struct stop {
-		u64 begin;	/* engine_now(), or 0 */
-		u64 end;	/* of the last one */
+		u64 begin;	/* engine_now() at its begin, or 0 */
+		u64 end;	/* engine_now() at the end of the last one */
 		u32 poll;	/* nanoseconds to poll for its end, or 0 */
-		u8 failed;	/* 2^n - 1 for n polls in a row that failed */
-		u8 skip;	/* chances that are let go by for that, still */
-		bool was_short;	/* the last one */
-		bool joins;	/* the next one is no wait */
-		bool joining;	/* this one is none, nor are those that follow on the CPU of the waker */
-		u8 apart;	/* waits before it may join again */
-	} stop;			/* short_stop.c: the task does not execute */
+		u8 failed;	/* 2^n - 1 after n failed polls in a row */
+		u8 skip;	/* chances to poll that are still left out */
+		bool was_short;	/* the last stop was short */
+		bool joins;	/* the task does not linger at its next stop */
+		/*
+		 * The task does not linger now, so that its waker can pull it
+		 * over; nor at the stops that follow on the CPU of the waker.
+		 */
+		bool joining;
+		u8 apart;	/* waits before the task may join again */
+	} stop;
 
 	enum wasm_start start;
 
-	/* fork(): the parent's program state, and the child's source. */
+	/* fork(): the state of the parent's program, and the child's source. */
 	bool fork_request;
-	bool fork_copies;		/* parent: a child is made that copies its U */
+	/* In the parent: a child is being made that copies the parent's U. */
+	bool fork_copies;
 	u32 fork_buffer;
 	u32 stack_pointer;
 	u32 tls_base;
-	int fork_source;		/* child: number of the parent's U, until it was copied */
-	struct completion *fork_done;	/* parent: waits for that; child: the parent's */
+	/* In the child: number of the parent's U, until it is copied. */
+	int fork_source;
+	/* The parent waits on this for the copy. The child completes it. */
+	struct completion *fork_done;
 
-	bool ignores_access;	/* copies go by the size of U alone: mm/access.c */
+	/* Copies obey the size of U alone, not the protection: mm/access.c. */
+	bool ignores_access;
 
-	/* Number of a U that was taken for this task's exec when it was made, or AUKLET_NO_MEMORY. */
+	/*
+	 * Number of the U that was taken for this task's exec when the task was
+	 * made, or AUKLET_NO_MEMORY.
+	 */
 	int exec_memory;
 
 	struct signal_thread signal;
@@ -83,17 +101,21 @@ struct thread_struct {
 
 unsigned long __get_wchan(struct task_struct *p);
 
-/* short_stop.c; the scheduler calls these. */
+/* The scheduler calls these functions of short_stop.c. */
 bool arch_polls_before_idle(void);
 void arch_poll_before_idle(const unsigned int *nr_running);
 void arch_end_poll(struct task_struct *p);
 bool arch_joins(const struct task_struct *p);
 bool arch_takes_turns(const struct task_struct *p);
 
-/* Takes pending interrupts if they are enabled, and now and then yields the host's core. */
+/*
+ * Takes pending interrupts if they are enabled. Now and then it also gives the
+ * computer's processor to other threads.
+ */
 void cpu_relax(void);
 
 #define current_pt_regs()	task_pt_regs(current)
+
 /* The registers of the last system call lie at the base of the kernel stack. */
 #define task_pt_regs(p)							\
 	((struct pt_regs *)(task_stack_page(p) + THREAD_SIZE) - 1)

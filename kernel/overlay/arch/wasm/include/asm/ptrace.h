@@ -9,13 +9,14 @@
 
 #define WASM_NO_SYSCALL	AUKLET_NO_SYSTEM_CALL
 
-/* A wasm program has no registers: this is its last system call. */
+/* A wasm program has no registers. Its last system call stands for them. */
 struct pt_regs {
-	u32 syscall_nr;		/* WASM_NO_SYSCALL: entered by a trap or an interrupt */
+	u32 syscall_nr;		/* WASM_NO_SYSCALL after a trap or interrupt */
 	u32 args[6];
 	s32 result;
-	u32 user;		/* the context that was interrupted ran user code */
-	u32 trap;		/* what the next signal interrupts is no call: the program trapped */
+	u32 user;		/* the interrupted context ran user code */
+	/* The program trapped: the next signal interrupts no system call. */
+	u32 trap;
 	u32 reserved[6];
 };
 
@@ -23,7 +24,10 @@ struct pt_regs {
 #define instruction_pointer(regs)	0UL
 #define profile_pc(regs)		0UL
 #define user_stack_pointer(regs)	0UL
-/* Only sigaltstack() asks, and gets it as a further argument: docs/abi-programs.md, "Signals". */
+/*
+ * Only sigaltstack() asks for it. The program passes it as a third argument:
+ * docs/abi-programs.md, "Signals".
+ */
 #define current_user_stack_pointer()	((unsigned long)current_pt_regs()->args[2])
 #define frame_pointer(regs)		0UL
 

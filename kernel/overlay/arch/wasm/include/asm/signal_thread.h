@@ -7,15 +7,16 @@
 struct ksignal;
 
 /*
- * A signal taken from the queue for which the program's system call stub has
- * not yet asked (wasm_signal_frame). The interrupted call waits with it.
+ * A signal that was taken from the queue, and the system call that it has
+ * interrupted. Both wait here until the program's system call stub asks for the
+ * signal by wasm_signal_frame().
  */
 struct signal_thread {
 	struct ksignal *taken;
 	u32 syscall_nr;
 	u32 args[6];
 	s32 result;
-	bool trap;	/* there is no such call: the program trapped */
+	bool trap;	/* the program trapped: no call was interrupted */
 	bool restart;	/* dispatch the call in pt_regs again */
 };
 

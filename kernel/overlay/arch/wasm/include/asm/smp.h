@@ -15,7 +15,10 @@ void arch_send_call_function_ipi_mask(const struct cpumask *mask);
 /* Makes this worker act as @cpu. */
 void wasm_set_cpu_globals(unsigned int cpu);
 
-/* Sets bits in the CPU's pending word and wakes its own worker if nobody polls. */
+/*
+ * Sets @bits in the pending word of @cpu. Wakes the CPU's own worker unless the
+ * CPU executes kernel code, which polls the word.
+ */
 void wasm_raise_interrupt(unsigned int cpu, u32 bits);
 
 #endif /* _ASM_WASM_SMP_H */

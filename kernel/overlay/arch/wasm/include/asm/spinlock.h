@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
 /*
- * A guest CPU is a thread that the host may deschedule while it holds a lock,
- * so a waiter spins a little and then sleeps on the lock word.
+ * A CPU is a thread of the computer, which may take the processor from it while
+ * it holds a lock. So a waiter spins a little and then sleeps on the lock word.
  */
 #ifndef _ASM_WASM_SPINLOCK_H
 #define _ASM_WASM_SPINLOCK_H

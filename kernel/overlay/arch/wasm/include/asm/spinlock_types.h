@@ -5,7 +5,7 @@
 #include <linux/types.h>
 
 typedef struct {
-	u32 word;	/* 0 free, 1 held, 2 held and somebody sleeps for it */
+	u32 word;	/* 0: free, 1: held, 2: held, and a waiter may sleep */
 } arch_spinlock_t;
 
 #define __ARCH_SPIN_LOCK_UNLOCKED	{ 0 }

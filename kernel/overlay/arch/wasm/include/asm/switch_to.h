@@ -4,12 +4,12 @@
 
 struct task_struct;
 
-/* Hands the CPU from @prev to @next; returns in @prev when it has the CPU again, with who had it before. */
+/*
+ * Hands the CPU from @prev to @next. Returns when @prev has a CPU again, with
+ * the task that had it before.
+ */
 struct task_struct *__switch_to(struct task_struct *prev, struct task_struct *next);
 
-#define switch_to(prev, next, last)		\
-do {						\
-	((last) = __switch_to((prev), (next)));	\
-} while (0)
+#define switch_to(prev, next, last)	((last) = __switch_to((prev), (next)))
 
 #endif /* _ASM_WASM_SWITCH_TO_H */

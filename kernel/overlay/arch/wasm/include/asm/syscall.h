@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
-/* What tracing, audit and seccomp see of a system call. */
+/* A system call as tracing, audit and seccomp see it. */
 #ifndef _ASM_WASM_SYSCALL_H
 #define _ASM_WASM_SYSCALL_H
 

@@ -1,11 +1,11 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
 /*
- * wasm checks the type of an indirect call, so every entry of the system call
- * table has one type: six longs.
+ * wasm checks the type of an indirect call, so all entries of the system call
+ * table have one type: a function of six longs.
  *
- * A 64-bit argument comes as two of them, low word first. A call that has one
- * does not compile unless it is in the list below; then kernel/sys_wasm.c
- * defines its entry, or the table does not link.
+ * A 64-bit argument comes as two longs, low word first. A call that has one
+ * does not compile unless it is in the list below. Then kernel/sys_wasm.c must
+ * define its entry: without that the table does not link.
  */
 #ifndef _ASM_WASM_SYSCALL_WRAPPER_H
 #define _ASM_WASM_SYSCALL_WRAPPER_H
@@ -36,7 +36,7 @@
 	CONCATENATE(__WASM_DEFINE_, __is_defined(WASM_SPLIT##name))	\
 		(x, name, __VA_ARGS__)
 
-/* The entry is in sys_wasm.c, and calls what the body calls. */
+/* sys_wasm.c has the entry, which calls the same function as this body. */
 #define __WASM_DEFINE_1(x, name, ...)					\
 	static inline __maybe_unused long				\
 	__do_sys##name(__MAP(x, __SC_DECL, __VA_ARGS__))
@@ -65,7 +65,7 @@
 	asmlinkage long __wasm_sys_##sname(WASM_SYSCALL_ARGS)
 
 #define COND_SYSCALL(name)						\
-	asmlinkage long __weak __wasm_sys_##name(WASM_SYSCALL_ARGS);	\
+	asmlinkage long __wasm_sys_##name(WASM_SYSCALL_ARGS);		\
 	asmlinkage long __weak __wasm_sys_##name(WASM_SYSCALL_ARGS)	\
 	{								\
 		return sys_ni_syscall();				\

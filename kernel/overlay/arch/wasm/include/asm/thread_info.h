@@ -34,7 +34,8 @@ struct thread_info {
 #define TIF_SYSCALL_EMU		8
 #define TIF_RESTORE_SIGMASK	9
 #define TIF_MEMDIE		10
-#define TIF_SIGNAL_TAKEN	11	/* a handler is to run before the next system call */
+/* A handler must run before the next system call. */
+#define TIF_SIGNAL_TAKEN	11
 
 #define _TIF_SYSCALL_TRACE	(1 << TIF_SYSCALL_TRACE)
 #define _TIF_NOTIFY_RESUME	(1 << TIF_NOTIFY_RESUME)
@@ -47,12 +48,12 @@ struct thread_info {
 #define _TIF_SYSCALL_EMU	(1 << TIF_SYSCALL_EMU)
 #define _TIF_SIGNAL_TAKEN	(1 << TIF_SIGNAL_TAKEN)
 
-/* Looked at before a system call, and after it. */
+/* The entry code looks at these before and after a system call. */
 #define _TIF_SYSCALL_WORK	(_TIF_SYSCALL_TRACE | _TIF_SYSCALL_AUDIT | \
 				 _TIF_SECCOMP | _TIF_SYSCALL_TRACEPOINT | \
 				 _TIF_SYSCALL_EMU)
 
-/* Looked at before a task may run user code. */
+/* The entry code looks at these before a task may run user code. */
 #define _TIF_EXIT_WORK		(_TIF_NOTIFY_RESUME | _TIF_SIGPENDING | \
 				 _TIF_NEED_RESCHED | _TIF_NOTIFY_SIGNAL)
 

@@ -7,8 +7,9 @@
 struct task_struct;
 
 /*
- * The function in which @task sleeps, as a string of at most @size bytes at @name. False: it has no worker of its own, as
- * threads of the kernel, does not sleep, or was woken meanwhile. May sleep itself.
+ * Writes the name of the function in which @task sleeps to @name, at most @size
+ * bytes. Returns false if @task has no worker of its own (as kernel threads),
+ * does not sleep, or was woken meanwhile. May itself sleep.
  */
 bool arch_wait_channel(struct task_struct *task, char *name, size_t size);
 
