@@ -1,8 +1,9 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
  * virtio over shared memory: a control page takes the place of virtio-mmio's
- * registers, because the host cannot trap accesses. docs/abi-engine.md,
- * "virtio over shared memory"; structures in uapi/asm/host.h.
+ * registers, because the host cannot trap accesses. docs/abi-engine.md, "virtio
+ * over shared memory", describes the protocol; uapi/asm/host.h has the
+ * structures.
  */
 #include <linux/interrupt.h>
 #include <linux/module.h>
@@ -21,7 +22,8 @@ struct shm_device {
 	struct auklet_virtio *page;
 	u32 doorbell;	/* this device's bit */
 	int irq;
-	struct mutex config_lock;	/* one write to the configuration space at a time */
+	/* Held for a write to the configuration space. */
+	struct mutex config_lock;
 };
 
 static struct shm_device *to_shm(struct virtio_device *vdev)
@@ -39,6 +41,7 @@ static void shm_get(struct virtio_device *vdev, unsigned int offset, void *to, u
 	if (WARN_ON_ONCE(offset + length > AUKLET_VIRTIO_CONFIG_SIZE))
 		return;
 	memcpy(to, config_space(vdev) + offset, length);
+	/* The caller reads the generation next: it must not be older. */
 	virt_rmb();
 }
 
@@ -47,7 +50,7 @@ static u32 shm_generation(struct virtio_device *vdev)
 	struct auklet_virtio *page = to_shm(vdev)->page;
 	u32 generation;
 
-	/* Odd: the host is in the middle of it, for some microseconds. */
+	/* Odd: the host is writing the space, for some microseconds. */
 	while ((generation = word_load(&page->config_generation)) & 1)
 		cpu_relax();
 	return generation;
@@ -59,7 +62,7 @@ static void kick(struct shm_device *shm, u32 bits)
 	ring_doorbell(shm->doorbell);
 }
 
-/* The host acts as soon as it wakes. */
+/* Waits until the host has acted, which it does as soon as it wakes. */
 static void wait_for_host(u32 *word, u32 sequence)
 {
 	u32 seen;
@@ -80,10 +83,12 @@ static void write_status(struct shm_device *shm, u32 status)
 }
 
 /*
- * The host cannot see stores, so a driver's write goes to a place of its own
- * and is over when the host has taken it over, as a trapped one would be.
+ * The host cannot see stores to the configuration space. So the driver puts
+ * what it writes into config_value, and waits until the host has taken that
+ * over. A store that traps would be over then too.
  */
-static void write_config(struct shm_device *shm, unsigned int offset, const void *from, unsigned int length)
+static void write_config(struct shm_device *shm, unsigned int offset, const void *from,
+			 unsigned int length)
 {
 	struct auklet_virtio *page = shm->page;
 	u32 sequence;
@@ -96,7 +101,8 @@ static void write_config(struct shm_device *shm, unsigned int offset, const void
 	wait_for_host(&page->config_seen, sequence);
 }
 
-static void shm_set(struct virtio_device *vdev, unsigned int offset, const void *from, unsigned int length)
+static void shm_set(struct virtio_device *vdev, unsigned int offset, const void *from,
+		    unsigned int length)
 {
 	struct shm_device *shm = to_shm(vdev);
 
@@ -171,7 +177,10 @@ static irqreturn_t shm_interrupt(int irq, void *data)
 		return IRQ_NONE;
 	if (bits & AUKLET_VIRTIO_INT_CONFIG)
 		virtio_config_changed(&shm->vdev);
-	/* Who waits for the end of that waits for buffers to come back otherwise. */
+	/*
+	 * A driver learns that a held queue is free again by the callback that
+	 * otherwise tells it of returned buffers.
+	 */
 	if (bits & AUKLET_VIRTIO_INT_RELEASED)
 		virtio_device_for_each_vq(&shm->vdev, vq)
 			if (vq->callback)

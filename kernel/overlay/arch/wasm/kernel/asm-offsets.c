@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0-only
-/* No assembly of this architecture looks into C structures. */
+/* Defines nothing: no assembly of this architecture looks into C structures. */
 int main(void)
 {
 	return 0;

@@ -1,20 +1,26 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
 /*
  * void wasm_check_engine_stack(u32 nr)
- * Returns if the engine's stack, which programs and kernel code share in a worker, has room for any
- * path of the kernel. Otherwise it is where the stack overflows, and the trap is the program's, because
- * the worker is not in the kernel yet. docs/decisions/0054-room-for-the-kernel.md
  *
- * wasm cannot ask for the stack pointer. But every engine compares it with the stack's end when it enters a
- * function, and takes the function's frame into account. So this function has a frame of that size: it would keep
- * VALUES vectors of 16 bytes over a call. It does so for a number that is no system call (the result
- * then means nothing), so no compiler can leave the frame out. In all other cases nothing is stored in the frame.
+ * Returns if the engine's stack has room for any path of the kernel. Programs
+ * and kernel code share that stack in a worker. If it has no room, it overflows
+ * here. The trap is then the program's, because the worker is not in the kernel
+ * yet. docs/decisions/0054-room-for-the-kernel.md
  *
- * The values are loads that no compiler can make one of, move behind the call, or repeat after it; the subtractions
- * are not associative. Loads that are not atomic are compiled ten times as fast.
+ * wasm cannot ask for the stack pointer. But every engine compares it with the
+ * stack's end when it enters a function, and takes the function's frame into
+ * account. So this function has a frame of the size that the kernel needs: it
+ * would keep VALUES vectors of 16 bytes over a call. It does so for one number,
+ * which is no system call (the result then means nothing). So no compiler can
+ * leave the frame out. For all other numbers it stores nothing in the frame.
+ *
+ * The values are loads. No compiler can make one of them, move them behind the
+ * call, or repeat them after it. The subtractions are not associative. Engines
+ * compile these loads ten times as fast as atomic ones.
  */
 #define VALUES		3584		/* 56 KiB */
-#define NO_SYSTEM_CALL	32768		/* and an address in K with as many bytes behind it */
+/* Also an address in K, with as many bytes behind it as the loads read. */
+#define NO_SYSTEM_CALL	32768
 
 	.section .text.wasm_check_engine_stack,"",@
 	.globl	wasm_check_engine_stack

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
-/* The per-instance globals of asm/globals.h, and the one place that unwinds. */
+/* The per-instance globals of asm/globals.h, and the functions that unwind. */
 
 .macro DEFINE_GLOBAL name, type=i32
 	.globl	\name
@@ -22,8 +22,10 @@ wasm_unwind_tag:
 
 /*
  * int wasm_catch_unwind(void (*function)(void *), void *argument)
- * Calls the function; 0 if it returned, 1 if it ended in wasm_unwind(). Only a
- * CPU's own worker uses this, to drop the frames of a task that it served or of a coroutine that ends.
+ *
+ * Calls the function. Returns 0 if it returned, 1 if it ended in wasm_unwind().
+ * Only a CPU's own worker uses this. It drops the frames of a task that it
+ * served, or of a coroutine that ends.
  */
 	.section .text.wasm_catch_unwind,"",@
 	.globl	wasm_catch_unwind

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
-/* What the files of this folder have of each other, and no others. */
+/* Functions that only files of this folder call. */
 #ifndef _WASM_KERNEL_INTERNAL_H
 #define _WASM_KERNEL_INTERNAL_H
 

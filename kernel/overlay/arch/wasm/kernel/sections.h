@@ -1,12 +1,17 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
 /*
- * What a linker script would say. wasm-ld lays data segments out in the order in which their
- * names first appear, and pieces of one segment in link order. sections_start.o is
- * linked first and has the start symbol of every segment, sections_end.o is last and has the end symbols.
- * SECTION(name, alignment, start symbol, end symbol)
+ * The order of the data segments: this takes the place of a linker script.
  *
- * Segments whose names are C identifiers need no line here unless kernel code
- * uses other symbols than wasm-ld's own __start_NAME and __stop_NAME.
+ *     SECTION(name, alignment, start symbol, end symbol)
+ *
+ * wasm-ld lays data segments out in the order in which their names first
+ * appear, and the pieces of one segment in link order. sections_start.o is
+ * linked first and has the start symbol of every segment. sections_end.o is
+ * linked last and has the end symbols.
+ *
+ * wasm-ld itself makes __start_NAME and __stop_NAME for a segment with the name
+ * of a C identifier. Such a segment needs a line here only if kernel code uses
+ * other symbols.
  */
 SECTION(".rodata", 16, __start_rodata, __end_rodata)
 SECTION("__ex_table", 4, __start___ex_table, __stop___ex_table)
@@ -33,7 +38,10 @@ SECTION(".con_initcall.init", 4, __con_initcall_start, __con_initcall_end)
 SECTION(".init.ramfs", 4, __initramfs_start, wasm_initramfs_end)
 SECTION(".init.ramfs.info", 8, wasm_initramfs_info_start, wasm_initramfs_info_end)
 SECTION("__param", 4, __start___param, __stop___param)
-/* Classes in rising order of priority are walked downwards from the highest. */
+/*
+ * The scheduler walks its classes from the highest to the lowest priority,
+ * which is upwards in memory.
+ */
 SECTION("__stop_sched_class", 4, __sched_class_highest, wasm_stop_class_end)
 SECTION("__dl_sched_class", 4, wasm_dl_class_start, wasm_dl_class_end)
 SECTION("__rt_sched_class", 4, wasm_rt_class_start, wasm_rt_class_end)
@@ -55,7 +63,7 @@ SECTION("_ftrace_events", 4, __start_ftrace_events, __stop_ftrace_events)
 SECTION("_ftrace_eval_map", 4, __start_ftrace_eval_maps, __stop_ftrace_eval_maps)
 SECTION("__trace_printk_fmt", 4, __start___trace_bprintk_fmt, __stop___trace_bprintk_fmt)
 SECTION(".data..once", 4, __start_once, __end_once)
-/* Per-CPU data is one block that is copied for every CPU. */
+/* Per-CPU data is one block, of which every CPU gets a copy. */
 SECTION("percpu..first", 4096, __per_cpu_start, wasm_percpu_first_end)
 SECTION("percpu..page_aligned", 4096, wasm_percpu_page_start, wasm_percpu_page_end)
 SECTION("percpu..read_mostly", 64, wasm_percpu_read_start, wasm_percpu_read_end)

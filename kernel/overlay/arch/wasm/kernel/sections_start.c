@@ -1,16 +1,19 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /* Linked first: where every named data segment starts. See sections.h. */
 #define SECTION(name, alignment, start, end)				\
-	char start[0] __attribute__((used, section(name), aligned(alignment)));
+	char start[0] __used __section(name) __aligned(alignment);
 #include "sections.h"
 
 /* Another name for the start of the per-CPU block. */
-char __per_cpu_load[0] __attribute__((used, section("percpu..first")));
+char __per_cpu_load[0] __used __section("percpu..first");
 
-/* The rest of a linker script's symbols; wasm code has no sections, and init data stays. */
+/*
+ * The other symbols of a linker script. All are empty ranges: wasm code has no
+ * sections, and init data stays.
+ */
 char _sinittext[0], _einittext[0], _text[0];
 #ifndef CONFIG_KALLSYMS
-/* Nobody has counted the functions: asm/sections.h. */
+/* link.sh counts the functions only for kallsyms: asm/sections.h. */
 char (*wasm_text_start)[], (*wasm_text_end)[];
 #endif
 char __bss_start[0];

@@ -1,8 +1,10 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * Waiting for another CPU. The host's cores may be fewer than the guest's CPUs, so after some
- * spinning a waiter sleeps in the host; it must still take interrupts if they are enabled, or
- * it would block a CPU that waits for it to answer a function call.
+ * Waiting for another CPU.
+ *
+ * The computer may have fewer processors than the machine has CPUs. So a waiter
+ * spins a little, and then its thread sleeps. If its interrupts are enabled it
+ * must still take them: another CPU may wait for it to answer a function call.
  */
 #include <linux/export.h>
 #include <linux/irqflags.h>
@@ -12,9 +14,12 @@
 #include <asm/machine.h>
 
 /*
- * The only wait instruction of the kernel; futex_wait_word() is what others call. V8 before 12 (Node 20) compiles it wrongly in its first tier: it saves the
- * address as 64 bits in a slot of 32, and so zeroes part of the local variable that lies above. Here that is
- * the timeout, which nobody reads again. So nobody may inline this (build.sh tells wasm-opt, too).
+ * The only wait instruction of the kernel. All others call futex_wait_word().
+ *
+ * The first tier of V8 before 12 (Node 20) compiles the instruction wrongly. It
+ * saves the address as 64 bits in a slot of 32, and so zeroes part of the local
+ * variable that lies above. Here that is the timeout, which nothing reads
+ * again. So this must not be inlined (build.sh tells wasm-opt the same).
  */
 noinline int wasm_wait_word(u32 *word, u32 expected, s64 timeout_ns)
 {
@@ -26,15 +31,21 @@ noinline int wasm_wait_word(u32 *word, u32 expected, s64 timeout_ns)
 
 void cpu_relax(void)
 {
-	static u32 never, relaxed;	/* an inexact count does */
+	static u32 never, relaxed;	/* the count need not be exact */
 
 	leave_ended_machine();
-	/* While a CPU's own worker runs the idle task, nobody else watches the timer. */
+	/*
+	 * While a CPU's own worker executes kernel code, no other thread waits
+	 * for the deadline of the CPU's timer.
+	 */
 	if (get_wasm_home_cpu())
 		wasm_check_deadline();
 	if (get_wasm_irqs_enabled())
 		wasm_poll_interrupts();
-	/* Spinning may starve the thread that we wait for: give up the core now and then. */
+	/*
+	 * Give the processor away now and then: spinning may starve the thread
+	 * that we wait for.
+	 */
 	if (++relaxed % SPINS_BEFORE_SLEEP == 0)
 		futex_wait_word(&never, 0, 1000);
 }
@@ -50,7 +61,10 @@ void wasm_spin_lock_slow(arch_spinlock_t *lock)
 		if (get_wasm_irqs_enabled())
 			wasm_poll_interrupts();
 	}
-	/* 2 while anybody sleeps: who unlocks then wakes one, which keeps the 2 for the others. */
+	/*
+	 * The word is 2 while a waiter may sleep. Then the holder wakes one
+	 * waiter when it unlocks. That one stores 2 again, for the others.
+	 */
 	while (word_exchange(&lock->word, 2) != 0) {
 		futex_wait_word(&lock->word, 2, get_wasm_irqs_enabled() ? LONGEST_SLEEP_NS :
 									LONGEST_BLIND_WAIT_NS);

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0-only
-/* Bulk copies are single instructions. */
+/* Copies and fills of memory: wasm has an instruction for each. */
 #include <linux/export.h>
 #include <linux/string.h>
 

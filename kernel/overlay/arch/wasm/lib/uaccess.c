@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0-only
-/* User access of a worker that is bound to no user memory: every access faults. */
+/* User access of a worker that is bound to no U: every access faults. */
 #include <linux/export.h>
 #include <linux/uaccess.h>
 #include <asm/machine.h>
@@ -54,7 +54,10 @@ static long no_grow(unsigned long pages)
 	return -1;
 }
 
-/* Not const, or the compiler would call the functions and not the slots. */
+/*
+ * This must not be const: the compiler would then call these functions, and not
+ * those that the engine has put into their slots of the function table.
+ */
 struct user_access user_access = {
 	.copy_from	= no_copy_from,
 	.copy_to	= no_copy_to,
