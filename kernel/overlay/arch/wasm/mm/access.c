@@ -1,16 +1,16 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * Which pages of U a program may give to a system call.
+ * Which pages of U a program may pass to a system call.
  *
- * wasm has no page protection, so the kernel's own copies look here before they
- * touch U. A table of two bits a page takes the place of page tables: it is
- * exact, and can be read without a lock in any context, also where page faults
- * are disabled or the mmap_lock is held.
+ * wasm has no page protection, so the kernel's copies look here before they
+ * touch U. Tables with two bits for each page take the place of page tables.
+ * They are exact. Any context can read them without a lock, also where page
+ * faults are disabled or the mmap_lock is held.
  *
- * Invariant: the bits of a page are those that the flags of its area allow, and
- * 0 where there is no area. Whoever changes an area changes the bits before it
- * gives up the mmap_lock, which it holds for writing. A table is there until the
- * mm has no user, so a reader never sees a freed one.
+ * Invariant: the bits of a page are what the flags of its area allow, and 0
+ * where there is no area. To change an area, a task holds the mmap_lock for
+ * writing, and it changes the bits before it gives the lock up. A table lives
+ * until the mm has no user, so a reader never sees a freed one.
  */
 #include <linux/bitmap.h>
 #include <linux/mm.h>
@@ -25,7 +25,7 @@ struct access_table {
 	unsigned long writable[TABLE_PAGES / BITS_PER_LONG];
 };
 
-/* Of a table's pages none is accessible. */
+/* The table of pages of which none is accessible. */
 #define NO_ACCESS	((struct access_table *)empty_zero_page)
 
 static unsigned long *bits_of(struct access_table *table, bool write)
@@ -33,7 +33,7 @@ static unsigned long *bits_of(struct access_table *table, bool write)
 	return write ? table->writable : table->readable;
 }
 
-/* Before the first area is added to a new mm. */
+/* Must come before the first area of a new mm. */
 void wasm_init_access(struct mm_struct *mm)
 {
 	unsigned int i;
@@ -64,7 +64,7 @@ int wasm_prepare_access(struct mm_struct *mm, unsigned long start, unsigned long
 		page = get_zeroed_page(GFP_KERNEL_ACCOUNT);
 		if (!page)
 			return -ENOMEM;
-		/* A reader in another worker must see the zeros if it sees the table. */
+		/* A reader that sees the table must see the zeros in it. */
 		smp_store_release(&mm->context.access[i], (struct access_table *)page);
 	}
 	return 0;
@@ -78,8 +78,12 @@ static void set_bits(unsigned long *bits, unsigned long first, unsigned long cou
 		bitmap_clear(bits, first, count);
 }
 
-/* An area with @vm_flags, or none where that is 0, is at [@start, @end) from now on. */
-void wasm_set_access(struct mm_struct *mm, unsigned long start, unsigned long end, vm_flags_t vm_flags)
+/*
+ * Notes that an area with @vm_flags is at [@start, @end) from now on, or that
+ * none is if @vm_flags is 0.
+ */
+void wasm_set_access(struct mm_struct *mm, unsigned long start, unsigned long end,
+		     vm_flags_t vm_flags)
 {
 	unsigned long page = start >> PAGE_SHIFT, stop = end >> PAGE_SHIFT, part;
 	struct access_table *table;
@@ -89,14 +93,21 @@ void wasm_set_access(struct mm_struct *mm, unsigned long start, unsigned long en
 		table = mm->context.access[page / TABLE_PAGES];
 		if (table == NO_ACCESS)
 			continue;
-		/* As with an MMU, where what can be written or executed can be read. */
+		/*
+		 * Usual MMUs too let a program read what it can write or
+		 * execute.
+		 */
 		set_bits(table->readable, page % TABLE_PAGES, part, vm_flags & VM_ACCESS_FLAGS);
 		set_bits(table->writable, page % TABLE_PAGES, part, vm_flags & VM_WRITE);
 	}
 }
 
-/* How many of @n bytes from @address on the program of @mm may read, or write. */
-static unsigned long reach_of_mm(struct mm_struct *mm, unsigned long address, unsigned long n, bool write)
+/*
+ * Returns how many of the @n bytes at @address the program of @mm may read (or
+ * write) until the first one that it may not.
+ */
+static unsigned long reach_of_mm(struct mm_struct *mm, unsigned long address, unsigned long n,
+				 bool write)
 {
 	unsigned long page = address >> PAGE_SHIFT, stop, first, last, bad;
 
@@ -108,7 +119,8 @@ static unsigned long reach_of_mm(struct mm_struct *mm, unsigned long address, un
 	while (page < stop) {
 		first = page % TABLE_PAGES;
 		last = min(first + stop - page, TABLE_PAGES);
-		bad = find_next_zero_bit(bits_of(mm->context.access[page / TABLE_PAGES], write), last, first);
+		bad = find_next_zero_bit(bits_of(mm->context.access[page / TABLE_PAGES], write),
+					 last, first);
 		page += bad - first;
 		if (bad < last)
 			break;
@@ -118,20 +130,24 @@ static unsigned long reach_of_mm(struct mm_struct *mm, unsigned long address, un
 
 static noinline unsigned long reach_slowly(unsigned long address, unsigned long n, bool write)
 {
-	/* The kernel itself fills a mapping: mmap.c. */
+	/* The kernel fills a mapping for itself: mmap.c. */
 	if (current->thread.ignores_access)
 		return n;
 	return current->mm ? reach_of_mm(current->mm, address, n, write) : 0;
 }
 
-/* The same of the current program, for nearly all copies: they lie in one page. */
+/*
+ * reach_of_mm() for the current program. This is the fast path: nearly all
+ * copies lie in one page.
+ */
 static __always_inline unsigned long reach(unsigned long address, unsigned long n, bool write)
 {
 	struct mm_struct *mm = current->mm;
 	unsigned long page = address >> PAGE_SHIFT;
 
 	if (likely((address + n - 1) >> PAGE_SHIFT == page && mm) &&
-	    likely(test_bit(page % TABLE_PAGES, bits_of(mm->context.access[page / TABLE_PAGES], write))))
+	    likely(test_bit(page % TABLE_PAGES,
+			    bits_of(mm->context.access[page / TABLE_PAGES], write))))
 		return n;
 	return reach_slowly(address, n, write);
 }
@@ -172,7 +188,9 @@ long strncpy_from_user(char *to, const char __user *from, long count)
 		return -EFAULT;
 	inside = reach((unsigned long)from, count, false);
 	length = user_access.string_copy(to, (unsigned long)from, inside);
-	/* No end in @inside bytes is an answer only if these are all. */
+	/*
+	 * A string without end in @inside bytes faults, unless these are all.
+	 */
 	return length < 0 || (length == inside && inside < count) ? -EFAULT : length;
 }
 EXPORT_SYMBOL(strncpy_from_user);
@@ -191,12 +209,16 @@ long strnlen_user(const char __user *from, long count)
 }
 EXPORT_SYMBOL(strnlen_user);
 
-/* Changes a word of the current program, as the functions of user_access; -EFAULT if it may not. */
+/*
+ * These change a word of the current program, as the functions of user_access
+ * do. They return -EFAULT if the program may not write to it.
+ */
 int wasm_user_compare_exchange(u32 __user *word, u32 expected, u32 value, u32 *old)
 {
 	if (reach((unsigned long)word, sizeof(*word), true) < sizeof(*word))
 		return -EFAULT;
-	return user_access.compare_exchange((unsigned long)word, expected, value, old) ? -EFAULT : 0;
+	return user_access.compare_exchange((unsigned long)word, expected, value, old) ?
+		-EFAULT : 0;
 }
 
 int wasm_user_futex_op(int op, int argument, u32 __user *word, int *old)

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0-only
-/* The user memory (U) of an mm: which one, since when, and who may use it. */
+/* The user memory (U) of an mm: which one it is, and who may use it when. */
 #include <linux/mm.h>
 #include <linux/mmu_context.h>
 #include <linux/sched.h>
@@ -11,7 +11,10 @@
 #include <asm/machine.h>
 #include "internal.h"
 
-/* Whether a task of another process executes in the current one's U. Who only looks into it does not count. */
+/*
+ * True if a task of another process executes in the U of @mm, which is the
+ * current process's. A task that only looks into it does not count.
+ */
 static bool other_process_uses(struct mm_struct *mm)
 {
 	struct task_struct *process, *task;
@@ -28,10 +31,18 @@ static bool other_process_uses(struct mm_struct *mm)
 }
 
 /*
- * For exec this decides where the new program's U comes from, while an error can still be
- * returned. A process that has its U for itself keeps it (activate_mm), but for a large one. If it has other threads, another U is better:
- * workers that executed them may go on for a while, and would have to be waited for. For fork,
- * copy_thread() takes one.
+ * At exec this decides where the new program's U comes from, while the system
+ * call can still fail:
+ *
+ *  - A task for which a U was taken when it was made uses that.
+ *  - A single-threaded process that has its U for itself keeps it, unless that
+ *    is large and a small one is free. activate_mm() hands it over.
+ *  - A process with more threads gets another U. The workers of its threads may
+ *    go on for a while, and exec would have to wait for them. It keeps its own
+ *    if no other is free.
+ *  - A process that shares its U, as a child of vfork, must get another one.
+ *
+ * For fork this does nothing: copy_thread() takes a U.
  */
 int init_new_context(struct task_struct *task, struct mm_struct *mm)
 {
@@ -80,18 +91,24 @@ void activate_mm(struct mm_struct *old, struct mm_struct *new)
 {
 	struct auklet_worker *worker = (void *)get_wasm_worker();
 
-	/* A thread that is dead by now may have made another process meanwhile; then exec has failed. */
+	/*
+	 * If another process uses the old U by now, a thread that is dead made
+	 * it meanwhile. Then the new mm has no U, and exec fails.
+	 */
 	if (new->context.memory == AUKLET_NO_MEMORY && !other_process_uses(old)) {
 		new->context.memory = old->context.memory;
 		old->context.memory = AUKLET_NO_MEMORY;
 		wasm_forget_safepoint(new->context.memory);
 	}
 	worker->memory = new->context.memory;
-	/* The worker knows it, so this cannot fail. */
+	/* This cannot fail: the worker knows that memory. */
 	WARN_ON(engine_bind_memory(new->context.memory));
 }
 
-/* exec: before the U that the process keeps is cleared, workers of its killed threads must be gone from it. */
+/*
+ * At exec, the workers of killed threads must have left the U that the process
+ * keeps, before it is cleared.
+ */
 int wasm_wait_for_own_memory(struct mm_struct *mm)
 {
 	if (mm->context.memory == AUKLET_NO_MEMORY)
@@ -100,13 +117,20 @@ int wasm_wait_for_own_memory(struct mm_struct *mm)
 }
 
 /*
- * What the program has written to shared mappings of files is in U only. At exit, exit_mmap() is early enough, but a thread or a child
- * of vfork leaves the mm to others, and who learns of its end may look at what it stored. At exec another U is bound by then, or this one is
- * the new program's. For who shares another process's U that process will do it.
+ * What the program has written to shared mappings of files is in U only, and
+ * must reach the files.
+ *
+ * At exit, exit_mmap() would be early enough for the last task. But a thread or
+ * a child of vfork leaves the mm to others. Whoever learns of its end may look
+ * at what it stored, so that is published here.
+ *
+ * At exec, exit_mmap() would be too late: another U is bound by then, or this
+ * one is the new program's. A task that shares the U of another process leaves
+ * the mappings to that process.
  */
 void deactivate_mm(struct task_struct *task, struct mm_struct *mm)
 {
-	/* A kernel thread that executes a program has none. */
+	/* A kernel thread that executes a program has no mm. */
 	if (!mm || task != current || mm->context.memory == AUKLET_NO_MEMORY)
 		return;
 	if (task->flags & PF_EXITING || task->vfork_done) {
@@ -122,8 +146,8 @@ void deactivate_mm(struct task_struct *task, struct mm_struct *mm)
 void switch_mm(struct mm_struct *prev, struct mm_struct *next, struct task_struct *task)
 {
 	/*
-	 * In a context switch @task runs in another worker, which has its U bound. Only
-	 * kthread_use_mm() comes here for the current task.
+	 * In a context switch, @task executes in another worker, which has its
+	 * U bound. Only kthread_use_mm() calls this for the current task.
 	 */
 	if (task == current && (task->flags & PF_KTHREAD) && next != &init_mm)
 		engine_bind_memory(next->context.memory);

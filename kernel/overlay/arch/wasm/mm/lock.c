@@ -1,7 +1,10 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * mlock() and its relatives, and mincore(). Nothing of a linear memory is ever taken from a program, so all of it is
- * locked and resident all the time; what is left to do is to find the errors that mm/mlock.c and mm/mincore.c would.
+ * mlock() and its relatives, and mincore().
+ *
+ * The kernel never takes a page of U from its program, so all of U is locked
+ * and resident all the time. What is left is to find the errors that mm/mlock.c
+ * and mm/mincore.c would find.
  */
 #include <linux/capability.h>
 #include <linux/mm.h>
@@ -20,13 +23,14 @@ static int may_lock(unsigned long pages)
 	return pages > limit >> PAGE_SHIFT ? -ENOMEM : 0;
 }
 
-/* All of the pages must be mapped. */
+/* Returns -ENOMEM if some page of the range is not mapped. */
 static int check_range(unsigned long start, size_t length)
 {
 	unsigned long first = start & PAGE_MASK;
 	unsigned long end = PAGE_ALIGN(start + length);
 	unsigned long mapped = first;
 	struct vm_area_struct *vma;
+
 	VMA_ITERATOR(areas, current->mm, first);
 
 	if (end < first)

@@ -1,13 +1,13 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * What /proc/PID/status and statm say of a process's memory. Nothing of a linear memory is ever taken from a program,
- * so all that is mapped is resident.
+ * What /proc/PID/status and statm say about a process's memory. The kernel
+ * never takes a page of U from its program, so all that is mapped is resident.
  */
 #include <linux/mm.h>
 #include <linux/proc_fs.h>
 #include <linux/seq_file.h>
 
-/* fs/proc/internal.h */
+/* As in fs/proc/internal.h, which cannot be included from here. */
 void task_mem(struct seq_file *m, struct mm_struct *mm);
 unsigned long task_statm(struct mm_struct *mm, unsigned long *shared, unsigned long *text,
 			 unsigned long *data, unsigned long *resident);
@@ -17,12 +17,13 @@ static void show(struct seq_file *m, const char *name, unsigned long pages)
 	seq_printf(m, "%s:\t%8lu kB\n", name, pages << (PAGE_SHIFT - 10));
 }
 
-/* Pages of files, and among them those of shared mappings. */
+/* Counts the mapped pages of files, and in *@shared those that are shared. */
 static unsigned long count_files(struct mm_struct *mm, unsigned long *shared)
 {
 	struct vm_area_struct *vma;
-	VMA_ITERATOR(areas, mm, 0);
 	unsigned long files = 0;
+
+	VMA_ITERATOR(areas, mm, 0);
 
 	*shared = 0;
 	mmap_read_lock(mm);

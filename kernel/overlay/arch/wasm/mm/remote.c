@@ -1,10 +1,12 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * Access to the user memory of another process: ptrace, /proc/PID/{mem,cmdline,environ}, process_vm_readv().
+ * Access to the U of another process: ptrace, /proc/PID/{mem,cmdline,environ},
+ * process_vm_readv().
  *
- * Nothing is asked of the other process, which may run, sleep, or be stopped: this worker binds its
- * user-access functions to that U for the time of the copy. It can if it has been told of
- * that memory. The host knows all, and copies otherwise. The mm is held meanwhile, and with it the memory.
+ * The other process need not help. It may run, sleep, or be stopped. This
+ * worker binds its user-access functions to that U for the time of the copy. It
+ * can do so only if it has been told of that memory. Otherwise the host copies,
+ * which knows all memories. The caller holds the mm meanwhile, and so the U.
  */
 #include <linux/mm.h>
 #include <linux/ptrace.h>
@@ -18,8 +20,9 @@
 #include <asm/machine.h>
 #include "internal.h"
 
-/* With the U that the copy is about bound; returns how many bytes were copied. */
-static unsigned long copy_bound(unsigned long address, void *buffer, unsigned long length, bool write)
+/* Copies from or to the bound U. Returns how many bytes were copied. */
+static unsigned long copy_bound(unsigned long address, void *buffer, unsigned long length,
+				bool write)
 {
 	unsigned long end = user_access.pages() << WASM_PAGE_SHIFT;
 	unsigned long left;
@@ -32,7 +35,7 @@ static unsigned long copy_bound(unsigned long address, void *buffer, unsigned lo
 	return length - left;
 }
 
-/* This worker's own U, or AUKLET_NO_MEMORY. */
+/* Returns the number of this worker's own U, or AUKLET_NO_MEMORY. */
 static u32 own_memory(void)
 {
 	struct auklet_worker *worker = (void *)get_wasm_worker();
@@ -40,7 +43,10 @@ static u32 own_memory(void)
 	return worker ? worker->memory : AUKLET_NO_MEMORY;
 }
 
-/* Binds the U of @mm; false if this worker does not know it. unbind() must follow, and nothing may sleep until then. */
+/*
+ * Binds the U of @mm. Returns false if this worker does not know it. The caller
+ * must unbind() then, and must not sleep before.
+ */
 static bool bind(const struct mm_struct *mm)
 {
 	return mm->context.memory == own_memory() ||
@@ -53,12 +59,16 @@ static void unbind(const struct mm_struct *mm)
 		engine_bind_memory((int)own_memory());
 }
 
-/* How many of @length bytes were copied between @address of @mm and @buffer. May sleep. */
-int wasm_remote_copy(struct mm_struct *mm, unsigned long address, void *buffer, int length, bool write)
+/*
+ * Copies @length bytes between @address of @mm and @buffer. Returns how many
+ * were copied. May sleep.
+ */
+int wasm_remote_copy(struct mm_struct *mm, unsigned long address, void *buffer, int length,
+		     bool write)
 {
 	unsigned long copied;
 
-	/* The first page of a U is nobody's: __access_ok(). */
+	/* No object lies in the first page of a U: __access_ok(). */
 	if (mm->context.memory == AUKLET_NO_MEMORY || length <= 0 || address < PAGE_SIZE)
 		return 0;
 	if (!bind(mm))
@@ -68,25 +78,35 @@ int wasm_remote_copy(struct mm_struct *mm, unsigned long address, void *buffer, 
 	return copied;
 }
 
-/* The next bytes to write, from @from on: where they begin, and with *@end where they end; the length if there are none. */
+/*
+ * Finds the next bytes that @update must write, from @from on. Returns where
+ * they begin and sets *@end to where they end, or returns update->length if
+ * there are none.
+ */
 static unsigned int next_change(const struct update *update, unsigned int from, unsigned int *end)
 {
 	const u8 *now = update->now, *before = update->before;
 
 	while (before && from < update->length && now[from] == before[from])
 		from++;
-	for (*end = before ? from : update->length; *end < update->length && now[*end] != before[*end]; ++*end)
+	for (*end = before ? from : update->length;
+	     *end < update->length && now[*end] != before[*end]; ++*end)
 		;
 	return from;
 }
 
 /*
- * To how many memories a worker writes an update itself. It has to make functions for each memory that it binds for the first time, and keeps
- * them; hundreds of processes that share a page would make them for each other.
+ * A worker itself writes an update to this many memories at most. It must make
+ * functions for each memory that it binds for the first time, and it keeps
+ * them. Without a limit, hundreds of processes that share a page would each
+ * make them for all others.
  */
 #define BOUND_UPDATES	8
 
-/* Writes @update to @address of @mm, at the latest with wasm_remote_update_rest(). May sleep. */
+/*
+ * Writes @update to @address of @mm now, or at the latest in
+ * wasm_remote_update_rest(). May sleep.
+ */
 void wasm_remote_update(struct update *update, struct mm_struct *mm, unsigned long address)
 {
 	unsigned int from, end;
@@ -98,19 +118,24 @@ void wasm_remote_update(struct update *update, struct mm_struct *mm, unsigned lo
 			wasm_remote_update_rest(update);
 		return;
 	}
-	for (from = next_change(update, 0, &end); from < update->length; from = next_change(update, end, &end))
+	for (from = next_change(update, 0, &end); from < update->length;
+	     from = next_change(update, end, &end))
 		copy_bound(address + from, (void *)(update->now + from), end - from, true);
 	unbind(mm);
 }
 
-/* A request to the host takes longer than many copies by it. */
+/*
+ * Asks the host for what wasm_remote_update() has put off. One request takes
+ * longer than the host needs for many copies, so they are collected.
+ */
 void wasm_remote_update_rest(struct update *update)
 {
 	unsigned int from, end, moved = 0, i;
 
 	if (!update->places)
 		return;
-	for (from = next_change(update, 0, &end); from < update->length; from = next_change(update, end, &end)) {
+	for (from = next_change(update, 0, &end); from < update->length;
+	     from = next_change(update, end, &end)) {
 		for (i = 0; i < update->places; i++)
 			update->place[i].address += from - moved;
 		moved = from;
@@ -119,20 +144,26 @@ void wasm_remote_update_rest(struct update *update)
 	update->places = 0;
 }
 
-/* Whether get_user_pages() would let a caller with @gup_flags have pages of @vma. */
+/*
+ * Whether get_user_pages() would let a caller with @gup_flags have pages of
+ * @vma.
+ */
 static bool area_allows(const struct vm_area_struct *vma, unsigned int gup_flags)
 {
 	if (gup_flags & FOLL_WRITE)
-		return vma->vm_flags & VM_WRITE || (gup_flags & FOLL_FORCE && is_cow_mapping(vma->vm_flags));
+		return vma->vm_flags & VM_WRITE ||
+		       (gup_flags & FOLL_FORCE && is_cow_mapping(vma->vm_flags));
 	return vma->vm_flags & (gup_flags & FOLL_FORCE ? VM_MAYREAD : VM_READ);
 }
 
-/* How many of @length bytes at @address are in areas that allow it. */
-static int reach_in_areas(struct mm_struct *mm, unsigned long address, int length, unsigned int gup_flags)
+/* Returns how many of @length bytes at @address lie in areas that allow it. */
+static int reach_in_areas(struct mm_struct *mm, unsigned long address, int length,
+			  unsigned int gup_flags)
 {
 	unsigned long end = address + length < address ? TASK_SIZE : address + length;
 	unsigned long at = address;
 	struct vm_area_struct *vma;
+
 	VMA_ITERATOR(areas, mm, address);
 
 	for_each_vma_range(areas, vma, end) {
@@ -143,7 +174,7 @@ static int reach_in_areas(struct mm_struct *mm, unsigned long address, int lengt
 	return at - address;
 }
 
-/* As wasm_remote_copy(), for who asks on behalf of a program: protection holds. */
+/* wasm_remote_copy() on behalf of a program: it obeys the protection. */
 static int remote_access(struct mm_struct *mm, unsigned long address, void *buffer, int length,
 			 unsigned int gup_flags)
 {
@@ -177,7 +208,10 @@ int access_process_vm(struct task_struct *task, unsigned long address, void *buf
 }
 EXPORT_SYMBOL_GPL(access_process_vm);
 
-/* Between @local of this process and @length bytes at @address of @mm, by way of @page; how many bytes. */
+/*
+ * Copies between @local of this process and @length bytes at @address of @mm,
+ * through @page. Returns how many bytes were copied.
+ */
 static ssize_t copy_vector(struct mm_struct *mm, unsigned long address, size_t length,
 			   struct iov_iter *local, void *page, bool write)
 {
@@ -225,10 +259,10 @@ static ssize_t copy_vectors(struct mm_struct *mm, const struct iovec *remote, un
 	return done;
 }
 
-/* As mm/process_vm_access.c, which pins pages. */
-static ssize_t process_vm_rw(pid_t pid, const struct iovec __user *local_vector, unsigned long local_count,
-			     const struct iovec __user *remote_vector, unsigned long remote_count,
-			     unsigned long flags, bool write)
+/* Does what mm/process_vm_access.c does, which pins pages for it. */
+static ssize_t process_vm_rw(pid_t pid, const struct iovec __user *local_vector,
+			     unsigned long local_count, const struct iovec __user *remote_vector,
+			     unsigned long remote_count, unsigned long flags, bool write)
 {
 	struct iovec local_stack[UIO_FASTIOV], remote_stack[UIO_FASTIOV];
 	struct iovec *local = local_stack, *remote;
@@ -239,8 +273,8 @@ static ssize_t process_vm_rw(pid_t pid, const struct iovec __user *local_vector,
 
 	if (flags)
 		return -EINVAL;
-	result = import_iovec(write ? ITER_SOURCE : ITER_DEST, local_vector, local_count, UIO_FASTIOV,
-			      &local, &iter);
+	result = import_iovec(write ? ITER_SOURCE : ITER_DEST, local_vector, local_count,
+			      UIO_FASTIOV, &local, &iter);
 	if (result < 0)
 		return result;
 	if (!iov_iter_count(&iter))
@@ -257,7 +291,9 @@ static ssize_t process_vm_rw(pid_t pid, const struct iovec __user *local_vector,
 	}
 	mm = mm_access(task, PTRACE_MODE_ATTACH_REALCREDS);
 	if (IS_ERR_OR_NULL(mm)) {
-		/* As there: a task that may not be looked at is EPERM. */
+		/*
+		 * EPERM, as in that file, for a task that may not be accessed.
+		 */
 		result = !mm ? -ESRCH : PTR_ERR(mm) == -EACCES ? -EPERM : PTR_ERR(mm);
 		goto put_task;
 	}
