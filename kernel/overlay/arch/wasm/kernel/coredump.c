@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * Core dumps: a wasm module whose data segments are the process's memory (the
- * Coredump convention of WebAssembly's tools). It has no frames: they are the
- * engine's, which shows them to nobody.
+ * Core dumps. A dump is a wasm module whose data segments are the process's
+ * memory, by the Coredump convention of WebAssembly's tools. It has no stack
+ * frames: they are the engine's, and the engine shows them to nobody.
  */
 #include <linux/binfmts.h>
 #include <linux/coredump.h>
@@ -23,7 +23,7 @@
 
 #define WASM_PAGE	65536UL
 
-/* The head of a section or segment, before it is written. */
+/* The head of a section or segment that is about to be written. */
 struct bytes {
 	u8 at[96];
 	unsigned int length;
@@ -35,7 +35,7 @@ static void put_byte(struct bytes *bytes, u8 byte)
 		bytes->at[bytes->length++] = byte;
 }
 
-/* LEB128. */
+/* Appends a number as unsigned LEB128. */
 static void put_number(struct bytes *bytes, u32 value)
 {
 	for (; value >= 0x80; value >>= 7)
@@ -43,7 +43,7 @@ static void put_number(struct bytes *bytes, u32 value)
 	put_byte(bytes, value);
 }
 
-/* Signed LEB128, as constants are. */
+/* Appends a constant, which is signed LEB128. */
 static void put_constant(struct bytes *bytes, s32 value)
 {
 	for (; value < -64 || value > 63; value >>= 7)
@@ -63,7 +63,7 @@ static bool emit(struct coredump_params *cprm, const struct bytes *bytes)
 	return dump_emit(cprm, bytes->at, bytes->length);
 }
 
-/* A section of which all bytes are at hand. */
+/* Writes a section that fits into struct bytes. */
 static bool emit_section(struct coredump_params *cprm, u8 id, const struct bytes *content)
 {
 	struct bytes head = { };
@@ -73,7 +73,10 @@ static bool emit_section(struct coredump_params *cprm, u8 id, const struct bytes
 	return emit(cprm, &head) && emit(cprm, content);
 }
 
-/* core, or corestack without frames: both begin with a name. */
+/*
+ * Writes the custom section "core" (the process) or "corestack" (a thread
+ * without frames). Both have the name of the process.
+ */
 static bool emit_information(struct coredump_params *cprm, const char *kind, bool frames)
 {
 	char comm[TASK_COMM_LEN];
@@ -114,7 +117,10 @@ static struct bytes segment_head(const struct core_vma_metadata *area)
 	return head;
 }
 
-/* What cannot be read is zeros. Pages of zeros are holes of the file, and do not count for RLIMIT_CORE. */
+/*
+ * Bytes that cannot be read become zeros. Pages of zeros become holes of the
+ * file, which do not count for RLIMIT_CORE.
+ */
 static bool emit_area(struct coredump_params *cprm, const struct core_vma_metadata *area, u8 *page)
 {
 	unsigned long at;
@@ -162,7 +168,7 @@ static bool emit_areas(struct coredump_params *cprm, u8 *page)
 	return true;
 }
 
-/* Whether all was written: the wait status says so then. */
+/* Returns true if all was written. The process's wait status then says so. */
 int wasm_core_dump(struct coredump_params *cprm)
 {
 	static const u8 magic[] = { 0, 'a', 's', 'm', 1, 0, 0, 0 };

@@ -1,20 +1,27 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * Kernel threads without workers of their own, where the engine can suspend a wasm stack (JSPI).
+ * Kernel threads without workers of their own, where the engine can suspend a
+ * wasm stack (JSPI).
  *
- * A worker costs 10 to 20 ms and some megabytes, and a boot starts thirty kernel threads. So they are coroutines of their
- * CPU's own worker. Only one context of that worker runs at a time: the idle task's, which includes wasm_serve_own_cpu(), or one
- * of the coroutines. A switch to a coroutine is an AUKLET_IRQ_SWITCH to the own worker like one to the idle
- * task; the idle task's context resumes the coroutine, and is resumed when that one switches away:
+ * A worker costs 10 to 20 ms and some megabytes, and a boot starts thirty
+ * kernel threads. So kernel threads are coroutines of their CPU's own worker.
+ * That worker executes one context at a time: that of the idle task, which
+ * includes wasm_serve_own_cpu(), or one of the coroutines.
  *
- *     idle task's context                         coroutine of task k
+ * A switch to a coroutine is an AUKLET_IRQ_SWITCH to the own worker, as a
+ * switch to the idle task is. The idle task's context resumes the coroutine. It
+ * goes on itself when the coroutine switches away:
+ *
+ *     idle task's context                  coroutine of task k
  *     wasm_serve_own_cpu(): switch to k
- *       wasm_resume_coroutine(k)                 ->    returns from __switch_to(), or begins
- *         (suspended)                             ...
- *                                                 __switch_to(k, n): n gets the CPU
- *       returns to wasm_serve_own_cpu()          <-      engine_coroutine_yield(k)
+ *       wasm_resume_coroutine(k)       ->  begins, or
+ *         (suspended)                      returns from __switch_to()
+ *                                          ...
+ *                                          __switch_to(k, n): n gets the CPU
+ *       returns                        <-    engine_coroutine_yield(k)
  *
- * A suspended stack cannot leave its worker: see asm/coroutine.h for what that means to the scheduler.
+ * A suspended stack cannot leave its worker. asm/coroutine.h says what that
+ * means to the scheduler.
  *
  * kernel/model/cpu-token.pml models this file.
  */
@@ -27,7 +34,7 @@
 #include <asm/engine_calls.h>
 #include <asm/machine.h>
 
-/* For the idle task's context, as which it returns. */
+/* Only the idle task's context calls this, and it returns as that context. */
 void wasm_resume_coroutine(struct task_struct *task)
 {
 	unsigned long idle = get_wasm_current();
@@ -39,7 +46,10 @@ void wasm_resume_coroutine(struct task_struct *task)
 	set_wasm_irqs_enabled(ARCH_IRQ_DISABLED);
 }
 
-/* Suspends the coroutine of @task, which has given the CPU away; returns when the task has it again. */
+/*
+ * Suspends the coroutine of @task, which has given the CPU away. Returns when
+ * the task has the CPU again.
+ */
 void wasm_suspend_coroutine(struct task_struct *task)
 {
 	unsigned long stack_pointer = get___stack_pointer();
@@ -59,17 +69,23 @@ static void coroutine_main(void *argument)
 		thread->restart(thread->restart_argument);
 	arch_kthread_stay();
 	thread->fn(thread->fn_arg);
-	/* A kernel thread ends in do_exit(). One that executes a program is no coroutine. */
+	/*
+	 * A kernel thread ends in do_exit(), and one that executes a program is
+	 * no coroutine. So the function cannot return.
+	 */
 	BUG();
 }
 
-/* The host calls this on a stack of its own for a coroutine that has none. */
+/* The engine calls this on a new stack, for a coroutine that has none. */
 void wasm_run_coroutine(struct task_struct *task)
 {
 	set_wasm_irqs_enabled(ARCH_IRQ_DISABLED);
 	set_wasm_current((unsigned long)task);
 	set___stack_pointer((unsigned long)task_pt_regs(task));
-	/* When this returns, the task may be gone already, or run elsewhere on the same kernel stack. */
+	/*
+	 * When this returns, the task may be gone already. Or it may execute
+	 * elsewhere, on the same kernel stack.
+	 */
 	wasm_catch_unwind(coroutine_main, task);
 }
 
@@ -77,7 +93,7 @@ void arch_kthread_may_move(void (*function)(void *argument), void *argument)
 {
 	struct thread_struct *thread = &current->thread;
 
-	/* One that may run nowhere else keeps its stack. */
+	/* A thread that may execute on one CPU only keeps its stack. */
 	if (!thread->coroutine || (current->nr_cpus_allowed == 1 && kthread_is_per_cpu(current)))
 		return;
 	thread->restart_argument = argument;
@@ -92,7 +108,10 @@ void arch_kthread_stay(void)
 	if (!thread->coroutine || current->migration_disabled)
 		return;
 	migrate_disable();
-	/* Who asks for another affinity of a pinned task would wait until it may move. */
+	/*
+	 * A task that sets the affinity of a pinned task would wait until that
+	 * one may move, which is never. It gets an error instead.
+	 */
 	current->flags |= PF_NO_SETAFFINITY;
 	thread->restart = NULL;
 }

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0-only
-/* The interrupt controller: 24 device lines in one word, raised by the host. */
+/* The interrupt controller: one word of device lines, which the host raises. */
 #include <linux/init.h>
 #include <linux/irq.h>
 #include <linux/irqdomain.h>
@@ -10,7 +10,7 @@ static struct irq_domain *line_domain;
 
 static void line_nothing(struct irq_data *data)
 {
-	/* A raised bit is consumed by its delivery; a line cannot storm. */
+	/* Delivery clears the bit of a line, so a line cannot storm. */
 }
 
 static struct irq_chip line_chip = {

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0-only
-/* What ptrace shows of a task: its last system call; asm/ptrace.h. */
+/* What ptrace shows of a task: its last system call (uapi/asm/ptrace.h). */
 #include <linux/elf.h>
 #include <linux/ptrace.h>
 #include <linux/regset.h>

@@ -1,5 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0-only
-/* From the host's call of wasm_boot_cpu() to start_kernel(), and what start_kernel() asks of an architecture. */
+/*
+ * The start of the kernel, from wasm_boot_cpu() to start_kernel(), and what
+ * start_kernel() asks of an architecture.
+ */
 #include <linux/console.h>
 #include <linux/initrd.h>
 #include <linux/memblock.h>
@@ -36,10 +39,10 @@ static struct console early_host_console = {
 	.index	= -1,
 };
 
-/* "earlycon": log through the host until the virtio console takes over. */
+/* "earlycon" on the command line logs here until the virtio console comes. */
 static int __init setup_early_console(char *unused)
 {
-	/* The parameter is parsed twice: once for itself, once as a console's. */
+	/* The kernel calls this for "earlycon" and for each "console=". */
 	if (early_host_console.flags & CON_ENABLED)
 		return 0;
 	register_console(&early_host_console);
@@ -52,7 +55,7 @@ void __init setup_arch(char **cmdline)
 	if (!early_init_dt_scan(device_tree, __pa(device_tree)))
 		panic("the host gave no device tree");
 	memory_end = memblock_end_of_DRAM();
-	/* Address 0 is no memory of anyone's. */
+	/* This includes address 0, where no object may lie. */
 	memblock_reserve(0, PAGE_ALIGN((unsigned long)_end));
 	memblock_reserve(__pa(device_tree), fdt_totalsize(device_tree));
 	reserve_initrd_mem();
@@ -80,13 +83,15 @@ void __init mem_init(void)
 	memblock_free_all();
 }
 
-
-/* The init sections lie between data that stays; see sections.c. */
+/* The init sections lie between data that stays: sections.h. */
 void free_initmem(void)
 {
 }
 
-/* Code is outside of every memory and cannot be written at all. Data has no protection in wasm. */
+/*
+ * Code lies outside of every memory, so nothing can write to it. Data has no
+ * protection in wasm.
+ */
 void mark_rodata_ro(void)
 {
 }
@@ -143,8 +148,10 @@ static int __init register_panic_notifier(void)
 }
 early_initcall(register_panic_notifier);
 
-/* CPU 0's worker calls this once, with the address of the device tree in K. */
-/* Nothing in K that both use can be trusted then. */
+/*
+ * Ends the machine if the host has another version of uapi/asm/host.h: nothing
+ * in K that both use can be trusted then.
+ */
 static void check_version(void)
 {
 	char text[100];
@@ -152,13 +159,15 @@ static void check_version(void)
 
 	if (auklet_machine.version == AUKLET_ABI_VERSION)
 		return;
-	length = scnprintf(text, sizeof(text), "The kernel (version %u) does not fit its host (version %u).\n",
+	length = scnprintf(text, sizeof(text),
+			   "The kernel (version %u) does not fit its host (version %u).\n",
 			   AUKLET_ABI_VERSION, auklet_machine.version);
 	engine_console_write(text, length);
 	engine_halt(AUKLET_HALT_PANIC);
 	wasm_stop_cpu_forever();
 }
 
+/* CPU 0's worker calls this once, with the address of the device tree in K. */
 void wasm_boot_cpu(void *dtb)
 {
 	unsigned int cpu;
@@ -179,7 +188,8 @@ void wasm_boot_cpu(void *dtb)
 		.pid = offsetof(struct task_struct, pid),
 		.name = offsetof(struct task_struct, comm),
 		.stack = offsetof(struct task_struct, stack),
-		.system_call = THREAD_SIZE - sizeof(struct pt_regs) + offsetof(struct pt_regs, syscall_nr),
+		.system_call = THREAD_SIZE - sizeof(struct pt_regs) +
+			       offsetof(struct pt_regs, syscall_nr),
 	};
 	wasm_start_clock();
 	start_kernel();

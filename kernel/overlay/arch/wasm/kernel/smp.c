@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * Parallel CPUs: each has a worker of its own that the host starts with the
+ * Parallel CPUs. Each has a worker of its own, which the host starts with the
  * machine.
  *
  * kernel/model/cpu-token.pml models this file.
@@ -19,7 +19,10 @@
 #include <asm/engine_calls.h>
 #include <asm/machine.h>
 
-/* The idle task of a CPU that is being brought up. Its worker sleeps on auklet_cpu.pending before. */
+/*
+ * The idle task of a CPU that is being brought up. Until it is there, the CPU's
+ * worker sleeps on auklet_cpu.pending.
+ */
 static u32 boot_idle_task[NR_CPUS];
 static DECLARE_COMPLETION(cpu_is_up);
 
@@ -27,7 +30,10 @@ void wasm_raise_interrupt(unsigned int number, u32 bits)
 {
 	struct auklet_cpu *cpu = &auklet_machine.cpu[number];
 
-	/* The order is the invariant of entry.c: first the bit, then the state. */
+	/*
+	 * The order is the invariant of entry.c: raise the bit before reading
+	 * the state.
+	 */
 	word_or(&cpu->pending, bits);
 	if (word_load(&cpu->state) != AUKLET_CPU_KERNEL)
 		futex_wake_word(&cpu->pending, 1);
@@ -125,7 +131,10 @@ static void __noreturn secondary_start(void)
 	unreachable();
 }
 
-/* The worker of CPU @cpu calls this when it starts; it becomes that CPU when CPU 0 brings it up. */
+/*
+ * The worker of CPU @cpu calls this when it starts. It becomes that CPU when
+ * CPU 0 brings the CPU up.
+ */
 void wasm_secondary_cpu(u32 cpu)
 {
 	struct task_struct *idle;
@@ -133,7 +142,7 @@ void wasm_secondary_cpu(u32 cpu)
 
 	if (cpu == 0 || cpu >= NR_CPUS)
 		return;
-	/* Who stores the task changes pending afterwards. */
+	/* __cpu_up() stores the task first and then changes pending. */
 	for (;;) {
 		pending = word_load(&auklet_machine.cpu[cpu].pending);
 		if (word_load(&boot_idle_task[cpu]))

@@ -1,5 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0-only
-/* The system call table, and the entries of calls whose 64-bit arguments come as two words: asm/syscall_wrapper.h. */
+/*
+ * The system call table, and the entries of calls whose 64-bit arguments come
+ * as two words (asm/syscall_wrapper.h).
+ */
 #include <linux/fs.h>
 #include <linux/syscalls.h>
 #include <asm/syscall.h>

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * Clock source: the host's monotonic clock. Clock events: a deadline that the CPU's own worker
- * sleeps for.
+ * The clock source is the machine's monotonic clock. A clock event is a
+ * deadline, until which the CPU's own worker sleeps.
  *
  * kernel/model/cpu-token.pml models parts of this file.
  */
@@ -21,23 +21,29 @@
 #include <asm/engine_calls.h>
 #include <asm/machine.h>
 
-static u64 boot_time;	/* engine_now() at the start, so that sched_clock() starts near 0 */
-static u64 latest;	/* the latest time that any worker has seen */
+/* engine_now() at the start: sched_clock() begins near 0. */
+static u64 boot_time;
+/* The latest time that any worker has read. */
+static u64 latest;
 
 /*
- * Nobody has read the clock for so long: the machine may have been stopped. An idle one does not
- * read it either, but to forgive a pause that was none does no harm.
+ * If nobody has read the clock for this long, the machine may have been
+ * stopped. An idle machine does not read it either. But it does no harm to
+ * forgive a pause that was none.
  */
 #define PAUSE_NS	(2ULL * NSEC_PER_SEC)
-/* A complaint that comes so long after a pause has another reason. */
+/* A complaint that comes this long after a pause has another reason. */
 #define FORGIVEN_NS	(30ULL * NSEC_PER_SEC)
 
 static u64 now(void);
-static u64 pause_end;	/* the first reading after a pause; 0 = none, or it was forgiven */
+
+/* The first reading after a pause. 0: there was none, or it was forgiven. */
+static u64 pause_end;
 
 /*
- * The host's process was stopped, or the computer slept and the engine's clock counted that. This
- * comes before the new time is published, and so before jiffies have it: a reading moves them.
+ * The engine's process was stopped, or the computer slept and the engine's
+ * clock counted that. Note it before the new time is published, since that
+ * moves jiffies: those who then find a CPU late must find the pause noted.
  */
 static noinline void note_pause(u64 time)
 {
@@ -46,8 +52,9 @@ static noinline void note_pause(u64 time)
 }
 
 /*
- * Who is about to complain that a CPU, a grace period or a work queue does not get on asks this.
- * True: the machine was stopped, so nothing could.
+ * The kernel's watchdogs ask this before they complain that a CPU, a grace
+ * period or a work queue makes no progress. True means that the machine was
+ * stopped, so nothing could.
  */
 bool kvm_check_and_clear_guest_paused(void)
 {
@@ -62,11 +69,13 @@ bool kvm_check_and_clear_guest_paused(void)
 }
 
 /*
- * Workers read clocks of their own. A message to the host and its answer bound how far each is from
- * the host's (web/src/guest/clock.ts): mostly it is exact, but where the wall clock was just set it
- * may be wrong by the time between question and answer. Time must not run backwards from one worker
- * to the next, so nobody reads less than anyone has read. While a worker is ahead, time stands
- * still for the others.
+ * Each worker reads a clock of its own. A message to the host and its answer
+ * bound how far that clock is from the host's (web/src/guest/clock.ts). Mostly
+ * the difference is exact. But where the wall clock was just set, it may be
+ * wrong by the time between question and answer.
+ *
+ * Time must not run backwards from one worker to the next. So no worker reads
+ * less than any has read. While one is ahead, time stands still for the others.
  */
 static u64 now(void)
 {
@@ -118,7 +127,10 @@ static int clock_event_next(unsigned long delta, struct clock_event_device *devi
 	struct auklet_cpu *cpu = &auklet_machine.cpu[number];
 	u64 deadline = engine_now() + delta;
 
-	/* The CPU's own worker resets armed before it reads the deadline: see wait_for_interrupt(). */
+	/*
+	 * The CPU's own worker resets armed before it reads the deadline: see
+	 * wait_for_interrupt(). So store the deadline before reading armed.
+	 */
 	__atomic_store_n(&cpu->deadline, deadline, __ATOMIC_SEQ_CST);
 	if (!get_wasm_home_cpu() && deadline < __atomic_load_n(&cpu->armed, __ATOMIC_SEQ_CST)) {
 		word_or(&cpu->pending, AUKLET_IRQ_REARM);
@@ -129,7 +141,8 @@ static int clock_event_next(unsigned long delta, struct clock_event_device *devi
 
 static int clock_event_stop(struct clock_event_device *device)
 {
-	__atomic_store_n(&auklet_machine.cpu[smp_processor_id()].deadline, AUKLET_NO_DEADLINE, __ATOMIC_SEQ_CST);
+	__atomic_store_n(&auklet_machine.cpu[smp_processor_id()].deadline, AUKLET_NO_DEADLINE,
+			 __ATOMIC_SEQ_CST);
 	return 0;
 }
 
@@ -142,7 +155,7 @@ void wasm_timer_interrupt(void)
 		device->event_handler(device);
 }
 
-/* On every CPU, for itself. */
+/* Every CPU calls this for itself. */
 void wasm_setup_clock_event(void)
 {
 	unsigned int cpu = smp_processor_id();
@@ -165,7 +178,7 @@ void __init time_init(void)
 	wasm_setup_clock_event();
 }
 
-/* As early as there is a kernel: the log's time stamps start here. */
+/* wasm_boot_cpu() calls this first: the log's time stamps begin here. */
 void __init wasm_start_clock(void)
 {
 	boot_time = engine_now();

@@ -1,13 +1,16 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * linux.clock of every program: reads a clock without a system call, as a vDSO does.
+ * linux.clock of every program: reads a clock without a system call, as a vDSO
+ * does.
  *
- * The program's worker executes this without a CPU: the CPU's own worker may have taken that for an
- * interrupt, and even the task may be gone. So nothing here belongs to a task or a CPU, and there
- * are no variables in memory, which would be on the task's stack in the kernel.
+ * The program's worker executes this without a CPU. The CPU's own worker may
+ * have taken the CPU for an interrupt, and even the task may be gone. So
+ * nothing here belongs to a task or a CPU. No local variable may be in memory:
+ * it would be on the task's kernel stack.
  *
- * A program that only reads clocks would see no signals, since it gets those at its system calls.
- * Where it should make one, it does not get the time here.
+ * A program gets its signals at its system calls. One that only reads clocks
+ * would get none. So if a program should make a system call, it gets no time
+ * here.
  */
 #include <linux/init.h>
 #include <linux/pvclock_gtod.h>
@@ -16,7 +19,7 @@
 #include <asm/globals.h>
 #include <asm/machine.h>
 
-/* The answer where the program must ask by system call. */
+/* This answer tells the program to ask by system call. */
 #define ASK_BY_SYSTEM_CALL	S64_MIN
 
 #define FINE_CLOCKS	(BIT(CLOCK_REALTIME) | BIT(CLOCK_MONOTONIC) | BIT(CLOCK_BOOTTIME) | \
@@ -24,23 +27,24 @@
 #define COARSE_CLOCKS	(BIT(CLOCK_REALTIME_COARSE) | BIT(CLOCK_MONOTONIC_COARSE))
 
 /*
- * Looks at a copy that is being written, some 50 us. Who writes may wait for a processor of the
- * computer's: after that the program asks the kernel, which knows how to wait.
+ * How often to look at a copy that is being written: for some 50 us. The writer
+ * may wait for a processor of the computer. So after that the program asks the
+ * kernel, which can sleep.
  */
 #define MOST_WAITS	10000
 
 /* A copy of the timekeeper, as of its last update. */
 static struct {
-	u32 sequence;	/* atomic: odd while the rest is written */
+	u32 sequence;		/* atomic: odd while the rest is written */
 	u32 mult;
 	u32 shift;
 	u64 cycles_last;
-	u64 cycles_most;	/* more would be too much for 64 bits */
-	u64 fraction;	/* shifted nanoseconds at cycles_last, beyond base */
+	u64 cycles_most;	/* the product of more overflows 64 bits */
+	u64 fraction;		/* shifted ns at cycles_last, beyond base */
 	u64 base[CLOCK_TAI + 1];
 } __aligned(64) data;
 
-/* By worker slot: its program should make a system call. */
+/* By worker slot: 1 if its program should make a system call. */
 static u32 calls_wanted[AUKLET_MAX_WORKERS];
 
 static inline u32 *call_wanted(const struct auklet_worker *worker)
@@ -54,7 +58,7 @@ void wasm_want_system_call(const struct auklet_worker *worker, bool wanted)
 		word_store(call_wanted(worker), wanted);
 }
 
-/* Under the timekeeper's lock. */
+/* The caller holds the timekeeper's lock, so there is one writer at a time. */
 static int copy_timekeeper(struct notifier_block *block, unsigned long was_set, void *updated)
 {
 	const struct timekeeper *tk = updated;
@@ -84,13 +88,13 @@ static int __init start_user_clock(void)
 }
 early_initcall(start_user_clock);
 
-/* Nanoseconds of clock @id. */
+/* Returns the nanoseconds of clock @id, or ASK_BY_SYSTEM_CALL. */
 s64 wasm_read_clock(u32 id)
 {
 	u32 sequence, waits;
 	u64 cycles, last, time, base;
 
-	/* With time namespaces, programs would need the offsets of theirs. */
+	/* With time namespaces, a program would need the offsets of its own. */
 	BUILD_BUG_ON(IS_ENABLED(CONFIG_TIME_NS));
 	if (id > CLOCK_TAI || !(BIT(id) & (FINE_CLOCKS | COARSE_CLOCKS)) ||
 	    READ_ONCE(*call_wanted((void *)get_wasm_worker())))
@@ -103,8 +107,9 @@ s64 wasm_read_clock(u32 id)
 		base = word_load(&data.base[id]);
 		if (BIT(id) & FINE_CLOCKS) {
 			/*
-			 * First the update's time, then the clock, which is never behind it. The
-			 * other way round, an update in between makes the difference negative.
+			 * Read the update's time before the clock, which is
+			 * never behind it. In the other order, an update in
+			 * between would make the difference negative.
 			 */
 			last = word_load(&data.cycles_last);
 			cycles = wasm_clock_now() - last;

@@ -1,10 +1,13 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * CLOCK_REALTIME follows the host's wall clock, as that of a resumed virtual machine does.
+ * CLOCK_REALTIME follows the computer's wall clock, as that of a resumed
+ * virtual machine does.
  *
- * The machine's monotonic clock stands still while the computer sleeps, and knows nothing of
- * corrections. So the host tells how far the wall clock is from it, and again when that has
- * changed. The kernel takes over changes only: who sets the guest's clock keeps his difference.
+ * The machine's monotonic clock may stand still while the computer sleeps, and
+ * corrections of the wall clock do not move it. So the host tells the kernel
+ * how far the wall clock is from it, and tells it again when that changes. The
+ * kernel takes over only the change. So a user who has set the guest's clock
+ * keeps the difference.
  */
 #include <linux/init.h>
 #include <linux/kernel.h>
@@ -15,10 +18,14 @@
 #include <linux/workqueue.h>
 #include <asm/machine.h>
 
-/* A smaller change is a correction, as NTP's: the clock runs faster or slower for a while. */
+/*
+ * A smaller change is a correction, as by NTP: the clock runs faster or slower
+ * for a while.
+ */
 #define LEAP_NS		(500 * NSEC_PER_MSEC)
 
-static s64 followed;	/* the host's offset that CLOCK_REALTIME has taken over */
+/* The offset of the host that CLOCK_REALTIME has taken over. */
+static s64 followed;
 
 static s64 read_wall_offset(void)
 {
@@ -33,14 +40,17 @@ static s64 read_wall_offset(void)
 	return offset;
 }
 
-/* When the kernel sets its clocks at the start. */
+/* The kernel calls this when it sets its clocks at the start. */
 u64 wasm_wall_clock_at(u64 monotonic)
 {
 	followed = read_wall_offset();
 	return monotonic + followed;
 }
 
-/* What is left of an adjtime(), in microseconds; with @set, and another @value from now on. */
+/*
+ * Returns what is left of the last adjtime(), in microseconds. With @set it
+ * also begins another one, of @value.
+ */
 static long adjust(bool set, long value)
 {
 	struct __kernel_timex adjustment = {
@@ -60,7 +70,10 @@ static void leap(s64 change)
 	struct timespec64 length = ns_to_timespec64(change);
 	int error;
 
-	/* The computer slept: CLOCK_BOOTTIME counts that. Timers of both clocks fire. */
+	/*
+	 * Forward means that the computer slept. CLOCK_BOOTTIME counts that.
+	 * Timers of both clocks fire.
+	 */
 	if (change > 0) {
 		timekeeping_inject_sleeptime64(&length);
 		return;
@@ -75,7 +88,7 @@ static void leap(s64 change)
 static void follow_wall_clock(struct work_struct *work)
 {
 	s64 offset = read_wall_offset();
-	/* A leap would drop what is left of a correction. */
+	/* Count what is left of a correction: a leap would drop it. */
 	s64 change = offset - followed + adjust(false, 0) * NSEC_PER_USEC;
 
 	followed = offset;
@@ -87,7 +100,10 @@ static void follow_wall_clock(struct work_struct *work)
 
 static DECLARE_WORK(follow_work, follow_wall_clock);
 
-/* The host has written another offset. Clocks cannot be set in an interrupt. */
+/*
+ * The host has written another offset. An interrupt cannot set clocks, so work
+ * does it.
+ */
 void wasm_wall_clock_interrupt(void)
 {
 	schedule_work(&follow_work);
