@@ -2,8 +2,10 @@
 /*
  * Files of tmpfs: pages, holes, sizes, mappings.
  *
- * A page of a file that is not in its page cache is a hole, and reading leaves it one. Each page that comes is charged to
- * the mount first, and what has gone is found by counting what is left: tmpfs_uncharge_removed().
+ * A page of a file that is not in its page cache is a hole. To read a hole does
+ * not fill it. Each new page is charged to the mount before it is made. How
+ * many pages have gone, tmpfs_uncharge_removed() finds by counting what is
+ * left.
  */
 #include <linux/fs.h>
 #include <linux/falloc.h>
@@ -16,7 +18,10 @@
 #include <uapi/linux/fcntl.h>
 #include "tmpfs.h"
 
-/* Zeros of a hole are read in pieces, between which a signal is seen. */
+/*
+ * Most zeros of a hole that are read at once. Between two such pieces the
+ * reader sees signals.
+ */
 #define MOST_ZEROS	(1 << 20)
 
 static int charge(struct inode *inode)
@@ -25,14 +30,17 @@ static int charge(struct inode *inode)
 
 	if (tmpfs_memory_is_low())
 		return -ENOSPC;
-	/* Whoever is one too many for a moment is refused. */
+	/*
+	 * A task that goes over the limit only because others have counted too
+	 * much for a moment is refused as well.
+	 */
 	if (atomic_long_inc_return(&sb->pages) <= (sb->max_pages ?: LONG_MAX))
 		return 0;
 	atomic_long_dec(&sb->pages);
 	return -ENOSPC;
 }
 
-/* The page of a charge is in the cache. */
+/* Counts a charged page that is in the page cache now. */
 static void settle(struct inode *inode)
 {
 	spin_lock(&inode->i_lock);
@@ -41,8 +49,9 @@ static void settle(struct inode *inode)
 }
 
 /*
- * Pages were removed. One that was added meanwhile may not be settled yet: then fewer are counted as removed, and
- * the next who removes finds the rest.
+ * Gives the charge of removed pages back. A page that was added meanwhile may
+ * not be settled yet. Then this finds fewer removed pages, and the next call
+ * finds the rest.
  */
 void tmpfs_uncharge_removed(struct inode *inode)
 {
@@ -58,7 +67,10 @@ void tmpfs_uncharge_removed(struct inode *inode)
 	atomic_long_sub(removed, &tmpfs_sb(inode->i_sb)->pages);
 }
 
-/* The page at @index, locked and with a reference. It is not up to date if it is new. */
+/*
+ * Returns the page at @index, locked and with a reference. A new page is not up
+ * to date.
+ */
 static struct folio *get_page_to_write(struct address_space *mapping, pgoff_t index)
 {
 	struct inode *inode = mapping->host;
@@ -70,22 +82,26 @@ static struct folio *get_page_to_write(struct address_space *mapping, pgoff_t in
 	error = charge(inode);
 	if (error)
 		return ERR_PTR(error);
-	folio = __filemap_get_folio(mapping, index, FGP_LOCK | FGP_CREAT, mapping_gfp_mask(mapping));
+	folio = __filemap_get_folio(mapping, index, FGP_LOCK | FGP_CREAT,
+				    mapping_gfp_mask(mapping));
+	/* Another task may have made the page meanwhile, and charged it. */
 	if (IS_ERR(folio) || folio_test_uptodate(folio))
-		/* Or somebody else has made it. */
 		atomic_long_dec(&tmpfs_sb(inode->i_sb)->pages);
 	else
 		settle(inode);
 	return folio;
 }
 
-static int tmpfs_write_begin(struct file *file, struct address_space *mapping, loff_t pos, unsigned int len,
-			     struct folio **foliop, void **fsdata)
+static int tmpfs_write_begin(struct file *file, struct address_space *mapping, loff_t pos,
+			     unsigned int len, struct folio **foliop, void **fsdata)
 {
 	unsigned int seals = tmpfs_seals(mapping->host);
 	struct folio *folio;
 
-	/* Without a file, a page of a mapping is stored to, which F_SEAL_FUTURE_WRITE allows. */
+	/*
+	 * Without a file, this is a store to a page of a mapping, which
+	 * F_SEAL_FUTURE_WRITE allows.
+	 */
 	if (file && (seals & (F_SEAL_WRITE | F_SEAL_FUTURE_WRITE) ||
 		     (seals & F_SEAL_GROW && pos + len > i_size_read(mapping->host))))
 		return -EPERM;
@@ -102,14 +118,18 @@ static int tmpfs_write_begin(struct file *file, struct address_space *mapping, l
 	return 0;
 }
 
-/* As in ram_aops, whose functions have no names outside of libfs.c. */
-static int tmpfs_write_end(struct file *file, struct address_space *mapping, loff_t pos, unsigned int len,
-			   unsigned int copied, struct folio *folio, void *fsdata)
+/* The functions of ram_aops have no names outside of libfs.c. */
+static int tmpfs_write_end(struct file *file, struct address_space *mapping, loff_t pos,
+			   unsigned int len, unsigned int copied, struct folio *folio,
+			   void *fsdata)
 {
 	return ram_aops.write_end(file, mapping, pos, len, copied, folio, fsdata);
 }
 
-/* A hole that the page cache itself reads, as splice() does if it becomes one meanwhile. The page is there already. */
+/*
+ * The page cache reads a hole itself here, as when a page becomes one during a
+ * splice(). The page is in the cache already, so charge it without a limit.
+ */
 static int tmpfs_read_folio(struct file *file, struct folio *folio)
 {
 	struct inode *inode = folio->mapping->host;
@@ -124,7 +144,10 @@ const struct address_space_operations tmpfs_aops = {
 	.write_begin	= tmpfs_write_begin,
 	.write_end	= tmpfs_write_end,
 	.dirty_folio	= noop_dirty_folio,
-	/* Says that O_DIRECT may be given; no kiocb asks for it here. */
+	/*
+	 * This lets programs open with O_DIRECT. It is never called, because no
+	 * kiocb gets IOCB_DIRECT on this architecture.
+	 */
 	.direct_IO	= noop_direct_IO,
 };
 
@@ -190,8 +213,8 @@ static ssize_t tmpfs_read_iter(struct kiocb *iocb, struct iov_iter *to)
 	return generic_file_read_iter(iocb, to);
 }
 
-static ssize_t tmpfs_splice_read(struct file *in, loff_t *ppos, struct pipe_inode_info *pipe, size_t len,
-				 unsigned int flags)
+static ssize_t tmpfs_splice_read(struct file *in, loff_t *ppos, struct pipe_inode_info *pipe,
+				 size_t len, unsigned int flags)
 {
 	if (has_holes(file_inode(in)))
 		return copy_splice_read(in, ppos, pipe, len, flags);
@@ -254,15 +277,16 @@ static int allocate(struct inode *inode, int mode, loff_t start, loff_t end)
 	error = inode_newsize_ok(inode, end);
 	if (error)
 		return error;
-	/* Do not begin what cannot end. */
+	/* More than this cannot succeed, so do not begin it. */
 	if ((u64)(end - start) >> PAGE_SHIFT > (sb->max_pages ?: totalram_pages()))
 		return -ENOSPC;
 
 	for (index = start >> PAGE_SHIFT; index <= (end - 1) >> PAGE_SHIFT; index++) {
 		error = fatal_signal_pending(current) ? -EINTR : fill_hole(inode->i_mapping, index);
 		if (error) {
-			truncate_inode_pages(inode->i_mapping, max_t(loff_t, round_up(size, PAGE_SIZE),
-								     round_down(start, PAGE_SIZE)));
+			truncate_inode_pages(inode->i_mapping,
+					     max_t(loff_t, round_up(size, PAGE_SIZE),
+						   round_down(start, PAGE_SIZE)));
 			tmpfs_uncharge_removed(inode);
 			return error;
 		}
@@ -297,7 +321,7 @@ static unsigned int tmpfs_mmap_capabilities(struct file *file)
 	return NOMMU_MAP_COPY | NOMMU_MAP_READ | NOMMU_MAP_WRITE | NOMMU_MAP_EXEC;
 }
 
-/* Mappings are copies of the file: mm/shared.c and mm/areas.c make them. */
+/* A mapping is a copy of the file: mm/mmap.c and mm/shared.c make it. */
 static int tmpfs_mmap(struct file *file, struct vm_area_struct *vma)
 {
 	file_accessed(file);
@@ -328,7 +352,8 @@ static int set_size(struct inode *inode, loff_t size)
 	loff_t old = inode->i_size;
 	int error;
 
-	if ((size < old && tmpfs_seals(inode) & F_SEAL_SHRINK) || (size > old && tmpfs_seals(inode) & F_SEAL_GROW))
+	if ((size < old && tmpfs_seals(inode) & F_SEAL_SHRINK) ||
+	    (size > old && tmpfs_seals(inode) & F_SEAL_GROW))
 		return -EPERM;
 	if (size < old) {
 		zero_file_areas(inode->i_mapping, size, round_up(old, PAGE_SIZE));
@@ -349,7 +374,8 @@ static int tmpfs_setattr(struct mnt_idmap *idmap, struct dentry *dentry, struct 
 	if (error)
 		return error;
 	if (attributes->ia_valid & ATTR_MODE) {
-		error = memfd_check_seals_mode(tmpfs_seals(inode), inode->i_mode, attributes->ia_mode);
+		error = memfd_check_seals_mode(tmpfs_seals(inode), inode->i_mode,
+					       attributes->ia_mode);
 		if (error)
 			return error;
 	}

@@ -1,7 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0-only
-/*
- * Inodes and names of tmpfs, extended attributes, and file handles.
- */
+/* Inodes and names of tmpfs, extended attributes, and file handles. */
 #include <linux/exportfs.h>
 #include <linux/fs.h>
 #include <linux/memfd.h>
@@ -11,24 +9,30 @@
 #include <uapi/linux/fcntl.h>
 #include "tmpfs.h"
 
-/* As in kernfs. Without limits any user could fill the kernel's memory; the other kinds are root's. */
+/*
+ * Limits of the attributes that any user may set, as in kernfs. Without them
+ * any user could fill the kernel's memory. Only root can set the other kinds.
+ */
 #define MOST_USER_XATTRS	128
 #define MOST_USER_XATTR_BYTES	(128 << 10)
 
-static int get_xattr(const struct xattr_handler *handler, struct dentry *dentry, struct inode *inode,
-		     const char *name, void *buffer, size_t size)
+static int get_xattr(const struct xattr_handler *handler, struct dentry *dentry,
+		     struct inode *inode, const char *name, void *buffer, size_t size)
 {
-	return simple_xattr_get(&tmpfs_inode(inode)->xattrs, xattr_full_name(handler, name), buffer, size);
+	return simple_xattr_get(&tmpfs_inode(inode)->xattrs, xattr_full_name(handler, name),
+				buffer, size);
 }
 
-static int set_xattr(const struct xattr_handler *handler, struct mnt_idmap *idmap, struct dentry *dentry,
-		     struct inode *inode, const char *name, const void *value, size_t size, int flags)
+static int set_xattr(const struct xattr_handler *handler, struct mnt_idmap *idmap,
+		     struct dentry *dentry, struct inode *inode, const char *name,
+		     const void *value, size_t size, int flags)
 {
 	struct simple_xattr *old;
 
 	if (value && tmpfs_memory_is_low())
 		return -ENOSPC;
-	old = simple_xattr_set(&tmpfs_inode(inode)->xattrs, xattr_full_name(handler, name), value, size, flags);
+	old = simple_xattr_set(&tmpfs_inode(inode)->xattrs, xattr_full_name(handler, name),
+			       value, size, flags);
 	if (IS_ERR(old))
 		return PTR_ERR(old);
 	simple_xattr_free(old);
@@ -36,8 +40,9 @@ static int set_xattr(const struct xattr_handler *handler, struct mnt_idmap *idma
 	return 0;
 }
 
-static int set_user_xattr(const struct xattr_handler *handler, struct mnt_idmap *idmap, struct dentry *dentry,
-			  struct inode *inode, const char *name, const void *value, size_t size, int flags)
+static int set_user_xattr(const struct xattr_handler *handler, struct mnt_idmap *idmap,
+			  struct dentry *dentry, struct inode *inode, const char *name,
+			  const void *value, size_t size, int flags)
 {
 	struct tmpfs_inode *info = tmpfs_inode(inode);
 	int old_size = get_xattr(handler, dentry, inode, name, NULL, 0);
@@ -100,15 +105,22 @@ static const struct inode_operations tmpfs_special_inode_operations = {
 	.listxattr	= tmpfs_listxattr,
 };
 
-/* NULL if there is no room for one more. The caller sets a link's target. */
-struct inode *ramfs_get_inode(struct super_block *sb, const struct inode *dir, umode_t mode, dev_t dev)
+/*
+ * Makes an inode. Returns NULL if there is no room for one more. The caller
+ * sets the target of a symbolic link.
+ */
+struct inode *ramfs_get_inode(struct super_block *sb, const struct inode *dir, umode_t mode,
+			      dev_t dev)
 {
 	struct tmpfs_sb *info = tmpfs_sb(sb);
 	struct inode *inode = NULL;
 
 	if (tmpfs_memory_is_low())
 		return NULL;
-	/* Whoever is one too many for a moment is refused. */
+	/*
+	 * A task that goes over the limit only because others have counted too
+	 * much for a moment is refused as well.
+	 */
 	if (atomic_long_inc_return(&info->inodes) <= (info->max_inodes ?: LONG_MAX))
 		inode = new_inode(sb);
 	if (!inode) {
@@ -132,7 +144,7 @@ struct inode *ramfs_get_inode(struct super_block *sb, const struct inode *dir, u
 	case S_IFDIR:
 		inode->i_op = &tmpfs_dir_inode_operations;
 		inode->i_fop = &simple_dir_operations;
-		/* "." */
+		/* The entry "." of the directory is a link to it. */
 		inc_nlink(inode);
 		break;
 	case S_IFLNK:
@@ -164,12 +176,13 @@ static struct inode *new_member(struct inode *dir, const struct qstr *name, umod
 static void enter(struct inode *dir, struct dentry *dentry, struct inode *inode)
 {
 	d_instantiate(dentry, inode);
-	/* A name is nowhere but in the dentry cache. */
+	/* The name exists only in the dentry cache, so it must stay there. */
 	dget(dentry);
 	inode_set_mtime_to_ts(dir, inode_set_ctime_current(dir));
 }
 
-static int tmpfs_mknod(struct mnt_idmap *idmap, struct inode *dir, struct dentry *dentry, umode_t mode, dev_t dev)
+static int tmpfs_mknod(struct mnt_idmap *idmap, struct inode *dir, struct dentry *dentry,
+		       umode_t mode, dev_t dev)
 {
 	struct inode *inode = new_member(dir, &dentry->d_name, mode, dev);
 
@@ -179,7 +192,8 @@ static int tmpfs_mknod(struct mnt_idmap *idmap, struct inode *dir, struct dentry
 	return 0;
 }
 
-static int tmpfs_mkdir(struct mnt_idmap *idmap, struct inode *dir, struct dentry *dentry, umode_t mode)
+static int tmpfs_mkdir(struct mnt_idmap *idmap, struct inode *dir, struct dentry *dentry,
+		       umode_t mode)
 {
 	int error = tmpfs_mknod(idmap, dir, dentry, mode | S_IFDIR, 0);
 
@@ -188,12 +202,14 @@ static int tmpfs_mkdir(struct mnt_idmap *idmap, struct inode *dir, struct dentry
 	return error;
 }
 
-static int tmpfs_create(struct mnt_idmap *idmap, struct inode *dir, struct dentry *dentry, umode_t mode, bool excl)
+static int tmpfs_create(struct mnt_idmap *idmap, struct inode *dir, struct dentry *dentry,
+			umode_t mode, bool excl)
 {
 	return tmpfs_mknod(idmap, dir, dentry, mode | S_IFREG, 0);
 }
 
-static int tmpfs_symlink(struct mnt_idmap *idmap, struct inode *dir, struct dentry *dentry, const char *target)
+static int tmpfs_symlink(struct mnt_idmap *idmap, struct inode *dir, struct dentry *dentry,
+			 const char *target)
 {
 	struct inode *inode = new_member(dir, &dentry->d_name, S_IFLNK | 0777, 0);
 
@@ -209,7 +225,8 @@ static int tmpfs_symlink(struct mnt_idmap *idmap, struct inode *dir, struct dent
 	return 0;
 }
 
-static int tmpfs_tmpfile(struct mnt_idmap *idmap, struct inode *dir, struct file *file, umode_t mode)
+static int tmpfs_tmpfile(struct mnt_idmap *idmap, struct inode *dir, struct file *file,
+			 umode_t mode)
 {
 	struct inode *inode = new_member(dir, &file_dentry(file)->d_name, mode, 0);
 
@@ -218,7 +235,10 @@ static int tmpfs_tmpfile(struct mnt_idmap *idmap, struct inode *dir, struct file
 	return finish_open_simple(file, PTR_ERR_OR_ZERO(inode));
 }
 
-/* Leaves a whiteout where @dentry was: overlayfs's mark of what it has removed. */
+/*
+ * Makes a whiteout at the place of @dentry. With it overlayfs marks a name that
+ * it has removed.
+ */
 static int leave_whiteout(struct mnt_idmap *idmap, struct inode *dir, struct dentry *dentry)
 {
 	struct dentry *whiteout = d_alloc(dentry->d_parent, &dentry->d_name);
@@ -228,7 +248,10 @@ static int leave_whiteout(struct mnt_idmap *idmap, struct inode *dir, struct den
 		return -ENOMEM;
 	error = tmpfs_mknod(idmap, dir, whiteout, S_IFCHR | WHITEOUT_MODE, WHITEOUT_DEV);
 	dput(whiteout);
-	/* Both are found by the name for a moment; which is as before or as after the renaming. */
+	/*
+	 * For a moment the name leads to either of the two, so a lookup sees
+	 * the folder as before or as after the renaming.
+	 */
 	if (!error)
 		d_rehash(whiteout);
 	return error;
@@ -246,7 +269,8 @@ static int tmpfs_rename(struct mnt_idmap *idmap, struct inode *old_dir, struct d
 		if (error)
 			return error;
 	}
-	return simple_rename(idmap, old_dir, old_dentry, new_dir, new_dentry, flags & ~RENAME_WHITEOUT);
+	return simple_rename(idmap, old_dir, old_dentry, new_dir, new_dentry,
+			     flags & ~RENAME_WHITEOUT);
 }
 
 static const struct inode_operations tmpfs_dir_inode_operations = {
@@ -263,7 +287,9 @@ static const struct inode_operations tmpfs_dir_inode_operations = {
 	.listxattr	= tmpfs_listxattr,
 };
 
-/* An inode is found by its number from when a handle of it was asked for. */
+/*
+ * From the first handle of an inode on, the inode can be found by its number.
+ */
 static int tmpfs_encode_fh(struct inode *inode, u32 *handle, int *length, struct inode *parent)
 {
 	static DEFINE_SPINLOCK(lock);
@@ -277,7 +303,7 @@ static int tmpfs_encode_fh(struct inode *inode, u32 *handle, int *length, struct
 	return generic_encode_ino32_fh(inode, handle, length, NULL);
 }
 
-/* Numbers come again after 2^32 inodes. */
+/* Compares the generation too, because numbers come again after 2^32 inodes. */
 static int has_identity(struct inode *inode, void *identity)
 {
 	const struct fid *fid = identity;
@@ -285,14 +311,18 @@ static int has_identity(struct inode *inode, void *identity)
 	return inode->i_ino == fid->i32.ino && inode->i_generation == fid->i32.gen;
 }
 
-static struct dentry *tmpfs_fh_to_dentry(struct super_block *sb, struct fid *fid, int length, int type)
+static struct dentry *tmpfs_fh_to_dentry(struct super_block *sb, struct fid *fid, int length,
+					 int type)
 {
 	if (type != FILEID_INO32_GEN || length < 2)
 		return NULL;
 	return d_obtain_alias(ilookup5(sb, fid->i32.ino, has_identity, fid));
 }
 
-/* A directory has a name, and so a parent, as long as it lives. */
+/*
+ * Nobody needs this for a directory that lives: it has a name, and so a parent,
+ * in the dentry cache.
+ */
 static struct dentry *tmpfs_get_parent(struct dentry *child)
 {
 	return ERR_PTR(-ESTALE);

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * Mounts of tmpfs: options, limits, statfs. ramfs is the same without limits, and ignores options but the mode.
+ * Mounts of tmpfs: options, limits, statfs. ramfs is the same without limits.
+ * It ignores all options but the mode.
  */
 #include <linux/fs_context.h>
 #include <linux/fs_parser.h>
@@ -14,7 +15,7 @@
 #include <linux/vmstat.h>
 #include "tmpfs.h"
 
-/* Of all memory, the part that files leave free, as a divisor. */
+/* Files leave one part in RESERVE of all memory free. */
 #define RESERVE		8
 
 #define RAMFS_MODE	0755
@@ -27,7 +28,10 @@ static unsigned long reserve(void)
 	return totalram_pages() / RESERVE;
 }
 
-/* Not si_mem_available(): it counts slabs, where names and inodes stay. */
+/*
+ * Returns the pages that are free or can be freed. si_mem_available() would
+ * count slabs too, but the names and inodes in them stay.
+ */
 static unsigned long available(void)
 {
 	return global_zone_page_state(NR_FREE_PAGES) + global_node_page_state(NR_ACTIVE_FILE) +
@@ -35,27 +39,29 @@ static unsigned long available(void)
 }
 
 /*
- * Whether files must not grow, whatever their mount allows. They would take all memory, and the OOM killer
- * all programs, of which none would give any back: their memory is none of the kernel's.
+ * True if files must not grow, whatever their mount allows. They would else
+ * take all memory. The OOM killer would then kill all programs, and none would
+ * give any back, because a U takes no memory of the kernel.
  */
 bool tmpfs_memory_is_low(void)
 {
 	return global_zone_page_state(NR_FREE_PAGES) < reserve() && available() < reserve();
 }
 
-/* All mounts share what memory there is. */
+/* All mounts share the same memory, so each reports all that is left. */
 static int tmpfs_statfs(struct dentry *dentry, struct kstatfs *buf)
 {
 	struct tmpfs_sb *sb = tmpfs_sb(dentry->d_sb);
 	unsigned long left = available();
-	unsigned long pages = atomic_long_read(&sb->pages), inodes = atomic_long_read(&sb->inodes);
+	unsigned long pages = atomic_long_read(&sb->pages);
+	unsigned long inodes = atomic_long_read(&sb->inodes);
 
 	simple_statfs(dentry, buf);
 	left = left > reserve() ? left - reserve() : 0;
 	buf->f_blocks = sb->max_pages ?: totalram_pages() - reserve();
 	buf->f_bfree = sb->max_pages ? min(left, sb->max_pages - min(pages, sb->max_pages)) : left;
 	buf->f_bavail = buf->f_bfree;
-	/* One more inode takes a page at most. */
+	/* An inode takes one page at most. */
 	buf->f_ffree = sb->max_inodes ? sb->max_inodes - min(inodes, sb->max_inodes) : left;
 	buf->f_files = sb->max_inodes ?: inodes + left;
 	return 0;
@@ -127,7 +133,7 @@ enum tmpfs_param {
 	Opt_uid,
 };
 
-/* What a mount or a remount asks for. */
+/* The options of a mount or a remount. */
 struct tmpfs_options {
 	struct tmpfs_sb values;
 	unsigned long seen;	/* bits of enum tmpfs_param */
@@ -147,7 +153,10 @@ const struct fs_parameter_spec ramfs_fs_parameters[] = {
 	{}
 };
 
-/* A number with a suffix of memparse(), or a percentage of all memory. */
+/*
+ * Reads a number with a suffix of memparse() or, with @percentage, a percentage
+ * of all memory. Stores how many times @unit that is.
+ */
 static int parse_count(const char *text, bool percentage, unsigned long unit, unsigned long *count)
 {
 	char *rest;
@@ -208,7 +217,7 @@ static int tmpfs_parse_param(struct fs_context *fc, struct fs_parameter *param)
 	case Opt_nr_inodes:
 		error = parse_count(param->string, false, 1, &values->max_inodes);
 		break;
-	/* Nothing is swapped, and no number of an inode needs 64 bits. */
+	/* No page is swapped, and no inode number needs 64 bits. */
 	case Opt_noswap:
 	case Opt_inode_width:
 		break;
@@ -225,7 +234,8 @@ static int tmpfs_reconfigure(struct fs_context *fc)
 	struct tmpfs_sb *sb = tmpfs_sb(fc->root->d_sb);
 	struct tmpfs_sb *values = &options->values;
 
-	if (options->seen & BIT(Opt_size) && values->max_pages && values->max_pages < atomic_long_read(&sb->pages))
+	if (options->seen & BIT(Opt_size) && values->max_pages &&
+	    values->max_pages < atomic_long_read(&sb->pages))
 		return invalfc(fc, "Too small a size for current use");
 	if (options->seen & BIT(Opt_nr_inodes) && values->max_inodes &&
 	    values->max_inodes < atomic_long_read(&sb->inodes))
@@ -253,7 +263,9 @@ static int tmpfs_fill_super(struct super_block *sb, struct fs_context *fc)
 	sb->s_xattr = tmpfs_xattr_handlers;
 	sb->s_export_op = &tmpfs_export_operations;
 	sb->s_time_gran = 1;
-	/* A write looks for file capabilities once for each inode, not each time. */
+	/*
+	 * Writes look for file capabilities once for each inode, not each time.
+	 */
 	sb->s_flags |= SB_NOSEC;
 
 	root = ramfs_get_inode(sb, NULL, S_IFDIR | options->values.mode, 0);
@@ -291,7 +303,10 @@ int ramfs_init_fs_context(struct fs_context *fc)
 {
 	struct tmpfs_options *options;
 
-	/* The kernel's own mount comes first, long before initcalls and before there is anything to race with. */
+	/*
+	 * The kernel's own mount comes first. That is long before initcalls,
+	 * and nothing can race with it.
+	 */
 	if (!inode_cache)
 		inode_cache = kmem_cache_create("tmpfs_inode_cache", sizeof(struct tmpfs_inode), 0,
 						SLAB_PANIC | SLAB_ACCOUNT, init_once);

@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
 /*
- * tmpfs without an MMU. It stands in for fs/ramfs, which mm/shmem.c makes its tmpfs of there: the names of
- * <linux/ramfs.h> are defined here. Its files are the page cache and nothing else.
+ * tmpfs without an MMU. Without one, mm/shmem.c makes its tmpfs of fs/ramfs.
+ * This takes the place of fs/ramfs: it defines the names of <linux/ramfs.h>. A
+ * file is its page cache and nothing else.
  */
 #ifndef _WASM_TMPFS_H
 #define _WASM_TMPFS_H
@@ -12,7 +13,10 @@
 #include <linux/ramfs.h>
 #include <linux/xattr.h>
 
-/* A mount. Limits are counts of pages and of inodes; 0 means as many as memory holds. */
+/*
+ * A mount. max_pages and max_inodes are its limits. 0 means as many as memory
+ * holds.
+ */
 struct tmpfs_sb {
 	unsigned long max_pages;
 	unsigned long max_inodes;
@@ -27,10 +31,13 @@ struct tmpfs_sb {
 struct tmpfs_inode {
 	struct inode vfs_inode;
 	struct simple_xattrs xattrs;
-	/* Of those that any user may set; under the i_rwsem. */
+	/*
+	 * Number and bytes of the attributes that any user may set. The i_rwsem
+	 * guards them.
+	 */
 	unsigned int user_xattrs;
 	size_t user_xattr_bytes;
-	/* How many of the mount's pages are this file's; under i_lock. */
+	/* How many of the mount's pages are this file's. i_lock guards it. */
 	unsigned long charged;
 };
 
@@ -44,7 +51,7 @@ static inline struct tmpfs_inode *tmpfs_inode(struct inode *inode)
 	return container_of(inode, struct tmpfs_inode, vfs_inode);
 }
 
-/* Seals of memfd_create() lie where a file's inode has nothing else: mm/memfd.c. */
+/* i_private of a file holds the seals of memfd_create(): mm/memfd.c. */
 static inline unsigned int tmpfs_seals(const struct inode *inode)
 {
 	return (unsigned long)inode->i_private;
