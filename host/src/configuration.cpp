@@ -5,6 +5,8 @@
 
 #include "abi.hpp"
 
+#include <uapi/asm/setup.h>
+
 #include <algorithm>
 #include <charconv>
 
@@ -27,8 +29,8 @@ constexpr Number numbers[] = {
 #include "options.inc"
 };
 
-/// COMMAND_LINE_SIZE of the kernel, without the end mark. The kernel would cut a longer line without a word.
-constexpr std::size_t longest_command_line = 2047;
+/// Without the end mark. The kernel would cut a longer line without a word.
+constexpr std::size_t longest_command_line = COMMAND_LINE_SIZE - 1;
 
 /// The words are those of web/src/machine/options.ts.
 Result<std::uint32_t> parse_number(const Number& number, std::string_view text) {

@@ -153,6 +153,7 @@ AUKLET_EXPORT(configure) int host_configure(const char* text, std::size_t size) 
 }
 
 AUKLET_EXPORT(kernelPages) std::uint32_t host_kernel_pages() { return instance->configuration.kernel_pages(); }
+AUKLET_EXPORT(watchInterval) double host_watch_interval() { return Watchdog::interval; }
 AUKLET_EXPORT(processPages) std::uint32_t host_process_pages() { return instance->configuration.process_pages(); }
 AUKLET_EXPORT(cpus) std::uint32_t host_cpus() { return instance->configuration.cpus; }
 

@@ -31,6 +31,7 @@ interface Exports {
   textLength(): number;
   configure(text: number, size: number): number;
   kernelPages(): number;
+  watchInterval(): number;
   processPages(): number;
   cpus(): number;
   setInitramfs(source: number, size: number): void;
@@ -152,6 +153,11 @@ export class HostModule {
     this.withBytes(new TextEncoder().encode(settings), (address, size) =>
       this.check(this.exports.configure(address, size)),
     );
+  }
+
+  /** Milliseconds between two calls of watch(). */
+  get watchInterval(): number {
+    return this.exports.watchInterval();
   }
 
   get kernelPages(): number {

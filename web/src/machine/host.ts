@@ -28,9 +28,6 @@ import type { FromHost, HaltReason, MachineStage, SocketEvent, StartOptions, ToH
 import { settingsText } from './settings.ts';
 import { UserMemories } from './user-memories.ts';
 
-/** Milliseconds; as Watchdog::interval of the C++ host. */
-const WATCHDOG_INTERVAL = 1000;
-
 const KEPT_LOG_LINES = 200;
 
 const HALT_REASONS = new Map<number, HaltReason>([
@@ -217,7 +214,7 @@ export class Host implements HostPlatform, GuestWorkersOwner {
     if (this.stage === 'booting' || this.stage === 'running') return;
     this.module.attach(this.cpu0.machine, this.cpu0.heapBase);
     this.setStage('booting');
-    this.watchdog = setInterval(() => this.withModule((module) => module.watch()), WATCHDOG_INTERVAL);
+    this.watchdog = setInterval(() => this.withModule((module) => module.watch()), this.module.watchInterval);
     this.workers?.bootCpus(this.deviceTree);
     this.serve();
   }
