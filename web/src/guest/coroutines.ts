@@ -10,15 +10,11 @@ interface PromiseIntegration {
   Suspending: new (imported: (task: number) => Promise<void>) => WebAssembly.ImportValue;
 }
 
-const engine = WebAssembly as unknown as Partial<PromiseIntegration>;
-
 export class Coroutines {
-  static readonly supported = engine.promising !== undefined && engine.Suspending !== undefined;
-
   /** The kernel's imports: docs/abi-engine.md, "Coroutines". */
   readonly imports: WebAssembly.ModuleImports;
 
-  private readonly integration = engine as PromiseIntegration;
+  private readonly integration = WebAssembly as unknown as PromiseIntegration;
   private readonly onTrap: (error: unknown) => void;
   /** Resumes the stack that a task has suspended. */
   private readonly suspended = new Map<number, () => void>();

@@ -2,6 +2,7 @@
 // A CPU's own worker: it is in wasm, or between two coroutines, until the machine ends.
 
 import { MACHINE } from '../generated/abi.ts';
+import { hasCoroutines } from '../machine/platform.ts';
 import type { GuestStart } from '../machine/protocol.ts';
 import { Coroutines } from './coroutines.ts';
 import type { HostLink } from './host-link.ts';
@@ -19,7 +20,7 @@ export class CpuWorker {
   constructor(link: HostLink, start: GuestStart) {
     this.link = link;
     this.number = start.cpu as number;
-    this.coroutines = Coroutines.supported
+    this.coroutines = hasCoroutines
       ? new Coroutines(
           () => this.kernel.exports.run_coroutine,
           (error) => this.trapped(error),

@@ -263,6 +263,10 @@ export function processors(): number | undefined {
   return os?.availableParallelism() ?? (globalThis as { navigator?: Navigator }).navigator?.hardwareConcurrency;
 }
 
+/** Whether a worker can have several wasm stacks, by JavaScript Promise Integration (guest/coroutines.ts). */
+export const hasCoroutines =
+  typeof WebAssembly !== 'undefined' && 'promising' in WebAssembly && 'Suspending' in WebAssembly;
+
 /**
  * The buffer of a memory that another worker may have grown to `end` bytes. V8 tells other workers of that by an
  * interrupt which may not have come yet; growing by nothing brings the length up to date.

@@ -1,8 +1,7 @@
 // SPDX-License-Identifier: MIT
 // The configuration as the C++ host reads it (host/src/configuration.cpp), with what depends on the engine.
 
-import { Coroutines } from '../guest/coroutines.ts';
-import { engineLimits, processors } from './platform.ts';
+import { engineLimits, hasCoroutines, processors } from './platform.ts';
 import type { MachineConfiguration } from './protocol.ts';
 
 /** Where kernel threads need no workers: init, a program that it starts, and one to spare. */
@@ -23,7 +22,7 @@ export function settingsText(configuration: MachineConfiguration): string {
     memoryLimit,
     initialWorkers:
       configuration.initialWorkers ??
-      Math.min(workerLimit, Coroutines.supported ? INITIAL_WORKERS : INITIAL_WORKERS_AND_THREADS),
+      Math.min(workerLimit, hasCoroutines ? INITIAL_WORKERS : INITIAL_WORKERS_AND_THREADS),
     initialMemories: Math.min(memoryLimit, INITIAL_MEMORIES),
     processMemory: configuration.processMemory ?? limits.processMemory,
     processors: processors(),
