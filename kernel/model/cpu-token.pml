@@ -3,7 +3,7 @@
  * The protocol of CPU tokens, for the model checker spin: tests/model/run checks it exhaustively.
  *
  * It follows the functions of kernel/model/modelled.list (tests/tools/modelled.py holds the two together), and
- * web/src/guest/guest-worker.ts, statement by statement where they touch a word that two agents share; an inline has the
+ * web/src/guest/task-worker.ts, statement by statement where they touch a word that two agents share; an inline has the
  * name of the function that it models. One Promela statement is one atomic operation, and all of them are sequentially
  * consistent, as the kernel's are. What Linux does under the lock of a run queue is one step.
  *
@@ -565,7 +565,7 @@ proctype worker(byte w) {
 	goto parked;
 
 park:
-	/* parkForever() in guest-worker.ts */
+	/* parkForever() in task-worker.ts */
 	atomic { worker_state[w] = WORKER_IDLE; task = 0; cpu = 0; calls = 0 };
 parked:
 	do

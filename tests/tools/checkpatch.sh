@@ -35,6 +35,10 @@ exceptions() {
 		include/asm/syscall_wrapper.h COMPLEX_MACRO	the macros are declarations and lists of arguments
 		include/asm/syscall_wrapper.h SPACING		the empty arguments of "__MAP(x, f,, a,, b)"
 		include/asm/uaccess.h MACRO_WITH_FLOW_CONTROL	__get_kernel_nofault() jumps by definition
+		kernel/pools.c ASSIGN_IN_IF			the idiom of wait_event()
+		kernel/stacktrace.c PRINTK_WITHOUT_KERN_LEVEL	the level is an argument
+		kernel/stacktrace.c PREFER_PR_LEVEL		show_regs() prints at the default level
+		mm/writeback.c OPEN_BRACE			takes the type of a function for one
 		kernel/coroutine.c AVOID_BUG			nothing can follow the function of a kernel thread
 		kernel/sections_end.c TRAILING_SEMICOLON	the lines of sections.h have none
 		kernel/sections_start.c TRAILING_SEMICOLON	the lines of sections.h have none

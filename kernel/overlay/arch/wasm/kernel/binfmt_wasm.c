@@ -153,7 +153,7 @@ static struct linux_binfmt wasm_format = {
 	.load_binary	= load_wasm_binary,
 #ifdef CONFIG_COREDUMP
 	.core_dump	= wasm_core_dump,
-	.min_coredump	= PAGE_SIZE,	/* as ELF's: no file if the limit is 0 */
+	.min_coredump	= PAGE_SIZE,	/* as ELF's: no file for limit 0 */
 #endif
 };
 

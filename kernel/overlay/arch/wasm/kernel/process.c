@@ -314,14 +314,14 @@ static void begin_thread(struct auklet_worker *worker, const struct kernel_clone
  * thread_struct (for task_entry()) and in the auklet_worker (for the code
  * around the kernel that starts the program).
  *
- *   task                           worker    begins with
- *   the idle task of a CPU         the CPU's secondary_start()
- *   kernel thread, coroutines      none      thread->fn, in wasm_run_coroutine()
- *   kernel thread, without         fresh     thread->fn
- *   init, a helper's program       fresh     thread->fn, which executes a program
- *   fork() (!CLONE_VM)             fresh     a copy of U, and the program rewound
- *                                            to its call of linux.fork
- *   thread (CLONE_VM)              fresh     the function at @args->stack
+ *   task                       worker     begins with
+ *   idle task of a CPU         the CPU's  secondary_start()
+ *   kernel thread, coroutines  none       ->fn, in wasm_run_coroutine()
+ *   kernel thread, without     fresh      ->fn
+ *   init, a helper's program   fresh      ->fn, which executes a program
+ *   fork() (!CLONE_VM)         fresh      a copy of U, and the program rewound
+ *                                         to its call of linux.fork
+ *   thread (CLONE_VM)          fresh      the function at @args->stack
  *
  * fork() must come by linux.fork, which has unwound the program: the frames of
  * the parent are then data in U, and the child's worker rewinds them from its

@@ -439,8 +439,8 @@ void wasm_split_live_area(struct vm_area_struct *lower, struct vm_area_struct *u
  */
 void wasm_publish_areas(struct mm_struct *mm)
 {
-	struct vm_area_struct *vma;
 	VMA_ITERATOR(areas, mm, 0);
+	struct vm_area_struct *vma;
 
 	mmap_read_lock(mm);
 	for_each_vma(areas, vma) {
@@ -461,8 +461,8 @@ void wasm_publish_areas(struct mm_struct *mm)
 /* exec: the new program may get the U before this mm is gone. */
 void wasm_unlink_areas(struct mm_struct *mm)
 {
-	struct vm_area_struct *vma;
 	VMA_ITERATOR(areas, mm, 0);
+	struct vm_area_struct *vma;
 
 	mmap_write_lock(mm);
 	for_each_vma(areas, vma)

@@ -232,8 +232,8 @@ int wasm_write_back(struct vm_area_struct *vma, unsigned long start, unsigned lo
 int wasm_write_back_file(struct mm_struct *mm, struct file *file, unsigned long pgoff,
 			 unsigned long pages)
 {
-	struct vm_area_struct *vma;
 	VMA_ITERATOR(areas, mm, 0);
+	struct vm_area_struct *vma;
 	unsigned long first, end;
 	int error;
 
@@ -256,8 +256,8 @@ int wasm_write_back_file(struct mm_struct *mm, struct file *file, unsigned long 
 /* Writes back all shared mappings of the current process. */
 void wasm_write_back_areas(struct mm_struct *mm)
 {
-	struct vm_area_struct *vma;
 	VMA_ITERATOR(areas, mm, 0);
+	struct vm_area_struct *vma;
 
 	mmap_read_lock(mm);
 	for_each_vma(areas, vma)
