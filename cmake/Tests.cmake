@@ -25,7 +25,8 @@ add_test(NAME sources.musl COMMAND "${root}/tools/prepare-source" "${sources}/mu
 add_test(NAME sources.licences COMMAND python3 "${root}/tests/tools/licences.py")
 add_test(NAME format.lengths COMMAND python3 "${root}/tests/tools/lengths.py")
 add_test(NAME format.commits COMMAND python3 "${root}/tests/tools/commits.py")
-add_test(NAME format.shell COMMAND sh "${root}/tests/tools/shell-syntax.sh")
+add_test(NAME format.shellcheck COMMAND sh "${root}/tests/tools/shellcheck.sh")
+add_test(NAME format.python COMMAND "${node}" "${root}/tests/tools/python.mjs")
 add_test(NAME format.kernel COMMAND sh "${root}/tests/tools/checkpatch.sh" "${build}/kernel/source")
 add_test(NAME format.cpp COMMAND sh -c "git -C '${root}' ls-files -z '*.cpp' '*.hpp' | (cd '${root}' && xargs -0 -r clang-format-22 --dry-run --Werror)")
 add_test(NAME format.web COMMAND "${node}" "${node_modules}/prettier/bin/prettier.cjs" --check --config "${root}/web/.prettierrc.json"
@@ -41,7 +42,8 @@ add_test(NAME sources.pages COMMAND python3 "${root}/tests/tools/pages.py")
 add_test(NAME sources.results COMMAND "${node}" --test --test-reporter=spec "${root}/tests/tools/results.test.mjs")
 add_test(NAME types.web COMMAND "${node}" "${node_modules}/typescript/bin/tsc" --project "${root}/web/tsconfig.json")
 set_tests_properties(sources.tool sources.packages sources.pack sources.linux sources.musl sources.licences sources.pages
-    sources.results format.lengths format.commits format.shell format.kernel format.cpp format.web format.markdown format.lint types.web
+    sources.results format.lengths format.commits format.shellcheck format.python format.kernel format.cpp format.web
+    format.markdown format.lint types.web
     PROPERTIES LABELS sources TIMEOUT 600)
 
 # ---- the SDK --------------------------------------------------------------------------------------------------------

@@ -4,9 +4,9 @@
 
     pack.py LIST OUTPUT [NAME=FOLDER]...
 
-LIST is in the format of the kernel's usr/gen_init_cpio, and some more, see files.list; $NAME in it stands for a folder. The same input gives
-the same bytes: every time is 0, entries are in the order of the list. Nothing is read from the build machine's file system
-but contents, so no special rights are needed.
+LIST is in the format of the kernel's usr/gen_init_cpio, and some more, see files.list; $NAME in it stands for a
+folder. The same input gives the same bytes: every time is 0, entries are in the order of the list. Nothing is read
+from the build machine's file system but contents, so no special rights are needed.
 """
 
 import os
@@ -23,7 +23,10 @@ class Failure(Exception):
 
 
 class Archive:
-    """A cpio archive in the "newc" format (Documentation/driver-api/early-userspace/buffer-format.rst of the kernel)."""
+    """A cpio archive in the "newc" format.
+
+    The kernel's Documentation/driver-api/early-userspace/buffer-format.rst describes it.
+    """
 
     def __init__(self):
         self.content = bytearray()
@@ -93,11 +96,15 @@ def add_line(archive, words):
 
 
 def add_tree(archive, path, folder, uid, gid):
-    """What is in FOLDER. A file with several names is in the archive once: the kernel makes hard links of equal inodes."""
+    """Adds what is in FOLDER.
+
+    A file with several names is in the archive once: the kernel makes hard links of equal inodes.
+    """
     names = []
     for parent, folders, files in os.walk(folder):
         folders.sort()
-        names += [(os.path.relpath(os.path.join(parent, name), folder), os.path.join(parent, name)) for name in folders + files]
+        sources = [os.path.join(parent, name) for name in folders + files]
+        names += [(os.path.relpath(source, folder), source) for source in sources]
     count = {}
     for _, source in names:
         if os.path.isfile(source):
@@ -112,9 +119,13 @@ def add_tree(archive, path, folder, uid, gid):
             continue
         identity = os.stat(source).st_ino
         if identity in inodes:
-            archive.add(f"{path}/{name}", stat.S_IFREG | 0o644, uid, gid, links=count[identity], inode=inodes[identity])
+            content, inode = b"", inodes[identity]
         else:
-            inodes[identity] = archive.add(f"{path}/{name}", stat.S_IFREG | 0o644, uid, gid, read(source), links=count[identity])
+            content, inode = read(source), 0
+        inode = archive.add(
+            f"{path}/{name}", stat.S_IFREG | 0o644, uid, gid, content, links=count[identity], inode=inode
+        )
+        inodes.setdefault(identity, inode)
 
 
 def main(arguments):

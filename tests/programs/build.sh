@@ -15,6 +15,7 @@ for source in "$here"/*.c; do
 	program=$output/$name
 	if [ "$program" -nt "$source" ] && [ -z "$(find "$here" -name "*.h" -newer "$program")" ] &&
 		[ "$program" -nt "$cc" ] && [ "$program" -nt "$1/sysroot/lib/libc.a" ]; then continue; fi
+	# shellcheck disable=SC2046 # a file of words
 	"$cc" -O2 -Wall $(cat "$here/$name.flags" 2> /dev/null || :) "$source" -o "$program"
 	# only a program that can reach fork pays for it
 	case $name in

@@ -43,6 +43,7 @@ pipe_round() {
 	[ "$text" = "$(seq 1000 | md5sum)" ] || echo "fifo: $text"
 }
 
+# shellcheck disable=SC2002,SC2094 # the pipes are what is tested, and nothing writes what it reads
 sort_round() {
 	awk -v seed="$round" 'BEGIN { srand(seed); for (i = 0; i < 4000; ++i) print int(rand() * 1000000) }' > numbers
 	sort -n numbers > up
@@ -184,6 +185,7 @@ wait
 state end
 # An interrupt that "took" long on a host with fewer free cores than the machine has CPUs: its thread had no core.
 dmesg -r | grep -E '^<[0-4]>' | grep -v 'hrtimer: interrupt took' >> "$directory/failures"
+# shellcheck disable=SC2009 # BusyBox may lack pgrep
 left=$(ps | grep -c '[/]spin')
 [ "$left" = 0 ] || echo "$left spinners are left" >> "$directory/failures"
 for name in $loads; do

@@ -2,10 +2,10 @@
 # SPDX-License-Identifier: MIT
 """Finds calls through pointers in the C library that nobody has looked at: callbacks.py libc.a
 
-WebAssembly traps where a function of another type is called than the call says. What the program hands to the library is therefore called
-by the type that it has (arch/wasm32/callback.h of musl's overlay). This goes through the whole archive: each function with an indirect
-call must either be one of that mechanism or stand here with what it calls. A new one, of a patch or of a newer musl, fails until
-somebody has decided which it is.
+WebAssembly traps where a function of another type is called than the call says. What the program hands to the library
+is therefore called by the type that it has (arch/wasm32/callback.h of musl's overlay). This goes through the whole
+archive: each function with an indirect call must either be one of that mechanism or stand here with what it calls. A
+new one, of a patch or of a newer musl, fails until somebody has decided which it is.
 """
 
 import re
@@ -52,8 +52,9 @@ OBJDUMP = "llvm-objdump-22"
 def main():
     if len(sys.argv) != 2:
         sys.exit("usage: callbacks.py ARCHIVE")
-    known = set(BY_TYPE.split()) | set(line.split("#")[0].strip() for line in OWN.splitlines())
-    output = subprocess.run([OBJDUMP, "--disassemble", "--no-show-raw-insn", sys.argv[1]], stdout=subprocess.PIPE, check=True, text=True).stdout
+    known = set(BY_TYPE.split()) | {line.split("#")[0].strip() for line in OWN.splitlines()}
+    command = [OBJDUMP, "--disassemble", "--no-show-raw-insn", sys.argv[1]]
+    output = subprocess.run(command, stdout=subprocess.PIPE, check=True, text=True).stdout
     found, file, function = {}, None, None
     for line in output.splitlines():
         if match := re.match(r"^.*\((\S+)\):\s+file format", line):
@@ -64,7 +65,11 @@ def main():
             found.setdefault(function, set()).add(file)
     if not found:
         sys.exit("callbacks: no indirect call in the whole archive: was it read?")
-    faults = [f"{name} ({', '.join(sorted(files))}) calls through a pointer: whose?" for name, files in sorted(found.items()) if name not in known]
+    faults = [
+        f"{name} ({', '.join(sorted(files))}) calls through a pointer: whose?"
+        for name, files in sorted(found.items())
+        if name not in known
+    ]
     faults += [f"{name} calls nothing through a pointer any more" for name in sorted(known - set(found) - {""})]
     if faults:
         sys.exit("\n".join(f"callbacks: {fault}" for fault in faults))

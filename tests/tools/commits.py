@@ -51,15 +51,15 @@ def main() -> int:
     root = pathlib.Path(__file__).resolve().parents[2]
 
     def git(*words: str) -> str:
-        return subprocess.run(["git", "-C", root, *words], capture_output=True, text=True).stdout
+        return subprocess.run(["git", "-C", root, *words], capture_output=True, text=True, check=True).stdout
 
     # A shallow clone does not know where the rule began, and has nothing to look at.
-    known = subprocess.run(["git", "-C", root, "cat-file", "-e", BASE], capture_output=True).returncode == 0
-    commits = git("rev-list", "--no-merges", f"{BASE}..HEAD").split() if known else []
+    known = subprocess.run(["git", "-C", root, "cat-file", "-e", BASE], capture_output=True, check=False)
+    commits = git("rev-list", "--no-merges", f"{BASE}..HEAD").split() if known.returncode == 0 else []
     failures = []
     for commit in commits:
-        for fault in faults_of(git("show", "-s", "--format=%B", commit)):
-            failures.append(f"{commit[:12]}: {fault}")
+        message = git("show", "-s", "--format=%B", commit)
+        failures += [f"{commit[:12]}: {fault}" for fault in faults_of(message)]
     print("\n".join(failures) or f"{len(commits)} commits")
     return bool(failures)
 

@@ -62,14 +62,14 @@ TOOL_LIBS =
 ALL_TOOLS =
 EOF
 cmp -s "$build/config.mak.new" "$build/config.mak" || {
-	rm -rf "$build/obj" "$build/lib"
+	rm -rf "${build:?}/obj" "${build:?}/lib"
 	cp "$build/config.mak.new" "$build/config.mak"
 }
 rm "$build/config.mak.new"
 cp "$build/src/Makefile" "$build/Makefile"
 # upstream's makefile does not know which object needs which header
 if [ -e "$build/lib/libc.a" ] && [ -n "$(find "$build/src" -name '*.h*' -newer "$build/lib/libc.a")" ]; then
-	rm -rf "$build/obj" "$build/lib"
+	rm -rf "${build:?}/obj" "${build:?}/lib"
 fi
 make -s -C "$build" -j"$jobs" all
 make -s -C "$build" install

@@ -2,17 +2,19 @@
 # SPDX-License-Identifier: MIT
 """Adds safepoints to a linked program: safepoints.py [--no-hints] INPUT OUTPUT
 
-In each loop, and in enough functions that every recursion meets one, a word of memory is polled; when it is not 0, a function is
-called. The program exports both: the data symbol __safepoint_word and the function __safepoint (src/internal/wasm32/safepoint.c of the C library),
-and, if it has it, __wasm_setjmp. These exports are taken away, and debugging information by offset, which would be wrong. Branch hints say that the call is rare, unless
-the program is changed again by a tool that does not know them (--no-hints).
+In each loop, and in enough functions that every recursion meets one, a word of memory is polled; when it is not 0, a
+function is called. The program exports both: the data symbol __safepoint_word and the function __safepoint
+(src/internal/wasm32/safepoint.c of the C library), and, if it has it, __wasm_setjmp. These exports are taken away, and
+debugging information by offset, which would be wrong. Branch hints say that the call is rare, unless the program is
+changed again by a tool that does not know them (--no-hints).
 
-No poll is added where one is met anyway: a function "surely polls" if the code from its start to its first branch has a poll, a system
-call, or a call to another function that surely polls; the same for the body of a loop. What __safepoint itself needs has no polls. Nor
-have functions that call setjmp: only from the calls that the compiler made with invoke_* functions can they be reached by longjmp.
+No poll is added where one is met anyway: a function "surely polls" if the code from its start to its first branch has
+a poll, a system call, or a call to another function that surely polls; the same for the body of a loop. What
+__safepoint itself needs has no polls. Nor have functions that call setjmp: only from the calls that the compiler made
+with invoke_* functions can they be reached by longjmp.
 """
 
-from wasm_program import CODE, FUNCTION_KIND, GLOBAL_KIND, Failure, Program, leb, run
+from wasm_program import FUNCTION_KIND, GLOBAL_KIND, Failure, Program, leb, run
 
 HINTS = "metadata.code.branch_hint"
 OWN_EXPORTS = ("__safepoint", "__safepoint_word", "__wasm_setjmp")
@@ -50,7 +52,10 @@ def surely(function, place, sure, loops_poll=True):
 
 
 def recursive_entries(program, functions, sure):
-    """Functions that a depth-first walk over the calls comes back to: each cycle of calls has one. Those that surely poll end a cycle."""
+    """Functions that a depth-first walk over the calls comes back to: each cycle of calls has one.
+
+    Those that surely poll end a cycle.
+    """
     by_type = {}
     for number in program.table:
         by_type.setdefault(program.types[number], set()).add(number)

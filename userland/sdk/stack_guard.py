@@ -2,9 +2,10 @@
 # SPDX-License-Identifier: MIT
 """Makes a linked program check its stack pointer: stack_guard.py INPUT OUTPUT
 
-Where the stack pointer is set, __set_stack_pointer is called instead, which the program exports (src/thread/wasm32/stack_guard.c of the C
-library); that export is taken away. Not where a function gives back what it took, because it adds to the stack pointer there.
-An instruction takes the place of one of the same length, so debugging information stays right.
+Where the stack pointer is set, __set_stack_pointer is called instead, which the program exports
+(src/thread/wasm32/stack_guard.c of the C library); that export is taken away. Not where a function gives back what it
+took, because it adds to the stack pointer there. An instruction takes the place of one of the same length, so
+debugging information stays right.
 """
 
 from wasm_program import CALL, FUNCTION_KIND, GLOBAL_KIND, I32_ADD, Failure, Program, Reader, run

@@ -11,8 +11,12 @@ BLOCK, LOOP, IF, ELSE, TRY, CATCH, THROW, RETHROW, END = 0x02, 0x03, 0x04, 0x05,
 BR, BR_IF, BR_TABLE, RETURN, CALL, CALL_INDIRECT = 0x0C, 0x0D, 0x0E, 0x0F, 0x10, 0x11
 RETURN_CALL, RETURN_CALL_INDIRECT, DELEGATE, CATCH_ALL, UNREACHABLE = 0x12, 0x13, 0x18, 0x19, 0x00
 TYPED_SELECT, TRY_TABLE, THROW_REF, GLOBAL_SET, I32_ADD = 0x1C, 0x1F, 0x0A, 0x24, 0x6A
-ONE_NUMBER = {CATCH, THROW, RETHROW, BR, BR_IF, CALL, RETURN_CALL, DELEGATE, 0x14, 0x15, *range(0x20, 0x27), 0x3F, 0x40, 0x41, 0x42, 0xD0, 0xD2}
+ONE_NUMBER = {BLOCK, LOOP, IF, TRY, CATCH, THROW, RETHROW, BR, BR_IF, CALL, RETURN_CALL, DELEGATE}
+ONE_NUMBER |= {0x14, 0x15, *range(0x20, 0x27), 0x3F, 0x40, 0x41, 0x42, 0xD0, 0xD2}
 TWO_NUMBERS = {CALL_INDIRECT, RETURN_CALL_INDIRECT}
+# The way may go on elsewhere: a call in a try in its catch.
+BRANCHES = {IF, ELSE, TRY, TRY_TABLE, CATCH, CATCH_ALL, DELEGATE, BR, BR_IF, BR_TABLE, RETURN, RETURN_CALL_INDIRECT}
+BRANCHES |= {UNREACHABLE, THROW, RETHROW, THROW_REF}
 MEMORY_ACCESS = range(0x28, 0x3F)
 # After the prefix 0xFC: how many numbers.
 BULK = {8: 2, 9: 1, 10: 2, 11: 1, 12: 2, 13: 1, 14: 2, 15: 1, 16: 1, 17: 1}
@@ -75,9 +79,7 @@ def leb(value):
 
 
 def skip_immediates(code, opcode):
-    if opcode in (BLOCK, LOOP, IF, TRY):
-        code.number()
-    elif opcode in ONE_NUMBER:
+    if opcode in ONE_NUMBER:
         code.number()
     elif opcode in TWO_NUMBERS:
         code.number(), code.number()
@@ -176,8 +178,7 @@ class Function:
                 self.loops.append(code.position)
                 self.ahead[code.position] = []
                 straight.append(code.position)
-            # A call in a try may go on in its catch.
-            elif opcode in (IF, ELSE, TRY, TRY_TABLE, CATCH, CATCH_ALL, DELEGATE, BR, BR_IF, BR_TABLE, RETURN, RETURN_CALL_INDIRECT, UNREACHABLE, THROW, RETHROW, THROW_REF):
+            elif opcode in BRANCHES:
                 straight = []
 
 
@@ -252,10 +253,14 @@ class Program:
         return index
 
     def write(self, path, bodies, without_exports, without_sections=(), before_code=None):
-        """The program with other bodies (number -> code). without_sections: beginnings of custom sections' names; before_code: name and content of one."""
+        """The program with other bodies (number -> code).
+
+        without_sections: beginnings of custom sections' names; before_code: name and content of one.
+        """
         code = leb(len(bodies)) + b"".join(leb(len(body)) + body for _, body in sorted(bodies.items()))
         exports = [(name, value) for name, value in self.exports.items() if name not in without_exports]
-        export = leb(len(exports)) + b"".join(text(name) + bytes([kind]) + leb(index) for name, (kind, index) in exports)
+        export = leb(len(exports))
+        export += b"".join(text(name) + bytes([kind]) + leb(index) for name, (kind, index) in exports)
 
         with open(path, "wb") as output:
 

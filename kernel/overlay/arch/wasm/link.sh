@@ -56,6 +56,7 @@ fi
 # moves, but the symbols are those of functions only: there is nothing to repeat.
 # The first image lacks kallsyms; anything else that is undefined is reported by the second link.
 link_image .tmp_vmlinux.wasm --emit-relocs --unresolved-symbols=ignore-all
+# shellcheck disable=SC2154 # Kbuild exports srctree
 "$PYTHON3" "$srctree/arch/wasm/tools/table-symbols.py" map .tmp_vmlinux.wasm > .tmp_System.map
 if [ "$((0x$(sed -n 's/ T _etext$//p' .tmp_System.map)))" -gt $stack ]; then
 	echo "link.sh: the indexes of the function table reach the objects; make the stack larger" >&2

@@ -2,8 +2,8 @@
 # SPDX-License-Identifier: GPL-2.0-only
 """The symbols of the functions that have an address, that is, an index in the function table.
 
-    table-symbols.py map IMAGE                          print them as nm would; IMAGE was linked with --emit-relocs
-    table-symbols.py check SYSTEM.MAP LINKED OPTIMISED  fail unless the tables of both images are what the map says
+table-symbols.py map IMAGE                          print them as nm would; IMAGE was linked with --emit-relocs
+table-symbols.py check SYSTEM.MAP LINKED OPTIMISED  fail unless the tables of both images are what the map says
 """
 
 import re
@@ -141,8 +141,8 @@ def write_map(path):
     for index, number in sorted(table.items()):
         lines += [(index, *symbol) for symbol in symbols.get(number) or [("T", names[number])]]
     lines.append((max(table) + 1, "T", BOUNDS[1]))
-    for line in lines:
-        print("%08x %s %s" % line)
+    for index, kind, name in lines:
+        print(f"{index:08x} {kind} {name}")
 
 
 def check(map_path, linked_path, optimised_path):
