@@ -7,7 +7,8 @@
 #include <string.h>
 #include <unistd.h>
 
-static int failures;
+/* One for all files of a program. */
+__attribute__((weak)) int failures;
 
 #define CHECK(condition) \
 	do { \

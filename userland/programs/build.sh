@@ -1,6 +1,7 @@
 #!/bin/sh
 # SPDX-License-Identifier: MIT
 # Compiles our own programs of the guest: build.sh SDK OUTPUT
+# A program is a file NAME.c, or a folder NAME of such files.
 set -eu
 [ $# = 2 ] || { echo "usage: build.sh SDK OUTPUT" >&2; exit 1; }
 here=$(cd "$(dirname "$0")" && pwd)
@@ -20,6 +21,9 @@ names errno.h '' 'E[A-Z0-9]+' errno-names.h
 names signal.h '' 'SIG[A-Z]+[0-9]?' signal-names.h
 sed -i /SIGSTKSZ/d "$tables/signal-names.h"
 
-for source in "$here"/*.c; do
-	"$cc" -Os -Wall -Wextra -Wno-unused-parameter -I"$tables" "$source" -o "$2/$(basename "$source" .c)"
+for program in "$here"/*.c "$here"/*/; do
+	sources=$program
+	if [ -d "$program" ]; then sources="$program*.c"; fi
+	# shellcheck disable=SC2086 # a pattern
+	"$cc" -Os -Wall -Wextra -Wno-unused-parameter -I"$tables" $sources -o "$2/$(basename "$program" .c)"
 done

@@ -1,0 +1,73 @@
+/* SPDX-License-Identifier: MIT */
+/* What the parts of the exec agent share: connections, and how bytes are on their way. */
+#ifndef AGENT_H
+#define AGENT_H
+#include <stddef.h>
+#include <stdint.h>
+#include <sys/types.h>
+
+enum { STDIN, STDOUT, STDERR, STREAMS };
+
+/* What the owner sends first on a connection: the number of a stream, or 0 for a command with this behind it. */
+struct header {
+	uint32_t length;		/* bytes of the strings */
+	uint32_t stream[STREAMS];	/* numbers of streams; 0 for /dev/null */
+	uint32_t arguments;
+	uint32_t variables;
+};
+
+/* Bytes on their way from one descriptor to another. */
+struct relay {
+	int from, to;		/* -1: closed */
+	int full;		/* @to took nothing the last time */
+	uint64_t moved;
+	uint64_t last;		/* where the output of the command itself ends */
+};
+
+/* A connection and what has come of its greeting, its command and its signals. */
+struct connection {
+	struct connection *next;
+	int fd;
+	uint32_t number;	/* of a stream; 0: a command, or not known yet */
+	size_t have;		/* bytes of number, then header and strings */
+	struct header header;
+	char *strings;
+	enum { GREETS, STREAM, COMMAND, RUNS, DRAINS, LEFT } state;
+	pid_t leader;
+	int leader_fd;
+	int status;
+	struct relay relay[STREAMS];
+};
+
+/* ---- main.c ---- */
+
+extern struct connection *connections;
+extern int out_of_descriptors;	/* or of memory: nothing is accepted until something was closed */
+extern int nowhere;		/* /dev/null */
+extern char *zone;		/* the variable TZ of commands that have none; NULL: none */
+/* Says what failed, and turns the machine off. */
+void fail(const char *what);
+
+/* ---- relay.c ---- */
+
+int is_ready(int fd, short events);
+void close_fd(int *fd);
+void move(struct relay *relay);
+int is_drained(const struct relay *relay);
+
+/* ---- protocol.c ---- */
+
+struct connection *find_stream(uint32_t number);
+char **take_strings(char **at, char *end, uint32_t count);
+int streams_are_here(const struct connection *c);
+int take_command(struct connection *c);
+void take_signals(struct connection *c);
+int is_cut_off(const struct connection *c);
+
+/* ---- command.c ---- */
+
+void run(struct connection *c);
+void take_end(struct connection *c);
+void tell_end(struct connection *c);
+
+#endif

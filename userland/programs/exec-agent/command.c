@@ -1,0 +1,172 @@
+// SPDX-License-Identifier: MIT
+// A command from its start to the end of its output.
+#define _GNU_SOURCE
+#include <errno.h>
+#include <fcntl.h>
+#include <signal.h>
+#include <spawn.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/ioctl.h>
+#include <sys/syscall.h>
+#include <sys/wait.h>
+#include <unistd.h>
+#include "agent.h"
+
+/* The command's environment has the machine's time zone (the kernel's command line), if it names none. */
+static void add_time_zone(char **environment, uint32_t count)
+{
+	if (!zone)
+		return;
+	for (uint32_t i = 0; i < count; i++)
+		if (strncmp(environment[i], "TZ=", 3) == 0)
+			return;
+	environment[count] = zone;
+}
+
+/* Makes the pipe of a stream: the command's end, or -1. The relay gets the other end and the owner's connection. */
+static int make_pipe(struct connection *c, int stream)
+{
+	struct relay *relay = &c->relay[stream];
+	struct connection *owner = c->header.stream[stream] ? find_stream(c->header.stream[stream]) : NULL;
+	int ends[2];
+
+	if (!owner)
+		return open("/dev/null", (stream == STDIN ? O_RDONLY : O_WRONLY) | O_CLOEXEC);
+	if (pipe2(ends, O_CLOEXEC) != 0)
+		return -1;
+	int ours = stream == STDIN ? ends[1] : ends[0];
+	fcntl(ours, F_SETFL, O_NONBLOCK);
+	relay->from = stream == STDIN ? owner->fd : ours;
+	relay->to = stream == STDIN ? ours : owner->fd;
+	/* The connection is the command's now. */
+	owner->fd = -1;
+	return stream == STDIN ? ends[0] : ends[1];
+}
+
+/* Into a pipe that nobody reads before this returns: the message must fit. */
+static void complain(int fd, const char *name, int error)
+{
+	dprintf(fd, "%.1024s: %s\n", name, error == ENOENT ? "not found" : strerror(error));
+}
+
+static int start(struct connection *c, char **arguments, const char *directory, char **environment, const int ends[])
+{
+	static char *no_environment[] = { NULL };
+	posix_spawn_file_actions_t actions;
+	posix_spawnattr_t attributes;
+	sigset_t all, none;
+	int error;
+
+	if (!arguments[0])
+		return EINVAL;
+	if (chdir(directory) != 0) {
+		complain(ends[STDERR], directory, errno);
+		return -1;
+	}
+	sigfillset(&all);
+	sigemptyset(&none);
+	posix_spawn_file_actions_init(&actions);
+	for (int i = 0; i < STREAMS; i++)
+		posix_spawn_file_actions_adddup2(&actions, ends[i], i);
+	posix_spawnattr_init(&attributes);
+	posix_spawnattr_setflags(&attributes, POSIX_SPAWN_SETSID | POSIX_SPAWN_SETSIGDEF | POSIX_SPAWN_SETSIGMASK);
+	posix_spawnattr_setsigdefault(&attributes, &all);
+	posix_spawnattr_setsigmask(&attributes, &none);
+	environ = environment;	/* its PATH is searched */
+	error = posix_spawnp(&c->leader, arguments[0], &actions, &attributes, arguments, environment);
+	environ = no_environment;
+	posix_spawn_file_actions_destroy(&actions);
+	posix_spawnattr_destroy(&attributes);
+	if (chdir("/") != 0)
+		fail("/");
+	if (error)
+		return error;
+	c->leader_fd = syscall(SYS_pidfd_open, c->leader, 0);
+	if (c->leader_fd < 0)
+		fail("pidfd_open");
+	return 0;
+}
+
+/* The command has ended. What is in its pipes now is its output; processes that it has left behind may write more. */
+static void begin_to_drain(struct connection *c)
+{
+	for (int i = STDOUT; i < STREAMS; i++) {
+		struct relay *relay = &c->relay[i];
+		int waiting = 0;
+
+		if (relay->from >= 0)
+			ioctl(relay->from, FIONREAD, &waiting);
+		relay->last = relay->moved + waiting;
+	}
+	c->state = DRAINS;
+}
+
+/* All of a command is here, and its streams. */
+void run(struct connection *c)
+{
+	char *at = c->strings, *end = c->strings + c->header.length, *directory;
+	char **arguments = take_strings(&at, end, c->header.arguments);
+	char **place = take_strings(&at, end, 1);
+	char **environment = take_strings(&at, end, c->header.variables);
+	int ends[STREAMS], error = EINVAL;
+
+	for (int i = 0; i < STREAMS; i++)
+		ends[i] = make_pipe(c, i);
+	if (ends[STDIN] < 0 || ends[STDOUT] < 0 || ends[STDERR] < 0) {
+		error = errno;
+	} else if (arguments && place && environment && at == end) {
+		directory = place[0];
+		add_time_zone(environment, c->header.variables);
+		error = start(c, arguments, directory, environment, ends);
+	}
+	c->state = RUNS;
+	if (error) {
+		if (error > 0)
+			complain(ends[STDERR], arguments && arguments[0] ? arguments[0] : "command", error);
+		c->status = error == ENOENT || error == ENOTDIR ? 127 : 126;
+		begin_to_drain(c);
+	}
+	for (int i = 0; i < STREAMS; i++)
+		close_fd(&ends[i]);
+	free(arguments);
+	free(place);
+	free(environment);
+	free(c->strings);
+	c->strings = NULL;
+}
+
+void take_end(struct connection *c)
+{
+	int status;
+
+	if (waitpid(c->leader, &status, 0) != c->leader)
+		fail("waitpid");
+	c->status = WIFSIGNALED(status) ? 128 + WTERMSIG(status) : WEXITSTATUS(status);
+	close_fd(&c->leader_fd);
+	begin_to_drain(c);
+}
+
+/*
+ * Tells the status, and ends the streams. Processes that the command has left
+ * behind still have their pipes: what they write goes nowhere.
+ */
+void tell_end(struct connection *c)
+{
+	sync();
+	if (c->fd >= 0)
+		dprintf(c->fd, "%d\n", c->status);
+	close_fd(&c->fd);
+	close_fd(&c->relay[STDIN].from);
+	close_fd(&c->relay[STDIN].to);
+	for (int i = STDOUT; i < STREAMS; i++) {
+		struct relay *relay = &c->relay[i];
+
+		close_fd(&relay->to);
+		relay->full = 0;
+		if (relay->from >= 0)
+			relay->to = nowhere;
+	}
+	c->state = LEFT;
+}
