@@ -10,8 +10,9 @@ here=$(cd "$(dirname "$0")" && pwd)
 prefix=$1 headers=$2
 [ -e "$headers/include/linux/version.h" ] || fail "no kernel headers in $headers"
 
-mkdir -p "$prefix/bin" "$prefix/share" "$prefix/sysroot/include"
+mkdir -p "$prefix/bin" "$prefix/share/cc" "$prefix/sysroot/include"
 cp "$here/target-flags" "$here"/*.py "$prefix/share/"
+cp "$here"/cc/* "$prefix/share/cc/"
 cp "$here/wasm32-linux-musl-clang" "$here/wasm32-linux-musl-clang++" "$prefix/bin/"
 ln -sf wasm32-linux-musl-clang "$prefix/bin/wasm32-linux-musl-cc"
 ln -sf wasm32-linux-musl-clang "$prefix/bin/wasm32-linux-musl-gcc"
