@@ -46,6 +46,10 @@ set_tests_properties(sources.tool sources.packages sources.pack sources.linux so
     format.markdown format.lint types.web
     PROPERTIES LABELS sources TIMEOUT 600)
 
+# The Python and shell tools, on inputs made by hand.
+add_test(NAME tools.unit COMMAND python3 -B -m unittest discover --start-directory "${root}/tests/tools/unit")
+set_tests_properties(tools.unit PROPERTIES LABELS unit TIMEOUT 600)
+
 # ---- the SDK --------------------------------------------------------------------------------------------------------
 
 add_test(NAME sdk.cplusplus COMMAND "${sdk}/bin/wasm32-linux-musl-clang" -std=c++23 -Wall -Werror -fsyntax-only

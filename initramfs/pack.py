@@ -34,6 +34,8 @@ class Archive:
 
     def add(self, path, mode, uid=0, gid=0, data=b"", major=0, minor=0, links=1, inode=0):
         name = path.lstrip("/")
+        if not all(0 <= number < 1 << 32 for number in (uid, gid, major, minor)):
+            raise ValueError("a number that does not fit into 32 bits")
         if name in self.paths:
             raise Failure(f"{path} is listed twice")
         parent = os.path.dirname(name)
@@ -68,20 +70,27 @@ def read(path):
         raise Failure(f"{path}: {error.strerror}") from None
 
 
+def permissions(text):
+    mode = int(text, 8)
+    if not 0 <= mode <= 0o7777:
+        raise ValueError("a mode has at most four digits")
+    return mode
+
+
 def add_line(archive, words):
     kind, path, *rest = words
     if kind == "dir" and len(rest) == 3:
         mode, uid, gid = rest
-        archive.add(path, stat.S_IFDIR | int(mode, 8), int(uid), int(gid), links=2)
+        archive.add(path, stat.S_IFDIR | permissions(mode), int(uid), int(gid), links=2)
     elif kind == "file" and len(rest) == 4:
         source, mode, uid, gid = rest
-        archive.add(path, stat.S_IFREG | int(mode, 8), int(uid), int(gid), read(source))
+        archive.add(path, stat.S_IFREG | permissions(mode), int(uid), int(gid), read(source))
     elif kind == "slink" and len(rest) == 4:
         target, mode, uid, gid = rest
-        archive.add(path, stat.S_IFLNK | int(mode, 8), int(uid), int(gid), target.encode())
+        archive.add(path, stat.S_IFLNK | permissions(mode), int(uid), int(gid), target.encode())
     elif kind == "nod" and len(rest) == 6 and rest[3] in TYPES:
         mode, uid, gid, device, major, minor = rest
-        archive.add(path, TYPES[device] | int(mode, 8), int(uid), int(gid), major=int(major), minor=int(minor))
+        archive.add(path, TYPES[device] | permissions(mode), int(uid), int(gid), major=int(major), minor=int(minor))
     elif kind == "links" and len(rest) == 3:
         target, uid, gid = rest
         for link in sorted(set(read(path).decode().split())):
@@ -135,7 +144,11 @@ def main(arguments):
     names = dict(word.split("=", 1) for word in folders)
     archive = Archive()
     try:
-        for number, line in enumerate(read(list_path).decode().splitlines(), 1):
+        try:
+            text = read(list_path).decode()
+        except UnicodeDecodeError:
+            raise Failure(f"{list_path} is not UTF-8") from None
+        for number, line in enumerate(text.splitlines(), 1):
             if not line.strip() or line.lstrip().startswith("#"):
                 continue
             try:
@@ -148,8 +161,9 @@ def main(arguments):
         with open(output + ".new", "wb") as file:
             file.write(data)
         os.replace(output + ".new", output)
-    except Failure as failure:
+    except (Failure, OSError) as failure:
         sys.exit(f"pack.py: {failure}")
 
 
-main(sys.argv[1:])
+if __name__ == "__main__":
+    main(sys.argv[1:])

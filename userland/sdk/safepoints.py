@@ -139,4 +139,5 @@ def main(arguments):
     )
 
 
-run("safepoints", main)
+if __name__ == "__main__":
+    run("safepoints", main)

@@ -41,4 +41,5 @@ def main(arguments):
     program.write(arguments[1], bodies, (SETTER,))
 
 
-run("stack_guard", main)
+if __name__ == "__main__":
+    run("stack_guard", main)

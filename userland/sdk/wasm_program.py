@@ -12,7 +12,8 @@ BR, BR_IF, BR_TABLE, RETURN, CALL, CALL_INDIRECT = 0x0C, 0x0D, 0x0E, 0x0F, 0x10,
 RETURN_CALL, RETURN_CALL_INDIRECT, DELEGATE, CATCH_ALL, UNREACHABLE = 0x12, 0x13, 0x18, 0x19, 0x00
 TYPED_SELECT, TRY_TABLE, THROW_REF, GLOBAL_SET, I32_ADD = 0x1C, 0x1F, 0x0A, 0x24, 0x6A
 ONE_NUMBER = {BLOCK, LOOP, IF, TRY, CATCH, THROW, RETHROW, BR, BR_IF, CALL, RETURN_CALL, DELEGATE}
-ONE_NUMBER |= {0x14, 0x15, *range(0x20, 0x27), 0x3F, 0x40, 0x41, 0x42, 0xD0, 0xD2}
+ONE_NUMBER |= {0x14, 0x15, *range(0x20, 0x27), 0x3F, 0x40, 0x41, 0xD0, 0xD2}
+I64_CONST = 0x42
 TWO_NUMBERS = {CALL_INDIRECT, RETURN_CALL_INDIRECT}
 # The way may go on elsewhere: a call in a try in its catch.
 BRANCHES = {IF, ELSE, TRY, TRY_TABLE, CATCH, CATCH_ALL, DELEGATE, BR, BR_IF, BR_TABLE, RETURN, RETURN_CALL_INDIRECT}
@@ -35,29 +36,38 @@ class Reader:
     def __bool__(self):
         return self.position < self.end
 
-    def byte(self):
-        self.position += 1
-        return self.data[self.position - 1]
+    def skip(self, size):
+        """Goes over a piece of this size; returns where it starts."""
+        start = self.position
+        if size > self.end - start:
+            raise Failure(f"byte {start}: {size} bytes are needed, and {self.end - start} are left")
+        self.position += size
+        return start
 
-    def number(self):
+    def byte(self):
+        return self.data[self.skip(1)]
+
+    def number(self, bits=32):
         """LEB128; signed numbers are only skipped with this."""
-        value = shift = 0
-        while True:
+        start, value = self.position, 0
+        for shift in range(0, bits, 7):
             byte = self.byte()
             value |= (byte & 0x7F) << shift
-            shift += 7
             if byte < 0x80:
                 return value
+        raise Failure(f"byte {start}: a number of more than {bits} bits")
 
     def part(self):
         size = self.number()
-        start = self.position
-        self.position += size
+        start = self.skip(size)
         return Reader(self.data, start, self.position)
 
     def text(self):
         part = self.part()
-        return part.data[part.position : part.end].decode()
+        try:
+            return part.rest().decode()
+        except UnicodeDecodeError:
+            raise Failure(f"byte {part.position}: a name that is not UTF-8") from None
 
     def limits(self):
         flags = self.byte()
@@ -83,6 +93,8 @@ def skip_immediates(code, opcode):
         code.number()
     elif opcode in TWO_NUMBERS:
         code.number(), code.number()
+    elif opcode == I64_CONST:
+        code.number(64)
     elif opcode in MEMORY_ACCESS:
         skip_memory_access(code)
     elif opcode == BR_TABLE:
@@ -98,9 +110,9 @@ def skip_immediates(code, opcode):
                 code.number()
             code.number()
     elif opcode == 0x43:
-        code.position += 4
+        code.skip(4)
     elif opcode == 0x44:
-        code.position += 8
+        code.skip(8)
     elif opcode == 0xFC:
         for _ in range(BULK.get(code.number(), 0)):
             code.number()
@@ -125,7 +137,7 @@ def skip_vector(code, operation):
     if operation <= 11 or 92 <= operation <= 93:
         skip_memory_access(code)
     elif operation in (12, 13):
-        code.position += 16
+        code.skip(16)
     elif 21 <= operation <= 34:
         code.byte()
     elif 84 <= operation <= 91:
@@ -196,6 +208,23 @@ class Program:
         self.functions = {}
         for identifier, content in self.sections:
             self.read(identifier, Reader(content.data, content.position, content.end))
+        self.check()
+
+    def check(self):
+        """Indexes that are used without a look at them must be those of something."""
+        if len(self.types) != len(self.imported) + len(self.functions):
+            raise Failure("there is not one body for each function")
+        for number in self.table:
+            if number >= len(self.types):
+                raise Failure(f"the table has function {number} of {len(self.types)}")
+        counts = {FUNCTION_KIND: len(self.types), GLOBAL_KIND: len(self.globals)}
+        for name, (kind, index) in self.exports.items():
+            if index >= counts.get(kind, index + 1):
+                raise Failure(f"the export {name} has index {index} of {counts[kind]}")
+        for function in self.functions.values():
+            for number in function.calls:
+                if number >= len(self.types):
+                    raise Failure(f"a call of function {number} of {len(self.types)}")
 
     def read(self, identifier, content):
         if identifier == IMPORT:
@@ -242,7 +271,7 @@ class Program:
         skip_immediates(content, first)
         if first == 0x41:
             value = Reader(content.data, start).number()
-        while content.byte() != END:
+        if content.byte() != END:
             raise Failure("an initializer has an unexpected form")
         return value
 
@@ -289,5 +318,5 @@ def run(tool, main):
     """main(arguments), whose failures are shown as one line."""
     try:
         main(sys.argv[1:])
-    except Failure as failure:
+    except (Failure, OSError) as failure:
         sys.exit(f"{tool}: {failure}")

@@ -31,29 +31,38 @@ class Reader:
     def __bool__(self):
         return self.position < self.end
 
+    def skip(self, size):
+        """Goes over a piece of this size; returns where it starts."""
+        start = self.position
+        if size > self.end - start:
+            raise Failure(f"byte {start}: {size} bytes are needed, and {self.end - start} are left")
+        self.position += size
+        return start
+
     def byte(self):
-        self.position += 1
-        return self.data[self.position - 1]
+        return self.data[self.skip(1)]
 
     def number(self):
         """Unsigned LEB128; also right for signed ones that are not negative and were written in full."""
-        value = shift = 0
-        while True:
+        start, value = self.position, 0
+        for shift in range(0, 32, 7):
             byte = self.byte()
             value |= (byte & 0x7F) << shift
-            shift += 7
             if byte < 0x80:
                 return value
+        raise Failure(f"byte {start}: a number of more than 32 bits")
 
     def part(self):
         size = self.number()
-        start = self.position
-        self.position += size
+        start = self.skip(size)
         return Reader(self.data, start, self.position)
 
     def text(self):
         part = self.part()
-        return part.data[part.position : part.end].decode()
+        try:
+            return part.data[part.position : part.end].decode()
+        except UnicodeDecodeError:
+            raise Failure(f"byte {part.position}: a name that is not UTF-8") from None
 
 
 def sections(path):
@@ -139,6 +148,8 @@ def write_map(path):
     table, names, symbols = read_image(path)
     lines = [(min(table), "T", BOUNDS[0])]
     for index, number in sorted(table.items()):
+        if number not in names and number not in symbols:
+            raise Failure(f"{path}: function {number} of the table has no name")
         lines += [(index, *symbol) for symbol in symbols.get(number) or [("T", names[number])]]
     lines.append((max(table) + 1, "T", BOUNDS[1]))
     for index, kind, name in lines:
@@ -151,7 +162,11 @@ def check(map_path, linked_path, optimised_path):
     expected = defaultdict(set)
     with open(map_path, encoding="utf-8") as lines:
         for line in lines:
-            address, _, name = line.split()
+            try:
+                address, _, name = line.split()
+                int(address, 16)
+            except ValueError:
+                raise Failure(f"{map_path} has a line that is no symbol: {line.rstrip()}") from None
             if name not in BOUNDS:
                 expected[int(address, 16)].add(name)
     linked_table, linked_names, _ = read_image(linked_path)
@@ -180,7 +195,8 @@ def main():
             raise Failure(__doc__)
 
 
-try:
-    main()
-except Failure as failure:
-    sys.exit(f"table-symbols: {failure}")
+if __name__ == "__main__":
+    try:
+        main()
+    except (Failure, OSError) as failure:
+        sys.exit(f"table-symbols: {failure}")
