@@ -55,7 +55,7 @@ OPTIMIZE_GLOBS = internal/*.c malloc/*.c string/*.c
 # picolibc's are included by overlay/src/math/wasm32
 obj/src/math/wasm32/%.o: CFLAGS_ALL += -I$quad
 # the one file that uses setjmp itself
-obj/src/time/timer_create.o: CFLAGS_ALL += -mllvm -enable-emscripten-sjlj
+obj/src/time/wasm32/timer_create.o: CFLAGS_ALL += -mllvm -enable-emscripten-sjlj
 SHARED_LIBS =
 CRT_LIBS = lib/crt1.o
 TOOL_LIBS =

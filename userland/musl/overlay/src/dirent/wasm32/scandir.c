@@ -1,0 +1,7 @@
+// SPDX-License-Identifier: MIT
+// scandir() of upstream, with calls of the selection by its type (callback.h).
+#include "callback.h"
+
+#define sel(entry) CALLBACK1(WORD_1, sel, entry)
+
+#include "../scandir.c"

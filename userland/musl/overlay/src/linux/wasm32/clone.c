@@ -1,0 +1,28 @@
+// SPDX-License-Identifier: MIT
+// clone() of upstream. Its child calls the function by its type (callback.h), and without
+// CLONE_VM it is a fork, which unwinds the program.
+#define _GNU_SOURCE
+#include <sched.h>
+#include <unistd.h>
+#include "pthread_impl.h"
+#include "syscall.h"
+#include "callback.h"
+
+static int clone_start(void *);
+
+/* The child's frames are on a copy of this stack, so it has no use for its own. */
+static int clone_by_fork(int flags, void *argument, pid_t *ptid, void *tls, pid_t *ctid)
+{
+	int ret = __wasm_fork(SYS_clone, flags, 0, (long)ptid, (long)tls, (long)ctid);
+	if (!ret) __syscall(SYS_exit, clone_start(argument));
+	return ret;
+}
+
+/* What upstream gives a child without CLONE_VM is clone_start. */
+#define __clone(function, stack, flags, argument, ...) \
+	((flags) & CLONE_VM ? __clone(function, stack, flags, argument, __VA_ARGS__) \
+		: clone_by_fork(flags, argument, __VA_ARGS__))
+/* The call is of a member, so that this stands behind "csa->". */
+#define func(argument) func ? CALLBACK1(WORD_1, csa->func, argument) : 0
+
+#include "../clone.c"

@@ -1,0 +1,7 @@
+// SPDX-License-Identifier: MIT
+// tdestroy() of upstream, with calls of the destructor by its type (callback.h).
+#include "callback.h"
+
+#define freekey(key) CALLBACK1(VOID_1, freekey, key)
+
+#include "../tdestroy.c"

@@ -1,0 +1,7 @@
+// SPDX-License-Identifier: MIT
+// bsearch() of upstream, with calls of the comparison by its type (callback.h).
+#include "callback.h"
+
+#define cmp(a, b) COMPARISON(cmp, a, b)
+
+#include "../bsearch.c"

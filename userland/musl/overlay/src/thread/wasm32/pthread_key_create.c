@@ -1,0 +1,8 @@
+// SPDX-License-Identifier: MIT
+// Thread-specific data of upstream, with calls of destructors by their type (callback.h).
+#include "pthread_impl.h"
+#include "callback.h"
+
+#define dtor(value) CALLBACK1(VOID_1, dtor, value)
+
+#include "../pthread_key_create.c"
