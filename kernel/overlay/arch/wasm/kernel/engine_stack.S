@@ -19,7 +19,7 @@
  * compile these loads ten times as fast as atomic ones.
  */
 #define VALUES		3584		/* 56 KiB */
-/* Also an address in K, with as many bytes behind it as the loads read. */
+/* Also an address in K that the loads may read. */
 #define NO_SYSTEM_CALL	32768
 
 	.section .text.wasm_check_engine_stack,"",@

@@ -39,7 +39,10 @@ static struct console early_host_console = {
 	.index	= -1,
 };
 
-/* "earlycon" on the command line logs here until the virtio console comes. */
+/*
+ * With "earlycon" on the command line, the log goes through the engine until
+ * the virtio console takes over.
+ */
 static int __init setup_early_console(char *unused)
 {
 	/* The kernel calls this for "earlycon" and for each "console=". */

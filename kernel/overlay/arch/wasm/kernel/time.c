@@ -178,7 +178,7 @@ void __init time_init(void)
 	wasm_setup_clock_event();
 }
 
-/* wasm_boot_cpu() calls this first: the log's time stamps begin here. */
+/* wasm_boot_cpu() calls this early: the log's time stamps begin here. */
 void __init wasm_start_clock(void)
 {
 	boot_time = engine_now();

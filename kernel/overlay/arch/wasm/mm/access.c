@@ -93,10 +93,7 @@ void wasm_set_access(struct mm_struct *mm, unsigned long start, unsigned long en
 		table = mm->context.access[page / TABLE_PAGES];
 		if (table == NO_ACCESS)
 			continue;
-		/*
-		 * Usual MMUs too let a program read what it can write or
-		 * execute.
-		 */
+		/* An MMU too lets a program read what it can write or run. */
 		set_bits(table->readable, page % TABLE_PAGES, part, vm_flags & VM_ACCESS_FLAGS);
 		set_bits(table->writable, page % TABLE_PAGES, part, vm_flags & VM_WRITE);
 	}

@@ -92,8 +92,9 @@ void activate_mm(struct mm_struct *old, struct mm_struct *new)
 	struct auklet_worker *worker = (void *)get_wasm_worker();
 
 	/*
-	 * If another process uses the old U by now, a thread that is dead made
-	 * it meanwhile. Then the new mm has no U, and exec fails.
+	 * Another process may use the old U only now: a thread of this process
+	 * has made it since, and has died. Then the new mm has no U, and exec
+	 * fails.
 	 */
 	if (new->context.memory == AUKLET_NO_MEMORY && !other_process_uses(old)) {
 		new->context.memory = old->context.memory;

@@ -145,8 +145,8 @@ void wasm_remote_update_rest(struct update *update)
 }
 
 /*
- * Whether get_user_pages() would let a caller with @gup_flags have pages of
- * @vma.
+ * True if get_user_pages() would give pages of @vma to a caller with
+ * @gup_flags.
  */
 static bool area_allows(const struct vm_area_struct *vma, unsigned int gup_flags)
 {

@@ -2,10 +2,10 @@
 /*
  * Files of tmpfs: pages, holes, sizes, mappings.
  *
- * A page of a file that is not in its page cache is a hole. To read a hole does
- * not fill it. Each new page is charged to the mount before it is made. How
- * many pages have gone, tmpfs_uncharge_removed() finds by counting what is
- * left.
+ * A page of a file that is not in its page cache is a hole. Reading a hole does
+ * not fill it. A new page is charged to the mount before it is made.
+ * tmpfs_uncharge_removed() counts the pages that are left, and so finds how
+ * many have gone.
  */
 #include <linux/fs.h>
 #include <linux/falloc.h>
@@ -31,8 +31,8 @@ static int charge(struct inode *inode)
 	if (tmpfs_memory_is_low())
 		return -ENOSPC;
 	/*
-	 * A task that goes over the limit only because others have counted too
-	 * much for a moment is refused as well.
+	 * A task that is refused counts one too many for a moment. Another task
+	 * may be refused because of that.
 	 */
 	if (atomic_long_inc_return(&sb->pages) <= (sb->max_pages ?: LONG_MAX))
 		return 0;
@@ -127,8 +127,9 @@ static int tmpfs_write_end(struct file *file, struct address_space *mapping, lof
 }
 
 /*
- * The page cache reads a hole itself here, as when a page becomes one during a
- * splice(). The page is in the cache already, so charge it without a limit.
+ * The page cache fills a hole by this, for example where a page becomes one
+ * during a splice(). The page is in the cache already, so it is charged without
+ * a limit.
  */
 static int tmpfs_read_folio(struct file *file, struct folio *folio)
 {

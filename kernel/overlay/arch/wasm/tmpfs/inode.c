@@ -118,8 +118,8 @@ struct inode *ramfs_get_inode(struct super_block *sb, const struct inode *dir, u
 	if (tmpfs_memory_is_low())
 		return NULL;
 	/*
-	 * A task that goes over the limit only because others have counted too
-	 * much for a moment is refused as well.
+	 * A task that is refused counts one too many for a moment. Another task
+	 * may be refused because of that.
 	 */
 	if (atomic_long_inc_return(&info->inodes) <= (info->max_inodes ?: LONG_MAX))
 		inode = new_inode(sb);

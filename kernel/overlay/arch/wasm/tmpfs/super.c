@@ -39,9 +39,9 @@ static unsigned long available(void)
 }
 
 /*
- * True if files must not grow, whatever their mount allows. They would else
- * take all memory. The OOM killer would then kill all programs, and none would
- * give any back, because a U takes no memory of the kernel.
+ * True if files must not grow, whatever their mount allows. Otherwise they
+ * would take all memory. The OOM killer would then kill all programs, and none
+ * would give any back, because a U takes no memory of the kernel.
  */
 bool tmpfs_memory_is_low(void)
 {

@@ -53,7 +53,7 @@ WASM_ATOMICS(atomic, atomic_t, int)
 
 /*
  * An aligned 64-bit access is single-copy atomic only if it is an atomic
- * instruction. So even reads and writes are.
+ * instruction. So reads and writes are atomic instructions too.
  */
 typedef struct {
 	s64 __aligned(8) counter;

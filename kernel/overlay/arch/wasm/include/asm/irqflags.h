@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
 /*
  * The interrupt flag is a wasm global of the executing instance. Interrupts are
- * bits in the CPU's pending word. To enable them is also to look at that word.
+ * bits in the CPU's pending word. Enabling interrupts also polls that word.
  */
 #ifndef _ASM_WASM_IRQFLAGS_H
 #define _ASM_WASM_IRQFLAGS_H

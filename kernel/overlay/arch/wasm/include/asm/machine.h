@@ -61,9 +61,9 @@ static inline void leave_ended_machine(void)
 /*
  * Sleeps while *word is @expected, at most @timeout_ns. Returns 0 if woken, 1
  * if the word had another value, 2 if the time was over. A negative timeout
- * means for ever. Only a word that the host changes when the machine has ended
- * (MachineState::end) may have that one. For all others, LONGEST_BLIND_WAIT_NS
- * is the most.
+ * means for ever: use it only for a word that the host changes when the machine
+ * has ended (MachineState::end). For other words, wait LONGEST_BLIND_WAIT_NS at
+ * most.
  */
 static inline int futex_wait_word(u32 *word, u32 expected, s64 timeout_ns)
 {

@@ -231,7 +231,7 @@ struct auklet_task_layout {
 /* A place in a user memory. */
 struct auklet_place {
 	__u32 memory;		/* number of the U */
-	__u32 address;		/* in it */
+	__u32 address;		/* in that U */
 };
 
 #define AUKLET_COPY_PLACES	32
@@ -289,8 +289,8 @@ struct auklet_machine {
 	__u32 coroutines;
 	struct auklet_task_layout task;
 	/*
-	 * With "sleep_traces" on the command line the address of a text for
-	 * each worker slot, else 0.
+	 * With "sleep_traces" on the command line, the address of the texts:
+	 * there is one for each worker slot. Else 0.
 	 */
 	__u32 sleep_traces;
 	__u32 sleep_trace_size;	/* bytes of each text, zero-terminated */
