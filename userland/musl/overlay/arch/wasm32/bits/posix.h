@@ -5,7 +5,7 @@
 #if defined(_GNU_SOURCE) || defined(_BSD_SOURCE)
 /*
  * unistd.h has declared syscall(). clone and clone3 by their numbers return twice,
- * for which the caller must be compiled: docs/abi.md, "fork". syscall() cannot do
+ * for which the caller must be compiled: docs/abi-programs.md, "fork". syscall() cannot do
  * that for every number, or each program that calls it would have to be able to
  * unwind.
  */
