@@ -55,7 +55,9 @@ set_tests_properties(tools.unit PROPERTIES LABELS unit TIMEOUT 600)
 add_test(NAME sdk.cplusplus COMMAND "${sdk}/bin/wasm32-linux-musl-clang" -std=c++23 -Wall -Werror -fsyntax-only
     "${root}/tests/tools/operator-new.cpp")
 add_test(NAME sdk.callbacks COMMAND python3 "${root}/tests/tools/callbacks.py" "${sdk}/sysroot/lib/libc.a")
-set_tests_properties(sdk.cplusplus sdk.callbacks PROPERTIES LABELS sdk TIMEOUT 60)
+add_test(NAME sdk.psabi COMMAND "${sdk}/bin/wasm32-linux-musl-clang" -Wall -Werror -fsyntax-only
+    -I "${root}/userland/musl/overlay/arch/wasm32" "${root}/tests/tools/psabi.c")
+set_tests_properties(sdk.cplusplus sdk.callbacks sdk.psabi PROPERTIES LABELS sdk TIMEOUT 60)
 
 # ---- the model of the CPU tokens ------------------------------------------------------------------------------------
 

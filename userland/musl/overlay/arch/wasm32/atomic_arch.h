@@ -6,12 +6,7 @@
 #include <features.h>
 #include <stddef.h>
 #include <stdint.h>
-
-#define WASM_ATOMIC_SWAP	0
-#define WASM_ATOMIC_ADD		1
-#define WASM_ATOMIC_AND		2
-#define WASM_ATOMIC_OR		3
-#define WASM_ATOMIC_COMPARE	4
+#include "psabi.h"
 
 extern hidden struct __shared_range {
 	uintptr_t first, end;

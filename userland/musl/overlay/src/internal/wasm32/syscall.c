@@ -7,8 +7,6 @@
 #include "callback.h"
 #include "wasm_signal.h"
 
-#define SIGNAL_PENDING (-4094)
-
 /* Agrees with struct rt_sigframe of the kernel's uapi header asm/sigframe.h. The
  * kernel knows only the first 8 bytes of uc_sigmask; musl's sigset_t is longer. */
 struct rt_sigframe {
@@ -76,7 +74,7 @@ long __wasm_run_signals(uintptr_t restart_pc, uintptr_t cancel_pc)
 			}
 		}
 		r = __linux_syscall(SYS_rt_sigreturn, (long)&frame, 0, 0, 0, 0, 0);
-	} while (r == SIGNAL_PENDING);
+	} while (r == WASM_SIGNAL_PENDING);
 	return r;
 }
 
@@ -90,7 +88,7 @@ void __wasm_signal_trap(void)
 long __wasm_syscall(long n, long a, long b, long c, long d, long e, long f)
 {
 	long r = __linux_syscall(n, a, b, c, d, e, f);
-	if (__builtin_expect(r == SIGNAL_PENDING, 0)) r = __wasm_run_signals(0, 0);
+	if (__builtin_expect(r == WASM_SIGNAL_PENDING, 0)) r = __wasm_run_signals(0, 0);
 	return r;
 }
 
@@ -98,6 +96,6 @@ long __wasm_syscall_cancellable(uintptr_t restart_pc, uintptr_t cancel_pc,
 	long n, long a, long b, long c, long d, long e, long f)
 {
 	long r = __linux_syscall(n, a, b, c, d, e, f);
-	if (__builtin_expect(r == SIGNAL_PENDING, 0)) r = __wasm_run_signals(restart_pc, cancel_pc);
+	if (__builtin_expect(r == WASM_SIGNAL_PENDING, 0)) r = __wasm_run_signals(restart_pc, cancel_pc);
 	return r;
 }

@@ -8,8 +8,6 @@
 #include "wasm_signal.h"
 #include "main_stack.h"
 
-#define SIGNAL_PENDING (-4094)
-
 /* Asyncify's data structure, which stores upwards from start and traps beyond end, and the system call to make. */
 struct unwind_buffer {
 	uint32_t start, end;
@@ -78,7 +76,7 @@ long __wasm_fork(long number, long a, long b, long c, long d, long e)
 		buffer->arguments[3] = d;
 		buffer->arguments[4] = e;
 		r = __linux_fork(buffer);
-		if (r == SIGNAL_PENDING) r = __wasm_run_signals(0, 0);
+		if (r == WASM_SIGNAL_PENDING) r = __wasm_run_signals(0, 0);
 		/* A handler ran before the child was made. The kernel cannot restart the call, because the frames are gone. */
 	} while (r == -EINTR);
 	if (!r) __guard_stack();
