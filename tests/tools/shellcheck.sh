@@ -40,5 +40,5 @@ check sh --shell=sh
 check bash --shell=bash
 # The scripts that read a pin use its variables.
 check pins --shell=sh --exclude=SC2034
-[ ! -s "$lists/faults" ] || exit 1
+[ ! -s "$lists/faults" ] || { cat "$lists/faults" && exit 1; }
 echo "$(cat "$lists/sh" "$lists/bash" "$lists/pins" | wc -l) scripts"
