@@ -82,9 +82,11 @@ class Tree:
         missing = []
         for table in MAP.findall(without_code(self.files[page])):
             for row in table.splitlines()[2:]:
-                for place in PLACE.findall(row.split("|")[1]):
-                    if not fnmatch.filter(names, posixpath.normpath(folder + place)) and not ELSEWHERE.match(place):
-                        missing.append(place)
+                missing.extend(
+                    place
+                    for place in PLACE.findall(row.split("|")[1])
+                    if not fnmatch.filter(names, posixpath.normpath(folder + place)) and not ELSEWHERE.match(place)
+                )
         return missing
 
     def faults_of_page(self, page: str) -> list[str]:
@@ -126,8 +128,8 @@ class Tree:
         found = []
         for name in sorted(self.files):
             of_page = name.endswith(".md")
-            for fault in self.faults_of_page(name) if of_page else self.faults_of_source(name):
-                found.append(f"{name}: {fault}")
+            faults = self.faults_of_page(name) if of_page else self.faults_of_source(name)
+            found.extend(f"{name}: {fault}" for fault in faults)
         return found
 
 
@@ -135,7 +137,7 @@ def check_the_checker() -> None:
     good = {
         "docs/a.md": "# A\n\n## On two words\n\n[b](../b.md#b-c), `src/x.c`, [itself](#a), [out](https://b.c/d).\n"
         + f"| {'table ' * 30}|\n<https://b.c/{'d' * 130}>\n",
-        "b.md": "# B, C!\n\n[a](docs/a.md), \"On two words\". `kernel/src/x.c`\n",
+        "b.md": '# B, C!\n\n[a](docs/a.md), "On two words". `kernel/src/x.c`\n',
         "kernel/README.md": "# K\n\n| place | what |\n| --- | --- |\n| `src/`, `src/x.*` | `none` |\n\nText.\n",
         "kernel/src/x.c": '/*\n * docs/a.md,\n * "On two words"; docs/a.md\n */\n',
     }

@@ -77,7 +77,13 @@ class LengthsTest(unittest.TestCase):
     def test_sources(self):
         for name in ("kernel/a.c", "auklet", "web/src/a.ts", "userland/sdk/cc/shapes.awk"):
             self.assertTrue(lengths.is_source(name), name)
-        for name in ("docs/building.md", "LICENSES/MIT", "initramfs/files/etc/motd", "tests/fuzz/corpus/a", "kernel/config"):
+        for name in (
+            "docs/building.md",
+            "LICENSES/MIT",
+            "initramfs/files/etc/motd",
+            "tests/fuzz/corpus/a",
+            "kernel/config",
+        ):
             self.assertFalse(lengths.is_source(name), name)
 
     def test_good(self):

@@ -18,7 +18,7 @@ interface KernelExports {
   auklet_machine: WebAssembly.Global;
   __heap_base: WebAssembly.Global;
   user_access: WebAssembly.Global;
-  trap_text: WebAssembly.Global;
+  wasm_trap_text: WebAssembly.Global;
   wasm_in_kernel: WebAssembly.Global;
   wasm_clock_offset: WebAssembly.Global;
   __indirect_function_table: WebAssembly.Table;
@@ -80,7 +80,7 @@ export class KernelInstance {
   trapped(error: unknown): void {
     const text = error instanceof Error ? (error.stack ?? error.message) : String(error);
     const encoded = new TextEncoder().encode(text).subarray(0, TRAP_TEXT_SIZE);
-    const address = (this.exports.trap_text.value as number) >>> 0;
+    const address = (this.exports.wasm_trap_text.value as number) >>> 0;
     this.bytes.set(encoded, address);
     try {
       this.exports.kernel_trap(address, encoded.length);

@@ -25,7 +25,7 @@
 	.section .text.wasm_check_engine_stack,"",@
 	.globl	wasm_check_engine_stack
 	.type	wasm_check_engine_stack,@function
-	.export_name	wasm_check_engine_stack, wasm_check_engine_stack
+	.export_name	wasm_check_engine_stack, check_engine_stack
 wasm_check_engine_stack:
 	.functype wasm_check_engine_stack (i32) -> ()
 	block
