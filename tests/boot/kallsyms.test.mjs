@@ -40,9 +40,9 @@ function functionNames(bytes) {
 function imageTable() {
   const module = new WebAssembly.Module(readFileSync(join(build, 'kernel/vmlinux.wasm')));
   const names = functionNames(new Uint8Array(WebAssembly.Module.customSections(module, 'name')[0]));
-  const host = new Proxy({}, { get: () => () => 0 });
+  const engine = new Proxy({}, { get: () => () => 0 });
   const memory = new WebAssembly.Memory({ initial: 256, maximum: 65536, shared: true });
-  const { __indirect_function_table: table } = new WebAssembly.Instance(module, { env: { memory }, host }).exports;
+  const { __indirect_function_table: table } = new WebAssembly.Instance(module, { env: { memory }, engine }).exports;
   // The name of an exported function is its number.
   return Array.from({ length: table.length }, (_, index) => names.get(Number(table.get(index)?.name)));
 }
