@@ -37,7 +37,7 @@ class Machine final : private virtio::TransportEvents {
     [[nodiscard]] Result<GuestAddress> prepare();
 
     /// Makes the first memories and starts the first workers. An error if the engine has not even those memories: the
-    /// machine would boot and then start no program.
+    /// machine would boot and then start no program. May be called again then, when there may be room.
     [[nodiscard]] Result<void> start_pools();
 
     /// The kernel is instantiated: its structure is at `machine_address`, its image ends at `heap_base`.

@@ -27,14 +27,8 @@ void MemoryPool::attach(MachineState& state) {
 }
 
 bool MemoryPool::create_one() {
-    if (!engine_.create_memory(count_, maximum_pages_)) {
-        // The engine will not change its mind.
-        limit_ = count_;
-        log_.log(LogLevel::warning, text_of("no more memories can be made; the limit is ", limit_, " processes now"));
-        if (state_ != nullptr)
-            state_->region().store32(offsetof(abi::Machine, memory_limit), limit_);
+    if (!engine_.create_memory(count_, maximum_pages_))
         return false;
-    }
     ++count_;
     return true;
 }
@@ -46,7 +40,15 @@ void MemoryPool::refill() {
     for (std::uint32_t id = 0; id < count_; ++id)
         if (region.load32(MachineState::memory(id, offsetof(abi::Memory, state))) == AUKLET_MEMORY_FREE)
             ++free;
-    while (free < goal && count_ < limit_ && create_one()) {
+    while (free < goal && count_ < limit_) {
+        if (!create_one()) {
+            // Tasks that wait for one are to fail: nobody tells when there is room again.
+            limit_ = count_;
+            region.store32(offsetof(abi::Machine, memory_limit), limit_);
+            log_.log(LogLevel::warning,
+                     text_of("no more memories can be made; the limit is ", limit_, " processes now"));
+            return;
+        }
         // Workers have been sent the memory: now the kernel may take it.
         region.store32(MachineState::memory(count_ - 1, offsetof(abi::Memory, state)), AUKLET_MEMORY_FREE);
         region.store32(offsetof(abi::Machine, memories), count_);

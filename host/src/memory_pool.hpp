@@ -13,7 +13,8 @@ class MemoryPool {
   public:
     MemoryPool(MemoryEngine& engine, Log& log, std::uint32_t limit, std::uint32_t maximum_pages);
 
-    /// Makes the first memories. Comes before the first worker is started and before attach().
+    /// Makes the first memories, as many as the engine has room for; count() says how many there are. May be called
+    /// again for the rest. Comes before the first worker is started and before attach().
     void start(std::uint32_t count);
     void attach(MachineState& state);
 

@@ -157,6 +157,11 @@ TEST_CASE("a machine that cannot have its first memories does not start") {
     REQUIRE_FALSE(started);
     CHECK(started.error().message == "there is no room for the memories of 2 processes; dispose of other machines");
     CHECK(f.platform.started.empty());
+    // Machines that were disposed of have given back theirs: it is asked again.
+    f.platform.memories_available = 1000;
+    CHECK(f.machine->start_pools());
+    CHECK(f.platform.memories == std::vector<std::uint32_t>{0, 1});
+    CHECK(f.platform.started.size() == 4);
 }
 
 TEST_CASE("a machine whose kernel never started has nobody to wake") {

@@ -101,6 +101,12 @@ struct SocketFixture {
         transmit->offer_buffer(0, outgoing, static_cast<std::uint32_t>(sizeof packet + data.size()), 0);
         driver.kick(1);
     }
+    /// The guest sends as much as there is room for: 256 KiB.
+    void fill(std::uint32_t port) {
+        const std::string text(65536, 'x');
+        for (int round = 0; round < 4; ++round)
+            send(from_guest(port, op_data), text);
+    }
     std::vector<Received> received() {
         std::vector<Received> packets;
         for (; taken != receive->used_index(); ++taken) {

@@ -8,7 +8,7 @@ import { source } from './source.mjs';
 
 const { engineTimeZone, isTimeZone } = await source('api/time-zone.ts');
 const { isPromise, reportException } = await source('api/handlers.ts');
-const { leave, othersGone } = await source('api/leaving.ts');
+const { leave, oneGone } = await source('api/leaving.ts');
 const { needsRelay, relayWorkers, replaceWorkers } = await source('api/worker-relay.ts');
 
 test('names of time zones', () => {
@@ -52,19 +52,23 @@ test('the exception of a handler is reported as that of a listener, or printed',
   assert.equal(printed.mock.callCount(), 1);
 });
 
-test('a machine without memory waits for those that are leaving', async () => {
-  assert.equal(await othersGone(), false);
-  let gone;
-  leave(new Promise((resolve) => (gone = resolve)));
-  leave(Promise.reject(new Error('one that failed')));
-  let made;
-  const waiting = othersGone().then((value) => (made = value));
-  await turn();
-  assert.equal(made, undefined);
-  gone();
-  await waiting;
-  assert.equal(made, true);
-  assert.equal(await othersGone(), false);
+test('a machine without memory waits for the next one that is gone', async () => {
+  assert.equal(await oneGone(), false);
+  const ends = [];
+  for (let machine = 0; machine < 2; ++machine) leave(new Promise((resolve) => ends.push(resolve)));
+  for (const end of ends) {
+    let gone;
+    const waiting = oneGone().then((value) => (gone = value));
+    await turn();
+    assert.equal(gone, undefined);
+    end();
+    await waiting;
+    assert.equal(gone, true);
+  }
+  assert.equal(await oneGone(), false);
+  leave(Promise.reject(new Error('one whose end failed')));
+  assert.equal(await oneGone(), true);
+  assert.equal(await oneGone(), false);
 });
 
 test('only Firefox needs a relay', (suite) => {

@@ -2,13 +2,13 @@
 // What disposed machines of this page still hold.
 //
 // dispose() does not wait for an engine that takes its time to end a worker (2 s in Chromium for one that spins), but a
-// browser gives a page few memories (Chromium: 124), and a worker's go with it. So a machine that finds none waits for
-// those that are leaving before it says that there is none.
+// browser gives a page few memories (Chromium: 124), and a worker's go with it. So a machine that finds none tries again
+// whenever one of those is gone, before it says that there is none.
 
 import { within } from '../machine/platform.ts';
 
-/** Milliseconds. WebKit may never release the lock of a worker that it has ended. */
-const PATIENCE = 5000;
+/** Milliseconds for the next one to be gone. WebKit may never release the lock of a worker that it has ended. */
+const PATIENCE = 10_000;
 
 const leaving = new Set<Promise<unknown>>();
 
@@ -19,9 +19,10 @@ export function leave(gone: Promise<unknown>): void {
   gone.then(forget, forget);
 }
 
-/** Waits for the machines that are leaving; false if there are none. */
-export async function othersGone(): Promise<boolean> {
-  if (leaving.size === 0) return false;
-  await within(PATIENCE, Promise.allSettled(leaving));
-  return true;
+/** Waits until one of the machines that are leaving is gone; false if there are none, or none goes. */
+export async function oneGone(): Promise<boolean> {
+  let gone = false;
+  const note = () => void (gone = true);
+  if (leaving.size > 0) await within(PATIENCE, Promise.race(leaving).then(note, note));
+  return gone;
 }

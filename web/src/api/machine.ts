@@ -8,7 +8,7 @@ import { loadBytes, loadModule, totalSize } from './assets.ts';
 import { ExecClient } from './exec.ts';
 import { checkBootOptions, checkExec } from './check-options.ts';
 import { isPromise, reportException } from './handlers.ts';
-import { leave, othersGone } from './leaving.ts';
+import { leave, oneGone } from './leaving.ts';
 import { SocketClient } from './sockets.ts';
 import { needsRelay, relayWorkers } from './worker-relay.ts';
 import {
@@ -410,7 +410,7 @@ export class Machine {
         this.diagnosed.shift()?.(message.text);
         return;
       case 'no-room':
-        void othersGone().then((made) => this.post({ type: 'room', made }));
+        void oneGone().then((made) => this.post({ type: 'room', made }));
         return;
       case 'disposed':
         this.resolveDisposed?.(message.remaining);

@@ -157,16 +157,18 @@ export class Host implements HostPlatform, GuestWorkersOwner {
     return this.supply(options.kernel, options.initramfs);
   }
 
-  /** `take` needs memory. Where there is none, it is called again when those who are leaving have given back theirs. */
+  /** `take` needs memory. Where there is none, it is called again whenever another machine has given back its own. */
   private async withRoom<T>(take: () => T | Promise<T>): Promise<T> {
-    try {
-      return await take();
-    } catch (error) {
-      if (this.ended || failureCode(error, errorText(error).message) !== 'out-of-memory') throw error;
-      const answer = new Promise<boolean>((resolve) => (this.roomMade = resolve));
-      this.owner.post({ type: 'no-room' });
-      if (!(await answer)) throw error;
-      return take();
+    for (let mayCome = true; ;) {
+      try {
+        return await take();
+      } catch (error) {
+        if (!mayCome || this.ended || failureCode(error, errorText(error).message) !== 'out-of-memory') throw error;
+        const answer = new Promise<boolean>((resolve) => (this.roomMade = resolve));
+        this.owner.post({ type: 'no-room' });
+        // The last one may have gone after the try and before the question: the answer "none" is good for one more.
+        mayCome = await answer;
+      }
     }
   }
 

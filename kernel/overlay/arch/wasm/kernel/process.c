@@ -207,7 +207,7 @@ static void __noreturn task_entry(struct auklet_worker *worker, struct task_stru
 	wasm_start_user();
 }
 
-/* The host calls this: the worker of @slot begins its task. */
+/* The engine calls this: the worker of @slot begins its task. */
 void wasm_run_task(u32 slot)
 {
 	struct auklet_worker *worker = &auklet_machine.worker[slot];

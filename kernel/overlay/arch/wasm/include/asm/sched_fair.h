@@ -5,8 +5,8 @@
  */
 
 /*
- * A switch to the idle task and back wakes two threads of the host. So a task
- * that will probably be woken soon waits for that here, still current and
+ * A switch to the idle task and back wakes two threads of the computer. So a
+ * task that will probably be woken soon waits for that here, still current and
  * on_cpu, and ttwu_polling() puts it back. That is the only thing that may
  * become of it: what else concerns this CPU ends the wait. True: there is a
  * task to pick.
