@@ -126,13 +126,18 @@ static void put_vectors(pid_t pid, uint32_t address, uint32_t count, uint32_t le
 	put("]");
 }
 
+/* Reads what an argument points to. Shows the pointer itself, and returns 0, where that is not there. */
+static int read_argument(pid_t pid, uint32_t address, void *to, size_t size)
+{
+	if (address && read_memory(pid, address, to, size) == size) return 1;
+	put_pointer(address);
+	return 0;
+}
+
 static void put_time(pid_t pid, uint32_t address)
 {
 	int64_t time[2];
-	if (!address || read_memory(pid, address, time, sizeof time) != sizeof time) {
-		put_pointer(address);
-		return;
-	}
+	if (!read_argument(pid, address, time, sizeof time)) return;
 	put("{tv_sec=");
 	put_signed(time[0]);
 	put(", tv_nsec=");
@@ -143,10 +148,7 @@ static void put_time(pid_t pid, uint32_t address)
 static void put_set(pid_t pid, uint32_t address)
 {
 	uint64_t set;
-	if (!address || read_memory(pid, address, &set, sizeof set) != sizeof set) {
-		put_pointer(address);
-		return;
-	}
+	if (!read_argument(pid, address, &set, sizeof set)) return;
 	int inverse = __builtin_popcountll(set) > 32, some = 0;
 	if (inverse) set = ~set, put("~");
 	put("[");
@@ -164,10 +166,7 @@ static void put_set(pid_t pid, uint32_t address)
 static void put_action(pid_t pid, uint32_t address)
 {
 	uint32_t action[2];
-	if (!address || read_memory(pid, address, action, sizeof action) != sizeof action) {
-		put_pointer(address);
-		return;
-	}
+	if (!read_argument(pid, address, action, sizeof action)) return;
 	static const struct value flags[] = {
 		V(SA_NOCLDSTOP), V(SA_NOCLDWAIT), V(SA_SIGINFO), V(SA_ONSTACK), V(SA_RESTART), V(SA_NODEFER),
 		V(SA_RESETHAND), { 0 }
@@ -214,18 +213,15 @@ void put_siginfo(const siginfo_t *info)
 static void put_siginfo_at(pid_t pid, uint32_t address)
 {
 	siginfo_t info;
-	if (!address || read_memory(pid, address, &info, sizeof info) != sizeof info) put_pointer(address);
-	else if (!info.si_signo) put("{}");
+	if (!read_argument(pid, address, &info, sizeof info)) return;
+	if (!info.si_signo) put("{}");
 	else put_siginfo(&info);
 }
 
 static void put_statx(pid_t pid, uint32_t address)
 {
 	struct statx status;
-	if (read_memory(pid, address, &status, sizeof status) != sizeof status) {
-		put_pointer(address);
-		return;
-	}
+	if (!read_argument(pid, address, &status, sizeof status)) return;
 	put("{stx_mode=");
 	put_value(status.stx_mode & S_IFMT, file_types);
 	put("|0");
