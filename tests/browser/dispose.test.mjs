@@ -2,9 +2,10 @@
 // dispose() in browsers: soon, whatever the guest does. AUKLET_TEST_BROWSER: chromium, firefox or webkit.
 
 import assert from 'node:assert/strict';
-import { readFileSync } from 'node:fs';
+import { readdirSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { test } from 'node:test';
+import { setTimeout as sleep } from 'node:timers/promises';
 import { build } from '../boot/machines.mjs';
 import { BROWSER, launchPage, servePage } from './browsers.mjs';
 
@@ -33,6 +34,37 @@ const STATES = [
   ['after a panic', 'echo c > /proc/sysrq-trigger'],
   ['in the middle of a boot', null],
 ];
+
+/** What /proc says of this process's descendants, the browser's processes. */
+function descendants() {
+  const parents = new Map();
+  for (const pid of readdirSync('/proc').filter((name) => /^\d+$/.test(name))) {
+    try {
+      // The name before it may contain blanks and parentheses.
+      const [, parent] = readFileSync(`/proc/${pid}/stat`, 'utf8')
+        .replace(/^.*\) /s, '')
+        .split(' ');
+      parents.set(pid, parent);
+    } catch {
+      // It has just ended.
+    }
+  }
+  const isOurs = (pid) => pid === String(process.pid) || (parents.has(pid) && isOurs(parents.get(pid)));
+  return [...parents.keys()].filter(isOurs);
+}
+
+function workerThreads() {
+  let count = 0;
+  for (const pid of descendants()) {
+    try {
+      for (const thread of readdirSync(`/proc/${pid}/task`))
+        if (readFileSync(`/proc/${pid}/task/${thread}/comm`, 'utf8').startsWith('DedicatedWorker')) ++count;
+    } catch {
+      // It has just ended.
+    }
+  }
+  return count;
+}
 
 test(`dispose in ${BROWSER}`, async (suite) => {
   const page = await open(suite);
@@ -74,5 +106,30 @@ test(`dispose in ${BROWSER}`, async (suite) => {
       if (auklet.current === first) throw new Error('it is the old one');
     });
     await page.waitForFunction(() => /# $/.test(globalThis.auklet?.current?.transcript ?? ''));
+  });
+  // Only Chromium names its threads so.
+  await suite.test('no thread of a worker remains', { skip: BROWSER !== 'chromium', timeout: 120_000 }, async () => {
+    assert.ok(workerThreads() > 0);
+    for (const line of [undefined, 'echo; while :; do :; done', undefined, 'poweroff -f', undefined])
+      await page.evaluate(
+        async ([line]) => {
+          const boot = () => new auklet.Machine({ cpus: 1, memory: 64, exec: true });
+          const machines = Array.from({ length: 4 }, boot);
+          const use = async (machine) => {
+            await machine.started;
+            await machine.exec(['sh', '-c', 'echo | cat']);
+            if (line === undefined) return;
+            const begun = new Promise((resolve) => {
+              machine.exec(['sh', '-c', line], { onStdout: resolve }).catch(() => {});
+            });
+            await Promise.race([begun, machine.halted]);
+          };
+          await Promise.all(machines.map(use));
+          await Promise.all(machines.map((machine) => machine.dispose()));
+        },
+        [line],
+      );
+    await page.evaluate(() => auklet.current.dispose());
+    while (workerThreads() > 0) await sleep(100);
   });
 });

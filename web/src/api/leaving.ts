@@ -5,15 +5,25 @@
 // browser gives a page few memories (Chromium: 124), and a worker's go with it. So a machine that finds none tries again
 // whenever one of those is gone, before it says that there is none.
 
-import { within } from '../machine/platform.ts';
+import { isNode, within } from '../machine/platform.ts';
 
 /** Milliseconds for the next one to be gone. WebKit may never release the lock of a worker that it has ended. */
 const PATIENCE = 10_000;
 
+/** Milliseconds. A browser says that a worker is gone a moment before it frees its memories. */
+const AFTERMATH = 1000;
+
 const leaving = new Set<Promise<unknown>>();
 
-/** `gone` resolves when a machine has given back what it had. */
+/** `gone` resolves when a machine has given back what it had, as far as the engine says. */
 export function leave(gone: Promise<unknown>): void {
+  add(gone);
+  if (isNode) return;
+  const wait = () => new Promise((resolve) => setTimeout(resolve, AFTERMATH));
+  add(gone.then(wait, wait));
+}
+
+function add(gone: Promise<unknown>): void {
   const forget = () => void leaving.delete(gone);
   leaving.add(gone);
   gone.then(forget, forget);

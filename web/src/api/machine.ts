@@ -3,7 +3,7 @@
 
 import { isNode, lifeLockFree, runHere, startWorker, within, type WorkerHandle } from '../machine/platform.ts';
 import { NUMBER_OPTION_NAMES } from '../machine/options.ts';
-import type { FromHost, MachineConfiguration, MachineStage, ToHost } from '../machine/protocol.ts';
+import type { FromHost, MachineConfiguration, MachineStage, RemainingLocks, ToHost } from '../machine/protocol.ts';
 import { loadBytes, loadModule, totalSize } from './assets.ts';
 import { ExecClient } from './exec.ts';
 import { checkBootOptions, checkExec } from './check-options.ts';
@@ -114,7 +114,7 @@ export class Machine {
   private kept: Uint8Array[] | undefined = [];
   private keptSize = 0;
   private disposal: Promise<void> | undefined;
-  private resolveDisposed: ((remaining: string[]) => void) | undefined;
+  private resolveDisposed: ((remaining: RemainingLocks) => void) | undefined;
   private inputOnWay = 0;
   /** Input that waits for the host worker to have a machine; undefined when it has. */
   private beforeStart: ToHost[] | undefined = [];
@@ -253,15 +253,15 @@ export class Machine {
     this.abort.abort();
     this.endWith(new MachineError('disposed', 'the machine was disposed'));
     this.resolveHalted('disposed');
-    const disposed = new Promise<string[]>((resolve) => (this.resolveDisposed = resolve));
+    const disposed = new Promise<RemainingLocks>((resolve) => (this.resolveDisposed = resolve));
     this.post({ type: 'dispose' });
     const hostEnded = this.endHost(disposed);
-    leave(hostEnded.then(() => disposed).then((remaining) => Promise.all(remaining.map(lifeLockFree))));
+    leave(hostEnded.then(() => disposed).then(({ others }) => locksFree(others)));
     // However busy the computer is: what is left then goes on without anybody who waits, but for a machine that needs it.
     await within(DISPOSE_PATIENCE, hostEnded);
   }
 
-  private async endHost(disposed: Promise<unknown>): Promise<void> {
+  private async endHost(disposed: Promise<RemainingLocks>): Promise<void> {
     // A host worker that was told nothing has started nothing. One that has not said anything may never be loaded.
     if (this.beforeStart === undefined)
       await within(this.progress.stage === 'loading' ? LOAD_PATIENCE : HOST_PATIENCE, disposed);
@@ -269,7 +269,8 @@ export class Machine {
     this.host.onError = () => {};
     await this.host.terminate();
     // One that did not answer will not.
-    this.resolveDisposed?.([]);
+    this.resolveDisposed?.(NONE_REMAIN);
+    await locksFree((await disposed).left);
   }
 
   private post(message: ToHost): void {
@@ -437,7 +438,7 @@ export class Machine {
   private fail(error: MachineError): void {
     if (this.disposal !== undefined) {
       // The host worker died while it was being disposed of: it is as gone as it can be.
-      this.resolveDisposed?.([]);
+      this.resolveDisposed?.(NONE_REMAIN);
       return;
     }
     this.endWith(error);
@@ -451,6 +452,12 @@ export class Machine {
     this.sockets.ended(error);
   }
 }
+
+function locksFree(names: string[]): Promise<unknown> {
+  return Promise.all(names.map(lifeLockFree));
+}
+
+const NONE_REMAIN: RemainingLocks = { left: [], others: [] };
 
 /** Milliseconds that dispose() takes at most. */
 const DISPOSE_PATIENCE = 180;

@@ -3,8 +3,8 @@
 // of kernel, memories and programs, and let go at the machine's end.
 
 import { errorText } from './failure.ts';
-import { afterEvents, isNode, startWorker, within, type WorkerHandle } from './platform.ts';
-import type { FromGuest, GuestStart, ToGuest } from './protocol.ts';
+import { afterEvents, isNode, losesEnds, startWorker, within, type WorkerHandle } from './platform.ts';
+import type { FromGuest, GuestStart, RemainingLocks, ToGuest } from './protocol.ts';
 import { INITIAL_WORKERS } from './settings.ts';
 import type { UserMemories } from './user-memories.ts';
 
@@ -15,6 +15,8 @@ const WORKER_START_TIMEOUT = 30_000;
 const LEAVE_PATIENCE = 100;
 /** Milliseconds in which those that came out are gone. */
 const GONE_PATIENCE = 50;
+/** Milliseconds after a worker has lost its Web Lock in which its thread ends. */
+const THREAD_PATIENCE = 1000;
 
 interface Guest {
   handle: WorkerHandle<ToGuest, FromGuest>;
@@ -67,11 +69,13 @@ export interface GuestWorkersOptions {
 export class GuestWorkers {
   /** How many there have been. */
   started = 0;
-  /** The life locks of workers that were told to end. */
-  readonly remaining = new Set<string>();
 
   private readonly cpus: Guest[] = [];
   private readonly tasks = new Map<number, Guest>();
+  /** Those that were told to leave. */
+  private readonly leaving = new Set<Guest>();
+  /** For each that was ended: until its thread has ended as well. */
+  private readonly ending = new Set<Promise<void>>();
   private readonly modules = new Map<number, WebAssembly.Module>();
   private kernel: WebAssembly.Module | undefined;
   private deviceTree: number | undefined;
@@ -259,7 +263,18 @@ export class GuestWorkers {
   private end(guest: Guest): void {
     clearTimeout(guest.startTimer);
     this.tasks.delete(guest.number);
-    void guest.handle.terminate().then(() => this.owner.taskGone(guest.number));
+    void this.terminate(guest).then(() => this.owner.taskGone(guest.number));
+  }
+
+  /** Resolves when it is gone, as far as the engine says. */
+  private terminate(guest: Guest): Promise<void> {
+    const gone = guest.handle.terminate();
+    if (losesEnds) {
+      const ended = gone.then(() => new Promise<void>((resolve) => setTimeout(resolve, THREAD_PATIENCE)));
+      this.ending.add(ended);
+      void ended.then(() => this.ending.delete(ended));
+    }
+    return gone;
   }
 
   /**
@@ -268,30 +283,47 @@ export class GuestWorkers {
    * then: the engine ends that in its own time, and nobody waits for it.
    */
   async leave(wake: () => void): Promise<void> {
-    const guests = [...this.cpus, ...this.tasks.values()];
+    for (const guest of [...this.cpus, ...this.tasks.values()]) this.leaving.add(guest);
     this.cpus.length = 0;
     this.tasks.clear();
+    this.modules.clear();
     try {
       wake();
     } catch {
       // A C++ host that has failed wakes nobody.
     }
-    const left = guests.map((guest) => {
+    const left = [...this.leaving].map((guest) => {
       clearTimeout(guest.startTimer);
       guest.handle.post({ type: 'end' });
       return new Promise<void>((resolve) => (guest.onLeft = resolve));
     });
     await within(LEAVE_PATIENCE, Promise.all(left));
+  }
+
+  /** Ends those that were told to leave; resolves when those that did are gone. */
+  async endAll(): Promise<void> {
     const gone: Promise<void>[] = [];
-    for (const guest of guests) {
-      const { lifeLock } = guest;
-      if (lifeLock !== undefined) this.remaining.add(lifeLock);
-      const end = guest.handle.terminate().then(() => {
-        if (lifeLock !== undefined) this.remaining.delete(lifeLock);
-      });
+    for (const guest of this.leaving) {
+      const end = this.terminate(guest);
+      void end.then(() => this.leaving.delete(guest));
       if (guest.hasLeft) gone.push(end);
     }
     await within(GONE_PATIENCE, Promise.all(gone));
-    this.modules.clear();
+  }
+
+  /**
+   * Before this worker ends. Where the end of a worker must not meet its parent's, those that were ended are waited for, and
+   * the others end with their parent.
+   */
+  async settle(): Promise<void> {
+    if (losesEnds) await Promise.all(this.ending);
+    else await this.endAll();
+  }
+
+  /** The Web Locks of those that are not gone. */
+  get remaining(): RemainingLocks {
+    const locks = (hasLeft: boolean) =>
+      [...this.leaving].filter((guest) => guest.hasLeft === hasLeft).flatMap(({ lifeLock }) => lifeLock ?? []);
+    return { left: locks(true), others: locks(false) };
   }
 }

@@ -23,12 +23,23 @@ import { errorText, failureCode, HostFailure } from './failure.ts';
 import { GuestWorkers, type GuestWorkersOwner } from './guest-workers.ts';
 import { HostModule, type HostPlatform } from './host-module.ts';
 import { OutputCollector } from './output-collector.ts';
-import { afterEvents, holdLifeLock, isNode, losesWakeUps, type ParentPort, processors } from './platform.ts';
-import type { FromHost, HaltReason, MachineStage, SocketEvent, StartOptions, ToHost } from './protocol.ts';
+import { afterEvents, holdLifeLock, isNode, losesEnds, losesWakeUps, type ParentPort, processors } from './platform.ts';
+import type {
+  FromHost,
+  HaltReason,
+  MachineStage,
+  RemainingLocks,
+  SocketEvent,
+  StartOptions,
+  ToHost,
+} from './protocol.ts';
 import { settingsText } from './settings.ts';
 import { UserMemories } from './user-memories.ts';
 
 const KEPT_LOG_LINES = 200;
+
+/** Milliseconds after a machine's end in which most owners dispose of it. */
+const DISPOSAL_PATIENCE = 1000;
 
 const HALT_REASONS = new Map<number, HaltReason>([
   [HALT_POWER_OFF, 'poweroff'],
@@ -57,7 +68,7 @@ export class Host implements HostPlatform, GuestWorkersOwner {
   private stage: MachineStage | 'none' | 'halted' | 'error' = 'none';
   private timer: ReturnType<typeof setTimeout> | undefined;
   private watchdog: ReturnType<typeof setInterval> | undefined;
-  private workersEnd: Promise<void> | undefined;
+  private workersLeft: Promise<void> | undefined;
   private roomMade: ((made: boolean) => void) | undefined;
   /** Bytes of console output that did not come from the device, and that the owner has not taken. */
   private uncounted = 0;
@@ -340,7 +351,7 @@ export class Host implements HostPlatform, GuestWorkersOwner {
     if (this.ended) return;
     this.stage = 'halted';
     this.owner.post({ type: 'halted', reason });
-    void this.endWorkers();
+    void this.endAlone();
   }
 
   fail(error: unknown): void {
@@ -351,11 +362,19 @@ export class Host implements HostPlatform, GuestWorkersOwner {
     this.logLines.push(`error: ${message}`);
     const report = { type: 'error', code: failureCode(error, message), message } as const;
     this.owner.post(detail === undefined ? report : { ...report, detail });
-    void this.endWorkers();
+    void this.endAlone();
   }
 
-  private endWorkers(): Promise<void> {
-    return (this.workersEnd ??= this.letWorkersLeave());
+  private leave(): Promise<void> {
+    return (this.workersLeft ??= this.letWorkersLeave());
+  }
+
+  /** The machine has ended and is not disposed of yet: the owner may want its diagnostics. Its workers are not needed. */
+  private async endAlone(): Promise<void> {
+    await this.leave();
+    // An owner that disposes of it at once, as for a restart, ends this worker: see losesEnds.
+    if (losesEnds) this.timer = setTimeout(() => void this.workers?.endAll(), DISPOSAL_PATIENCE);
+    else await this.workers?.endAll();
   }
 
   private async letWorkersLeave(): Promise<void> {
@@ -368,8 +387,9 @@ export class Host implements HostPlatform, GuestWorkersOwner {
 
   private async dispose(): Promise<void> {
     if (!this.ended) this.stage = 'halted';
-    await this.endWorkers();
-    const remaining = this.workers?.remaining ?? new Set();
+    await this.leave();
+    await this.workers?.settle();
+    const remaining: RemainingLocks = this.workers?.remaining ?? { left: [], others: [] };
     // Where the host is in its owner's thread, the owner may keep this object.
     this.module = undefined;
     this.workers = undefined;
@@ -377,9 +397,9 @@ export class Host implements HostPlatform, GuestWorkersOwner {
     this.options = undefined;
     if (!isNode) {
       await holdLifeLock(this.identity);
-      remaining.add(this.identity);
+      remaining.others.push(this.identity);
     }
-    this.owner.post({ type: 'disposed', remaining: [...remaining] });
+    this.owner.post({ type: 'disposed', remaining });
   }
 
   private diagnostics(): string {

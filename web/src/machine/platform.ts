@@ -64,6 +64,13 @@ const agent = isNode ? '' : (globalThis.navigator?.userAgent ?? '');
  */
 export const losesWakeUps = agent.includes('AppleWebKit/') && !agent.includes('Chrome/');
 
+/**
+ * Chromium drops the news that a worker's thread has ended if it meets a parent that is ending. The parent waits for it for
+ * ever then, with all memories that it knows. But a worker that ends by its parent's end is waited for
+ * (docs/decisions/0010-how-a-machine-ends.md).
+ */
+export const losesEnds = agent.includes('Chrome/');
+
 // getBuiltinModule instead of import: bundlers for the browser do not see it, and it needs no await.
 function nodeWorkerThreads(): NodeWorkerThreads {
   const module = nodeProcess?.getBuiltinModule?.('node:worker_threads');

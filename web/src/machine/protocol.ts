@@ -134,8 +134,15 @@ export type FromHost =
   /** There is no memory to start the machine with: answered with 'room'. */
   | { type: 'no-room' }
   | { type: 'diagnostics'; text: string }
-  /** `remaining`: the Web Locks of workers that the engine has not ended yet, this one's as well. */
-  | { type: 'disposed'; remaining: string[] };
+  | { type: 'disposed'; remaining: RemainingLocks };
+
+/** Web Locks of workers that have not ended yet. */
+export interface RemainingLocks {
+  /** Of guest workers that end as soon as the engine lets them. */
+  left: string[];
+  /** Of those that the engine has to stop, and the host worker's. */
+  others: string[];
+}
 
 // ---- host worker to guest worker --------------------------------------------------------------------------------
 
