@@ -7,14 +7,14 @@
 
 namespace auklet {
 
-/// Calls must not come back into the machine before they return.
+/// A call must not come back into the machine before it returns.
 class ConsoleBackend {
   public:
     virtual ~ConsoleBackend() = default;
 
     /// Bytes that the guest wrote.
     virtual void console_output(std::span<const std::byte> bytes) = 0;
-    /// So many bytes of input are in the driver's buffers now.
+    /// `count` more bytes of input have gone into the driver's buffers.
     virtual void console_consumed(std::size_t count) = 0;
 };
 

@@ -13,13 +13,14 @@ namespace {
 constexpr std::uint32_t device_type = 3;        // 5.3.1
 constexpr std::uint64_t feature_size = 1U << 0; // 5.3.3: VIRTIO_CONSOLE_F_SIZE
 
-// 5.3.2: receiveq and transmitq of port 0. Linux fills the first with pages: 16 of them take 64 KiB, and more would
-// only be memory.
+// 5.3.2: receiveq and transmitq of port 0. Linux fills the receive queue with
+// pages. 16 of them have 64 KiB. More would only use memory.
 constexpr std::uint32_t receive_queue = 0; // to the guest
 constexpr std::uint32_t transmit_queue = 1;
 constexpr std::uint16_t queues[] = {16, 64};
 
-// 5.3.4: struct virtio_console_config { le16 cols; le16 rows; le32 max_nr_ports; le32 emerg_wr; }
+// 5.3.4: struct virtio_console_config {
+//     le16 cols; le16 rows; le32 max_nr_ports; le32 emerg_wr; }
 struct DeviceConfiguration {
     std::uint16_t columns;
     std::uint16_t rows;
@@ -28,7 +29,8 @@ struct DeviceConfiguration {
 };
 static_assert(sizeof(DeviceConfiguration) == 12);
 
-/// Output is handed on in pieces of this size, so that a chain over all of memory needs no buffer of that size.
+/// The device hands on output in pieces of this size. So a chain over all of
+/// memory needs no buffer of that size.
 constexpr std::size_t output_piece = 16384;
 
 } // namespace
@@ -48,7 +50,7 @@ std::vector<std::byte> ConsoleDevice::configuration() const {
 void ConsoleDevice::activate(Transport& transport, std::uint64_t) { transport_ = &transport; }
 
 void ConsoleDevice::reset() {
-    // Input that the guest has not taken stays for the next driver.
+    // The input that the guest has not taken stays for the next driver.
     transport_ = nullptr;
     sending_.reset();
     held_ = false;
@@ -57,12 +59,14 @@ void ConsoleDevice::reset() {
 
 Result<void> ConsoleDevice::process(std::uint32_t queue) { return queue == receive_queue ? receive() : transmit(); }
 
-/// The guest wrote, or some of its output was taken.
+/// Hands on output. The guest wrote, or the receiver took some of its output.
 Result<void> ConsoleDevice::transmit() {
     auto* queue = transport_->queue(transmit_queue);
     std::array<std::byte, output_piece> piece;
     bool any = false;
-    // A driver that adds chains as fast as they are taken must not hold the host's event loop: it rings again.
+    // The loop ends after so many chains: a driver that adds chains as fast as
+    // the device takes them must not hold the host's event loop. Such a driver
+    // rings again.
     for (std::uint32_t count = 0; queue != nullptr && count < 2 * queue->size() && may_hand_on(); ++count) {
         if (!sending_) {
             auto chain = queue->pop();
@@ -86,8 +90,9 @@ Result<void> ConsoleDevice::transmit() {
         }
     }
     ask_to_wait();
-    // Nothing tells when the driver's console layer listens, and what Linux receives before that, it drops. It listens
-    // before it writes for the first time.
+    // Linux drops what it receives before its console layer listens. Nothing
+    // tells when that is, but the layer listens before it writes for the first
+    // time.
     if (any && !listens_) {
         listens_ = true;
         return receive();
@@ -96,7 +101,8 @@ Result<void> ConsoleDevice::transmit() {
 }
 
 void ConsoleDevice::ask_to_wait() {
-    // Between the two limits nothing changes, so that not every piece is a reason to talk about it.
+    // Between half of the limit and the limit, the request stays as it is.
+    // Otherwise it might change with every piece of output.
     const bool hold = !unlimited_ && (held_ ? handed_on_ > output_limit / 2 : handed_on_ > output_limit);
     if (hold != held_)
         transport_->hold(transmit_queue, held_ = hold);
@@ -114,7 +120,7 @@ void ConsoleDevice::flush_output() {
         transport_->run(transmit_queue);
 }
 
-/// Moves input to the guest, as far as it gave buffers.
+/// Moves input to the guest, as far as the guest has given buffers.
 Result<void> ConsoleDevice::receive() {
     auto* queue = transport_->queue(receive_queue);
     if (queue == nullptr || !listens_)

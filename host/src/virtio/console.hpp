@@ -14,8 +14,10 @@
 
 namespace auklet::virtio {
 
-/// The device does not offer F_MULTIPORT: Linux then makes /dev/hvc0 while it probes the device, and not later in a
-/// work item which races with the opening of /dev/console. Other streams are the socket device's.
+/// The device does not offer F_MULTIPORT. So Linux makes /dev/hvc0 while it
+/// probes the device. With F_MULTIPORT, Linux makes it later, in a work item
+/// that races with the opening of /dev/console. The socket device has all other
+/// streams.
 class ConsoleDevice final : public Device {
   public:
     struct Size {
@@ -25,22 +27,27 @@ class ConsoleDevice final : public Device {
 
     ConsoleDevice(Size size, ConsoleBackend& backend) : size_(size), backend_(backend) {}
 
-    /// Appends bytes to what the guest will read; everything is kept until it does.
+    /// Appends bytes to the guest's input. The device keeps all of them until
+    /// the guest has taken them.
     void input(std::span<const std::byte> bytes);
-    /// A size of no columns or rows is ignored: programs divide by these.
+    /// Sets the size of the screen. Ignores a size without columns or rows,
+    /// because programs divide by these.
     void resize(Size size);
-    /// Bytes of input that the guest has not taken.
+    /// How many bytes of input the guest has not taken.
     [[nodiscard]] std::size_t queued() const { return queued_; }
 
-    /// Who gets the output has done with so many bytes of it.
+    /// The receiver of the output has done with `count` bytes of it.
     void output_taken(std::size_t count);
-    /// Hands on all output, whoever takes it: the machine has ended, and what is in the queues is the last.
+    /// Hands on all output, even if nobody takes it. The machine has ended, and
+    /// its last output is in the queues.
     void flush_output();
 
-    /// Bytes of output that are handed on and not taken, after which the driver is asked to wait (Transport::hold).
+    /// The device asks the driver to wait (Transport::hold) when more bytes of
+    /// output than this are handed on and not taken.
     static constexpr std::size_t output_limit = 128 * 1024;
-    /// The kernel's own messages pass that request: they may not wait for a terminal. So the device takes more, but not
-    /// for ever.
+    /// The device hands on no more output beyond so many bytes. The kernel's
+    /// own messages come in spite of the request to wait, because they may not
+    /// wait for a terminal.
     static constexpr std::size_t most_output = 2 * 1024 * 1024;
 
     [[nodiscard]] std::string_view name() const override { return "console"; }
@@ -64,12 +71,12 @@ class ConsoleDevice final : public Device {
     Transport* transport_ = nullptr;
 
     std::deque<std::vector<std::byte>> input_;
-    std::size_t first_offset_ = 0; ///< bytes of input_.front() that the guest has
+    std::size_t first_offset_ = 0; ///< what the guest has of input_.front()
     std::size_t queued_ = 0;
-    bool listens_ = false; ///< the driver's console layer reads
+    bool listens_ = false; ///< the driver's console layer takes input
 
-    std::optional<DescriptorChain> sending_; ///< is handed on in part
-    std::size_t handed_on_ = 0;              ///< bytes of output that are not taken
+    std::optional<DescriptorChain> sending_; ///< a chain handed on in part
+    std::size_t handed_on_ = 0;              ///< bytes that are not taken yet
     bool held_ = false;                      ///< the driver was asked to wait
     bool unlimited_ = false;
 };

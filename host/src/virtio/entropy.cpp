@@ -11,10 +11,12 @@ namespace auklet::virtio {
 namespace {
 
 constexpr std::uint32_t device_type = 4; // 5.4.1
-constexpr std::uint16_t queues[] = {8};  // 5.4.2: requestq. Linux has one request in flight.
+// 5.4.2: requestq. Linux has one request in flight.
+constexpr std::uint16_t queues[] = {8};
 
-/// A request is answered with this much at most (5.4.6.1 allows fewer bytes than asked for), so that one chain over all
-/// of memory cannot hold the host.
+/// Bytes. No answer is longer, so that one chain over all of memory cannot hold
+/// the host. 5.4.6.2 allows the device to return fewer bytes than the driver
+/// has asked for.
 constexpr std::size_t longest_answer = 4096;
 
 } // namespace

@@ -18,7 +18,8 @@ constexpr std::uint32_t receive_queue = 0; // to the guest
 constexpr std::uint32_t transmit_queue = 1;
 constexpr std::uint16_t queues[] = {64, 64, 4};
 
-// 5.10.4: struct virtio_vsock_config { le64 guest_cid; }. 2 is the host's by definition, 3 the first that is free.
+// 5.10.4: struct virtio_vsock_config { le64 guest_cid; }. The host is 2 by
+// definition, and 3 is the first free number.
 constexpr std::uint64_t host_cid = 2;
 constexpr std::uint64_t guest_cid = 3;
 
@@ -34,13 +35,16 @@ constexpr std::uint16_t op_credit_request = 7;
 constexpr std::uint32_t shutdown_receive = 1;
 constexpr std::uint32_t shutdown_send = 2;
 
-/// The owner's ends have port numbers from here on: those below are for services.
+/// A connection that the owner opens gets a port number from here on at the
+/// owner's end. The numbers below are for services.
 constexpr std::uint32_t first_port = 1 << 16;
 
-/// Data is handed on in pieces of this size, so that a packet over all of memory needs no buffer of that size.
+/// The device hands on data in pieces of this size. So a packet over all of
+/// memory needs no buffer of that size.
 constexpr std::size_t piece_size = 16384;
 
-/// 5.10.6.1.2 lets a device leave packets in the queue while it has no room for its answers to them.
+/// The device keeps so many answers for which the driver has no buffer. Then it
+/// leaves packets in the queue, as 5.10.6.1.2 allows.
 constexpr std::size_t most_answers = 256;
 
 } // namespace
@@ -62,8 +66,9 @@ void SocketDevice::activate(Transport& transport, std::uint64_t) {
         request(*connection);
 }
 
-/// Mostly the machine ends now, and that is what the owner shall hear, not that each connection was cut off. What was
-/// asked for before there was a driver waits for the next one.
+/// Usually the machine ends now. The owner should hear of that, and not that
+/// each connection was cut off. So the device reports lost connections only to
+/// a next driver. A connection that waits for a driver goes on waiting.
 void SocketDevice::reset() {
     transport_ = nullptr;
     stopped_ = false;
@@ -87,8 +92,9 @@ bool SocketDevice::Connection::guest_ended() const { return (guest_shutdown & sh
 
 Result<void> SocketDevice::process(std::uint32_t queue) {
     if (queue != receive_queue && queue != transmit_queue)
-        return {}; // 5.10.6.7: events are of migration, of which there is none.
-    // Answers make room for packets, and packets make answers and credit.
+        return {}; // 5.10.6.7: events tell of migrations. There are none.
+    // Send first, which makes room for the answers to new packets. These
+    // packets cause answers and bring credit, so send again.
     if (auto sent = transmit(); !sent)
         return sent;
     if (auto received = receive(); !received)
@@ -114,22 +120,24 @@ SocketDevice::Connection* SocketDevice::find(std::uint32_t host_port, std::uint3
 }
 
 std::uint32_t SocketDevice::free_port() {
-    // There are far fewer connections than ports.
+    // There are far more ports than connections, so one is always free.
     for (;;) {
         const std::uint32_t port = std::max(first_port, ++next_port_);
         next_port_ = port;
-        // The last is VMADDR_PORT_ANY.
+        // The last number is VMADDR_PORT_ANY.
         if (port != ~0U &&
             std::ranges::none_of(connections_, [&](const auto& each) { return each->host_port == port; }))
             return port;
     }
 }
 
-// ---- packets from the guest ----------------------------------------------------------------------------------
+// ---- packets from the guest -------------------------------------------------
 
 Result<void> SocketDevice::receive() {
     auto* queue = transport_->queue(transmit_queue);
-    // A driver that adds chains as fast as they are taken must not hold the host's event loop: it rings again.
+    // The loop ends after so many chains: a driver that adds chains as fast as
+    // the device takes them must not hold the host's event loop. Such a driver
+    // rings again.
     for (std::uint32_t count = 0; queue != nullptr && count < 2 * queue->size(); ++count) {
         if (answers_.size() >= most_answers)
             return {};
@@ -152,7 +160,8 @@ Result<void> SocketDevice::take_packet(Reader& reader) {
     if (header->length > reader.remaining())
         return failure("a packet of ", reader.remaining(), " bytes that says it has ", header->length);
     auto payload = reader.split(header->length);
-    // 5.10.6.4.1: what is not for a stream of ours is answered with a reset, but a reset is not.
+    // The answer to a packet that is for no stream of this host is a reset
+    // (5.10.6.4.2, 5.10.6.5). A reset gets no answer.
     const bool ours = header->source == guest_cid && header->destination == host_cid && header->type == type_stream;
     auto* connection = ours ? find(header->destination_port, header->source_port) : nullptr;
     if (connection != nullptr)
@@ -191,14 +200,15 @@ void SocketDevice::handle(Connection& connection, const Header& header, Reader& 
         backend_.socket_opened(connection.id);
         return finish_when_sent(connection);
     case op_reset:
-        // Also the guest's answer to the end of both directions.
+        // After the end of both directions, a reset is the guest's answer.
         return remove(connection, !(connection.guest_ended() && connection.finished));
     case op_shutdown:
         if (open)
             return guest_shut_down(connection, header.flags);
         break;
     case op_data:
-        // 5.10.6.3: more than there was room for, or after its own end.
+        // More data than there is room for is an error (5.10.6.3), and so is
+        // data after the guest's own end.
         if (open && !connection.guest_ended() &&
             header.length <= receive_limit - (connection.received - connection.taken))
             return take_data(connection, payload);
@@ -226,18 +236,19 @@ void SocketDevice::take_data(Connection& connection, Reader& payload) {
 
 void SocketDevice::guest_shut_down(Connection& connection, std::uint32_t flags) {
     const bool had_ended = connection.guest_ended();
-    // Each packet has what is new.
+    // 5.10.6.5: a flag stays set when a later packet does not have it.
     connection.guest_shutdown |= flags & (shutdown_send | shutdown_receive);
     if (connection.guest_ended() && !had_ended)
         backend_.socket_ended(connection.id);
     if (connection.guest_shutdown == (shutdown_send | shutdown_receive)) {
-        // 5.10.6.5: both directions have ended; the guest frees the port once it has this.
+        // 5.10.6.5: both directions have ended. The guest frees its port when
+        // it gets this answer.
         answer(connection, op_reset);
         remove(connection, !connection.output.empty());
     }
 }
 
-// ---- packets to the guest ------------------------------------------------------------------------------------
+// ---- packets to the guest ---------------------------------------------------
 
 SocketDevice::Header SocketDevice::header_of(Connection& connection, std::uint16_t operation) const {
     connection.told = connection.taken;
@@ -287,7 +298,8 @@ Result<void> SocketDevice::transmit() {
     return result;
 }
 
-/// Once for all packets: there is a message to the owner behind each report.
+/// Reports once for all packets, because each report becomes a message to the
+/// owner.
 void SocketDevice::report_sent() {
     for (auto& connection : connections_)
         if (const auto count = connection->sent - connection->reported; count != 0) {
@@ -296,7 +308,7 @@ void SocketDevice::report_sent() {
         }
 }
 
-/// Packets without data first, then data as far as there is credit for it.
+/// Sends packets without data first, then data, as far as there is credit.
 Result<void> SocketDevice::fill_buffers() {
     auto* queue = transport_->queue(receive_queue);
     for (std::uint32_t count = 0; queue != nullptr && count < 2 * queue->size(); ++count) {
@@ -365,7 +377,7 @@ void SocketDevice::finish_when_sent(Connection& connection) {
     messages_.push_back(header);
 }
 
-// ---- the owner -----------------------------------------------------------------------------------------------
+// ---- the owner --------------------------------------------------------------
 
 void SocketDevice::connect(ConnectionId id, std::uint32_t guest_port) {
     if (id >= first_accepted || find(id) != nullptr || std::ranges::contains(lost_, id))
@@ -394,7 +406,8 @@ void SocketDevice::taken(ConnectionId id, std::size_t count) {
         return;
     const std::uint32_t held = connection->received - connection->taken;
     connection->taken += static_cast<std::uint32_t>(std::min<std::size_t>(count, held));
-    // A program that waits knows of no room, so at least a quarter of it becomes free before it is needed.
+    // Tell the guest of free room in steps of a quarter. While a program waits
+    // for room, the guest knows of none. So a step comes before all is free.
     if (connection->taken - connection->told < receive_limit / 4)
         return;
     messages_.push_back(header_of(*connection, op_credit_update));

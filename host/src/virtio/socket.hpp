@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: MIT
-// virtio-vsock: streams between programs in the guest and the machine's owner (virtio 1.2, section 5.10).
+// virtio-vsock: streams between programs in the guest and the machine's owner
+// (virtio 1.2, section 5.10).
 #pragma once
 
 #include "../backends/sockets.hpp"
@@ -14,30 +15,35 @@
 
 namespace auklet::virtio {
 
-/// Each direction of a connection has the credit of its receiver (5.10.6.3): neither side sends what the other has no
-/// room for. The host's room is receive_limit bytes a connection, which the owner frees by taken().
+/// Each direction of a connection has the credit of its receiver (5.10.6.3):
+/// neither side sends more than the other has room for. The host has room for
+/// receive_limit bytes of each connection. The owner frees that room by
+/// taken().
 class SocketDevice final : public Device {
   public:
     explicit SocketDevice(SocketBackend& backend) : backend_(backend) {}
 
-    /// Bytes from the guest that are handed on and not taken.
+    /// How many bytes of a connection may be handed on and not taken.
     static constexpr std::uint32_t receive_limit = 256 * 1024;
     static constexpr std::size_t most_connections = 4096;
 
-    // For the owner. An id or a port that is not known is ignored: its connection may just have gone.
+    // For the owner. These functions ignore an id or a port that they do not
+    // know: its connection may just have gone.
 
-    /// Connects to a port in the guest: socket_opened or socket_closed follows, as soon as there is a driver.
+    /// Connects to a port in the guest, as soon as there is a driver.
+    /// socket_opened or socket_closed follows.
     void connect(ConnectionId id, std::uint32_t guest_port);
     void listen(std::uint32_t port) { listening_.insert(port); }
     void unlisten(std::uint32_t port) { listening_.erase(port); }
-    /// Appends bytes to what the program will read. Everything is kept until it does: socket_sent tells how much is
-    /// gone.
+    /// Appends bytes to what the program will read. The device keeps them until
+    /// the guest has room for them: socket_sent tells how many have gone.
     void send(ConnectionId id, std::span<const std::byte> bytes);
-    /// The owner has done with so many bytes of socket_data.
+    /// The owner has done with `count` bytes of socket_data.
     void taken(ConnectionId id, std::size_t count);
-    /// The program reads end-of-file after what was sent.
+    /// The owner sends nothing more. The program reads all that was sent, then
+    /// end-of-file.
     void finish(ConnectionId id);
-    /// Ends both directions at once; socket_closed follows.
+    /// Ends both directions at once, and calls socket_closed.
     void abort(ConnectionId id);
 
     [[nodiscard]] std::string_view name() const override { return "socket"; }
@@ -61,12 +67,14 @@ class SocketDevice final : public Device {
         std::uint16_t type;
         std::uint16_t operation;
         std::uint32_t flags;
-        std::uint32_t room;      ///< buf_alloc: of the sender's receive buffer
-        std::uint32_t forwarded; ///< fwd_cnt: bytes that the sender's reader has taken
+        /// buf_alloc: bytes of the sender's receive buffer.
+        std::uint32_t room;
+        /// fwd_cnt: bytes that the sender's reader has taken.
+        std::uint32_t forwarded;
     };
     static_assert(sizeof(Header) == 44);
 
-    /// Counters of bytes run freely modulo 2^32, as those of the protocol.
+    /// The counters of bytes wrap at 2^32, as those of the protocol do.
     struct Connection {
         ConnectionId id;
         std::uint32_t host_port;
@@ -74,9 +82,9 @@ class SocketDevice final : public Device {
         enum class State : std::uint8_t { waiting, connecting, open } state;
 
         std::deque<std::vector<std::byte>> output = {};
-        std::size_t first_offset = 0; ///< bytes of output.front() that the guest has
+        std::size_t first_offset = 0; ///< what the guest has of output.front()
         std::uint32_t sent = 0;
-        std::uint32_t reported = 0; ///< of those, what the owner was told
+        std::uint32_t reported = 0; ///< how much of `sent` the owner was told
         std::uint32_t guest_room = 0;
         std::uint32_t guest_forwarded = 0;
 
@@ -84,9 +92,10 @@ class SocketDevice final : public Device {
         std::uint32_t taken = 0;
         std::uint32_t told = 0; ///< the value of `taken` that the guest knows
 
-        bool finishing = false;           ///< the owner sends nothing more
-        bool finished = false;            ///< the guest was told so
-        std::uint32_t guest_shutdown = 0; ///< what the guest neither sends nor reads any more: flags of op_shutdown
+        bool finishing = false; ///< the owner sends nothing more
+        bool finished = false;  ///< the guest was told so
+        /// What the guest does no more: flags of op_shutdown.
+        std::uint32_t guest_shutdown = 0;
 
         [[nodiscard]] bool guest_ended() const;
     };
@@ -113,7 +122,8 @@ class SocketDevice final : public Device {
     [[nodiscard]] Result<void> transmit();
     [[nodiscard]] Result<void> fill_buffers();
     void report_sent();
-    /// A connection with bytes to send and credit for them, each in its turn; or none.
+    /// Returns the next connection, in turn, that has bytes to send and credit
+    /// for them. Returns nullptr if there is none.
     [[nodiscard]] Connection* next_sender();
     void send_data(Connection& connection, Writer& writer);
     [[nodiscard]] static std::uint32_t credit(const Connection& connection);
@@ -123,12 +133,18 @@ class SocketDevice final : public Device {
     Transport* transport_ = nullptr;
     std::set<std::uint32_t> listening_;
     std::vector<std::unique_ptr<Connection>> connections_;
-    std::vector<ConnectionId> lost_; ///< with the last driver; the owner is told when there is a new one
+    /// Connections that were lost with the last driver. The owner hears of them
+    /// when there is a new one.
+    std::vector<ConnectionId> lost_;
     std::size_t turn_ = 0;
-    /// Packets without data wait for a buffer of the driver here, and come before data.
-    std::deque<Header> answers_;  ///< to packets of the guest, so limited in number
-    std::deque<Header> messages_; ///< of the owner's own
-    bool stopped_ = false;        ///< by the driver's errors, until it resets the device
+    // Packets without data wait here for a buffer of the driver. They go before
+    // data.
+    /// Answers to packets of the guest. Their number is limited (most_answers).
+    std::deque<Header> answers_;
+    /// Packets that the owner caused.
+    std::deque<Header> messages_;
+    /// The driver has made an error, and has not reset the device since.
+    bool stopped_ = false;
     std::uint32_t next_port_ = 0;
     ConnectionId next_accepted_ = first_accepted;
 };

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-// Device status, features, queue set-up and interrupts over the control page.
+// Device status, features, queue set-up and interrupts by the control page.
 
 #include "transport.hpp"
 
@@ -15,7 +15,7 @@ constexpr std::uint32_t status_driver_ok = 4;
 constexpr std::uint32_t status_features_ok = 8;
 constexpr std::uint32_t status_needs_reset = 64;
 
-// 6: the driver must accept it, for there is no legacy interface.
+// 6: the driver must accept this feature, because there is no legacy interface.
 constexpr std::uint64_t feature_version_1 = std::uint64_t{1} << 32;
 
 constexpr std::uint64_t queue_field(std::uint32_t index, std::uint64_t field) {
@@ -43,7 +43,8 @@ std::uint64_t Transport::offered_features() const { return device_.features() | 
 
 void Transport::service() {
     auto kick = page_.exchange32(offsetof(abi::VirtioPage, kick), 0);
-    // The queues first: what the driver offered before it resets the device, as at a shutdown, is still to be done.
+    // The queues come first. The driver may have offered chains and then reset
+    // the device, as at a shutdown. The device must still do that work.
     for (std::uint32_t index = 0; index < AUKLET_MAX_QUEUES; ++index)
         if ((kick & (1U << index)) != 0)
             process(index);
@@ -55,12 +56,14 @@ void Transport::service() {
 }
 
 void Transport::write_status() {
-    // A driver waits for the end of a reset. One that does not is heard then.
+    // A driver should wait for the end of a reset. If it does not, the
+    // transport acts on its status after that end.
     if (resetting_) {
         status_pending_ = true;
         return;
     }
-    // The sequence first: if the driver writes once more meanwhile, it also kicks once more.
+    // Read the sequence first: if the driver writes once more meanwhile, it
+    // also kicks once more.
     status_sequence_ = page_.load32(offsetof(abi::VirtioPage, status_sequence));
     auto status = page_.load32(offsetof(abi::VirtioPage, status));
     if (status == 0)
@@ -70,7 +73,8 @@ void Transport::write_status() {
 }
 
 std::uint32_t Transport::accept_status(std::uint32_t status) {
-    // 2.2.2: a device does not accept a subset of its features that it cannot work with.
+    // 2.2.2: a device does not accept a subset of its features that it cannot
+    // work with.
     if ((status & status_features_ok) != 0 && !features_accepted_ && !accept_features())
         status &= ~status_features_ok;
     if ((status & status_driver_ok) != 0 && !active_ && !needs_reset_) {
@@ -108,7 +112,8 @@ void Transport::begin_reset() {
     act_on_pending_status();
 }
 
-/// The driver may use the memory of its requests again once it has seen this. So no chain is deferred here.
+/// Tells the driver that it may use the memory of its requests again. So no
+/// chain may be deferred any more.
 void Transport::finish_reset() {
     resetting_ = false;
     ++epoch_;
@@ -124,8 +129,9 @@ void Transport::finish_reset() {
     acknowledge_status(0);
 }
 
-/// Not within finish_reset(), which a device's reset() may call. One status for each time the driver rang: a driver
-/// that writes without end must not hold the host's event loop.
+/// Acts on a status that the driver wrote during a reset, once the reset is
+/// over. Acts on one only: a driver that writes its status without end must
+/// ring for each, so it cannot hold the host's event loop.
 void Transport::act_on_pending_status() {
     if (!resetting_ && std::exchange(status_pending_, false))
         write_status();
@@ -162,11 +168,12 @@ void Transport::activate() {
             return stop(text_of("queue ", index, ": ", message(queue.error())));
         queues_[index] = *queue;
     }
-    // It may have changed while nobody looked.
+    // The device may have changed its configuration while it had no driver: it
+    // knew no transport then.
     write_configuration();
     active_ = true;
     device_.activate(*this, features_);
-    // 3.1.1 lets a driver fill queues before DRIVER_OK; it may not have kicked for them.
+    // 3.1.1 lets a driver fill queues before DRIVER_OK, but not kick for them.
     for (std::uint32_t index = 0; index < sizes.size(); ++index)
         process(index);
 }
@@ -193,7 +200,8 @@ void Transport::stop(std::string_view reason) {
     needs_reset_ = true;
     failure_reason_ = reason;
     events_.device_failed(device_.name(), reason);
-    // 2.1.2: set DEVICE_NEEDS_RESET and, if DRIVER_OK is set, send a configuration change notification.
+    // 2.1.2: set DEVICE_NEEDS_RESET and, if DRIVER_OK is set, send a
+    // configuration change notification.
     page_.or32(offsetof(abi::VirtioPage, status_result), status_needs_reset);
     interrupt(AUKLET_VIRTIO_INT_CONFIG);
     device_.stopped();

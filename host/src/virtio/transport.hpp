@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: MIT
 // The virtio transport over a control page in shared memory
-// (docs/abi-engine.md), in the place of virtio-mmio (virtio 1.2, section 4.2).
+// (docs/abi-engine.md). It takes the place of virtio-mmio (virtio 1.2, section
+// 4.2).
 #pragma once
 
 #include "../abi.hpp"
@@ -16,7 +17,7 @@
 
 namespace auklet::virtio {
 
-/// What a transport is connected to.
+/// What a transport tells its machine.
 class TransportEvents {
   public:
     virtual ~TransportEvents() = default;
@@ -24,16 +25,18 @@ class TransportEvents {
     virtual void device_failed(std::string_view device, std::string_view reason) = 0;
 };
 
-/// A chain that its device answers later. Each is completed exactly once, whatever happens to the driver meanwhile.
+/// A chain that its device answers later. The device completes each exactly
+/// once, whatever the driver does meanwhile.
 struct Completion {
-    std::uint32_t epoch; ///< how often the device was reset before
+    std::uint32_t epoch; ///< how often the driver had reset the device
     std::uint16_t queue;
     std::uint16_t head;
 };
 
 class Transport {
   public:
-    /// `page` is the device's control page; it is initialised here.
+    /// Initialises `page`, the device's control page. `line` is the device's
+    /// interrupt line.
     Transport(GuestMemory& memory, GuestRegion page, std::uint32_t line, Device& device, TransportEvents& events);
 
     /// The driver rang the doorbell.
@@ -41,25 +44,30 @@ class Transport {
 
     // For devices.
 
-    /// The queue, if the device is active and the driver set it up.
+    /// Returns the queue. Returns nullptr if the driver has not set it up, or
+    /// the device is not active.
     [[nodiscard]] Virtqueue* queue(std::uint32_t index);
-    /// Lets the device work on a queue outside of a notification (input arrived), with the same error handling.
+    /// Lets the device work on a queue when the driver has not rung, for
+    /// example because input arrived. An error stops the device here too.
     void run(std::uint32_t queue);
 
-    /// Keeps a chain that was popped from `queue` for complete(). A reset of the device is not over before.
+    /// Keeps a chain, which the device has popped from `queue`, for complete().
+    /// A reset of the device is not over before that.
     [[nodiscard]] Completion defer(std::uint32_t queue, const DescriptorChain& chain);
-    /// Gives the chain back, with `written` bytes in it, unless the driver has reset the device or the device has
-    /// stopped. To be called in the host's thread; the device's backend may have worked in another one. Not from
-    /// process(): what is answered at once is pushed there.
+    /// Gives the chain back with `written` bytes in it. Drops it if the driver
+    /// has reset the device, or the device has stopped. To be called in the
+    /// host's thread, although the device's backend may have worked in another.
+    /// Not to be called from process(), which pushes what it answers at once.
     void complete(const Completion& completion, std::uint32_t written);
 
-    /// Asks the driver to put nothing into a queue that can wait, or ends that.
+    /// Asks the driver to put nothing that can wait into a queue, or withdraws
+    /// that request.
     void hold(std::uint32_t queue, bool held);
-    /// Writes the device's configuration anew and tells the driver.
+    /// Writes the device's configuration anew, and tells the driver.
     void update_configuration();
 
     [[nodiscard]] bool active() const { return active_; }
-    /// A message if the device has stopped because of the driver's errors.
+    /// Says why the device has stopped. Empty if it has not.
     [[nodiscard]] const std::string& failure_reason() const { return failure_reason_; }
 
   private:
@@ -90,12 +98,12 @@ class Transport {
     std::uint32_t generation_ = 0;
     std::uint32_t held_ = 0;
     std::uint32_t epoch_ = 0;
-    std::uint32_t deferred_ = 0;        ///< chains of this epoch that are not completed
-    std::uint32_t status_sequence_ = 0; ///< of the status that is being acted on
+    std::uint32_t deferred_ = 0;        ///< chains of this epoch not completed
+    std::uint32_t status_sequence_ = 0; ///< of the status now acted on
     bool features_accepted_ = false;
     bool active_ = false;
     bool resetting_ = false;      ///< waits for deferred_ to become 0
-    bool status_pending_ = false; ///< the driver wrote its status while resetting_
+    bool status_pending_ = false; ///< the driver wrote it while resetting_
     bool needs_reset_ = false;
     std::string failure_reason_;
 };

@@ -10,7 +10,8 @@ namespace auklet::virtio {
 
 namespace {
 
-// virtio 1.2, 2.7.5: struct virtq_desc { le64 addr; le32 len; le16 flags; le16 next; }
+// virtio 1.2, 2.7.5: struct virtq_desc {
+//     le64 addr; le32 len; le16 flags; le16 next; }
 struct Descriptor {
     std::uint64_t address;
     std::uint32_t length;
@@ -22,13 +23,16 @@ constexpr std::uint16_t descriptor_next = 1;
 constexpr std::uint16_t descriptor_write = 2;
 constexpr std::uint16_t descriptor_indirect = 4;
 
-// 2.7.6: struct virtq_avail { le16 flags; le16 idx; le16 ring[size]; le16 used_event; }
+// 2.7.6: struct virtq_avail {
+//     le16 flags; le16 idx; le16 ring[size]; le16 used_event; }
 constexpr std::uint64_t available_flags = 0;
 constexpr std::uint64_t available_index = 2;
 constexpr std::uint64_t available_ring = 4;
 constexpr std::uint16_t available_no_interrupt = 1;
 
-// 2.7.8: struct virtq_used { le16 flags; le16 idx; struct { le32 id; le32 len; } ring[size]; le16 avail_event; }
+// 2.7.8: struct virtq_used {
+//     le16 flags; le16 idx; struct { le32 id; le32 len; } ring[size];
+//     le16 avail_event; }
 struct UsedElement {
     std::uint32_t id;
     std::uint32_t length;
@@ -36,7 +40,9 @@ struct UsedElement {
 constexpr std::uint64_t used_index = 2;
 constexpr std::uint64_t used_ring = 4;
 
-// The events at the ends belong to VIRTIO_F_EVENT_IDX, which is not offered; drivers reserve them all the same.
+// The sizes leave out used_event and avail_event at the ends. These belong to
+// VIRTIO_F_EVENT_IDX, which the transport does not offer. Drivers reserve them
+// all the same.
 constexpr std::uint64_t descriptor_table_bytes(std::uint64_t size) { return size * sizeof(Descriptor); }
 constexpr std::uint64_t available_bytes(std::uint64_t size) { return available_ring + size * 2; }
 constexpr std::uint64_t used_bytes(std::uint64_t size) { return used_ring + size * sizeof(UsedElement); }
@@ -136,7 +142,8 @@ std::vector<GuestRegion> BufferCursor::take_regions() {
 
 std::expected<Virtqueue, QueueError> Virtqueue::create(GuestMemory& memory, const QueueAddresses& addresses,
                                                        std::uint32_t largest_size) {
-    // 2.7: a queue size is a power of two, at most 32768; largest_size is within that.
+    // 2.7: a queue size is a power of two, and at most 32768. No device has a
+    // largest_size above that.
     if (!std::has_single_bit(addresses.size) || addresses.size > largest_size)
         return std::unexpected(QueueError::invalid_size);
     if (addresses.descriptors % 16 != 0 || addresses.available % 2 != 0 || addresses.used % 4 != 0)
@@ -174,7 +181,7 @@ std::expected<DescriptorChain, QueueError> Virtqueue::collect(std::uint16_t head
     DescriptorChain chain{head, {}, {}};
     std::uint16_t index = head;
     for (std::uint32_t count = 0; count < size_; ++count) {
-        // One copy: the driver may change the table while we look at it.
+        // Copy the descriptor once: the driver may change the table meanwhile.
         auto descriptor = descriptors_.read_structure<Descriptor>(std::uint64_t{index} * sizeof(Descriptor));
         if ((descriptor.flags & descriptor_indirect) != 0)
             return std::unexpected(QueueError::indirect_not_negotiated);
@@ -190,7 +197,8 @@ std::expected<DescriptorChain, QueueError> Virtqueue::collect(std::uint16_t head
                 return std::unexpected(QueueError::readable_after_writable);
             chain.reader.append(*buffer);
         }
-        // The used ring's length has 32 bits: exactly 2^32 written bytes could not be reported either.
+        // The used ring's length has 32 bits, so it could not report exactly
+        // 2^32 written bytes either.
         if (chain.reader.remaining() + chain.writer.remaining() >= longest_chain_bytes)
             return std::unexpected(QueueError::chain_too_long);
         if ((descriptor.flags & descriptor_next) == 0)
@@ -204,7 +212,8 @@ std::expected<DescriptorChain, QueueError> Virtqueue::collect(std::uint16_t head
 
 void Virtqueue::push(std::uint16_t head, std::uint32_t written) {
     used_.write_structure(used_ring + sizeof(UsedElement) * (next_used_ & (size_ - 1)), UsedElement{head, written});
-    // The atomic store publishes the element: the driver reads the index first.
+    // The atomic store publishes the element: the driver reads the index before
+    // it reads the element.
     used_.store16(used_index, ++next_used_);
     pushed_ = true;
 }

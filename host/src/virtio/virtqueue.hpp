@@ -1,8 +1,9 @@
 // SPDX-License-Identifier: MIT
 // Split virtqueues, device side (virtio 1.2, section 2.7).
 //
-// A chain is validated once, as a whole, when it is taken from the available ring. The device then has only a Reader
-// and a Writer, which cannot leave the chain's buffers.
+// Virtqueue validates each chain once, as a whole, when it takes the chain from
+// the available ring. The device gets only a Reader and a Writer, which cannot
+// leave the chain's buffers.
 #pragma once
 
 #include "../guest_memory.hpp"
@@ -19,39 +20,47 @@
 
 namespace auklet::virtio {
 
-/// Everything a driver can do wrong with a queue. Each stops the device until it is reset.
+/// All that a driver can do wrong with a queue. Each error stops the device
+/// until the driver resets it.
 enum class QueueError : std::uint8_t {
-    invalid_size, ///< 0, more than the device allows, or not a power of two
-    misaligned,   ///< 2.7: descriptors at 16, available ring at 2, used ring at 4 bytes
+    invalid_size, ///< 0, more than the device allows, or no power of two
+    /// 2.7: descriptors at 16, available ring at 2, used ring at 4 bytes
+    misaligned,
     descriptor_table_out_of_bounds,
     available_ring_out_of_bounds,
     used_ring_out_of_bounds,
-    invalid_available_index, ///< more new chains than the queue has descriptors
-    head_out_of_range,       ///< an available ring entry is no descriptor number
+    invalid_available_index, ///< more new chains than descriptors
+    head_out_of_range,       ///< an available entry is no descriptor number
     next_out_of_range,       ///< a `next` field is no descriptor number
     descriptor_loop,         ///< a chain longer than the queue
     indirect_not_negotiated,
     zero_length,
     readable_after_writable, ///< 2.7.4.2
     buffer_out_of_bounds,
-    chain_too_long, ///< 2.7.5: more than 2^32 bytes in one chain
+    /// 2^32 bytes or more in one chain. 2.7.5 forbids only more than 2^32, but
+    /// a used ring cannot report 2^32.
+    chain_too_long,
 };
 
 [[nodiscard]] std::string_view message(QueueError error);
 
-/// A position in a list of buffers: what Reader and Writer have in common.
+/// A position in a list of buffers. Reader and Writer have this in common.
 class BufferCursor {
   public:
+    /// How many bytes are left.
     [[nodiscard]] std::uint64_t remaining() const { return remaining_; }
-    /// Passes over all that is left: the places in guest memory that a backend may read or write itself. What it writes
-    /// there does not count as written by a Writer.
+    /// Takes all that is left, and returns where it is in guest memory, for a
+    /// backend that reads or writes there itself. A Writer does not count what
+    /// the backend writes.
     [[nodiscard]] std::vector<GuestRegion> take_regions();
 
   protected:
     void append(const GuestRegion& buffer);
-    /// Goes on by at most `count` bytes, with `each(region)` for each part of a buffer on the way. Returns how many.
+    /// Goes on by `count` bytes, or by all that are left. Calls `each(region)`
+    /// for each part of a buffer on the way. Returns how many bytes it went on.
     template <typename Each> std::uint64_t advance(std::uint64_t count, Each&& each);
-    /// Takes the next `count` bytes away from this cursor, fewer if there are not as many.
+    /// Takes the next `count` bytes, or all that are left, away from this
+    /// cursor.
     [[nodiscard]] BufferCursor take(std::uint64_t count);
 
   private:
@@ -65,9 +74,11 @@ class BufferCursor {
 class Reader : public BufferCursor {
   public:
     Reader() = default;
-    /// Fills as much of `destination` as there is left; returns how much.
+    /// Fills `destination`, or as much of it as there are bytes left. Returns
+    /// how many bytes it read.
     std::size_t read(std::span<std::byte> destination);
-    /// A structure of the protocol, such as a request's header. Nothing if fewer bytes are left; they stay.
+    /// Reads a structure of the protocol, such as a request's header. If fewer
+    /// bytes are left, returns nothing and takes none.
     template <typename T> [[nodiscard]] std::optional<T> read_structure() {
         static_assert(std::is_trivially_copyable_v<T>);
         T value;
@@ -76,7 +87,7 @@ class Reader : public BufferCursor {
         read(std::as_writable_bytes(std::span(&value, 1)));
         return value;
     }
-    /// The next `count` bytes as a reader of their own; this one goes on behind them.
+    /// Returns a reader of the next `count` bytes. This one goes on after them.
     [[nodiscard]] Reader split(std::uint64_t count) { return Reader(take(count)); }
 
   private:
@@ -89,9 +100,11 @@ class Writer : public BufferCursor {
   public:
     Writer() = default;
     [[nodiscard]] std::uint32_t written() const { return written_; }
-    /// Writes as much of `source` as fits; returns how much.
+    /// Writes `source`, or as much of it as fits. Returns how many bytes it
+    /// wrote.
     std::size_t write(std::span<const std::byte> source);
-    /// True if all of it fitted. Nothing is written otherwise.
+    /// Writes `value` and returns true, or writes nothing if `value` does not
+    /// fit.
     template <typename T> [[nodiscard]] bool write_structure(const T& value) {
         static_assert(std::is_trivially_copyable_v<T>);
         if (remaining() < sizeof value)
@@ -99,7 +112,8 @@ class Writer : public BufferCursor {
         write(std::as_bytes(std::span(&value, 1)));
         return true;
     }
-    /// The next `count` bytes as a writer of their own, which counts for itself; this one goes on behind them.
+    /// Returns a writer of the next `count` bytes, which counts what it writes
+    /// itself. This one goes on after them.
     [[nodiscard]] Writer split(std::uint64_t count) { return Writer(take(count)); }
 
   private:
@@ -124,16 +138,19 @@ struct QueueAddresses {
 
 class Virtqueue {
   public:
-    /// Checks that all three parts are inside the guest's memory.
+    /// Fails if the size is not valid, or one of the three parts is misaligned
+    /// or not inside the guest's memory.
     [[nodiscard]] static std::expected<Virtqueue, QueueError>
     create(GuestMemory& memory, const QueueAddresses& addresses, std::uint32_t largest_size);
 
-    /// The next chain that the driver made available, if there is one.
+    /// Takes the next chain that the driver made available, if there is one.
     [[nodiscard]] std::expected<std::optional<DescriptorChain>, QueueError> pop();
-    /// Gives a chain back, with what was written to it.
+    /// Gives a chain back to the driver, and tells how many bytes were written
+    /// to it.
     void push(const DescriptorChain& chain) { push(chain.head, chain.writer.written()); }
     void push(std::uint16_t head, std::uint32_t written);
-    /// Whether chains were pushed since the last call and the driver wants to hear of it (2.7.7).
+    /// Returns true if chains were pushed since the last call, and the driver
+    /// wants an interrupt for them (2.7.7).
     [[nodiscard]] bool take_interrupt();
 
     [[nodiscard]] std::uint32_t size() const { return size_; }
