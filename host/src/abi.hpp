@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: MIT
-// The header that kernel and host share, and checks that this compiler lays it out as the kernel's does.
+// The header that kernel and host share, with C++ names. The assertions check
+// that this compiler lays it out as the kernel's does.
 #pragma once
 
 #include <uapi/asm/host.h>
@@ -17,7 +18,8 @@ using TaskLayout = ::auklet_task_layout;
 using VirtioPage = ::auklet_virtio;
 using VirtioQueue = ::auklet_virtio_queue;
 
-/// The value of auklet_worker.memory for "bound to no user memory".
+/// The value of auklet_worker.memory while the worker is bound to no user
+/// memory.
 inline constexpr auto no_memory = static_cast<__u32>(AUKLET_NO_MEMORY);
 
 static_assert(sizeof(Cpu) == 64 && sizeof(Worker) == 64, "one cache line each");

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-// Parsing and checking of a machine's configuration.
+// Parses and checks a machine's configuration.
 
 #include "configuration.hpp"
 
@@ -29,10 +29,10 @@ constexpr Number numbers[] = {
 #include "options.inc"
 };
 
-/// Without the end mark. The kernel would cut a longer line without a word.
+/// Bytes without the end mark. The kernel silently cuts a longer line.
 constexpr std::size_t longest_command_line = COMMAND_LINE_SIZE - 1;
 
-/// The words are those of web/src/machine/options.ts.
+/// web/src/machine/options.ts words its errors in the same way.
 Result<std::uint32_t> parse_number(const Number& number, std::string_view text) {
     std::uint32_t value = 0;
     auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), value);
@@ -99,11 +99,14 @@ std::string Configuration::command_line() const {
     auto names = [&](std::string_view word) {
         return kernel_arguments.starts_with(word) || kernel_arguments.contains(text_of(" ", word));
     };
-    // The last console= is the one that /dev/console means: an owner who names one wants no other.
+    // The last console= of the line becomes /dev/console. So an owner who names
+    // one gets no other. TERM describes the terminal of hvc0, and is left out
+    // too.
     if (names("console="))
         return kernel_arguments;
-    // A word that the kernel does not know is a variable of init. Without this one, the kernel calls the terminal
-    // "linux", and init makes "vt102" of that where there is no screen of a PC.
+    // The kernel passes NAME=VALUE to init as a variable if it does not know
+    // NAME. Without TERM=, the kernel calls the terminal "linux". Then init
+    // calls it "vt102", if the console is no screen of a PC.
     std::string line = names("TERM=") ? "console=hvc0" : "console=hvc0 TERM=xterm-256color";
     return kernel_arguments.empty() ? line : text_of(line, " ", kernel_arguments);
 }

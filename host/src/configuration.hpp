@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-// What a machine is made of, as its owner wants it.
+// The configuration of a machine: the options that its owner chooses.
 #pragma once
 
 #include "error.hpp"
@@ -16,16 +16,18 @@ struct Configuration {
 #define SETTING OPTION
 #include "options.inc"
 
-    /// Added to the host's own kernel arguments.
+    /// The owner's part of the kernel command line, which ends with it.
     std::string kernel_arguments;
 
-    /// Reads lines "name=value", with the names of options.inc and kernelArguments. Every value is checked, the first
-    /// error reported.
+    /// Reads lines "name=value". A name is one of options.inc, or
+    /// kernelArguments. Fails at the first value that is wrong, with a message
+    /// for the owner.
     [[nodiscard]] static Result<Configuration> parse(std::string_view text);
 
     /// The whole kernel command line.
     [[nodiscard]] std::string command_line() const;
 
+    /// The sizes of K and of the largest user memory, in pages of 64 KiB.
     [[nodiscard]] std::uint32_t kernel_pages() const { return memory_mebibytes * 16; }
     [[nodiscard]] std::uint32_t process_pages() const { return process_memory_mebibytes * 16; }
 };

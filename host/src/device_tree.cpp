@@ -11,7 +11,7 @@ namespace auklet {
 
 namespace {
 
-/// The interrupt controller's phandle: any value that is not 0 and not ~0.
+/// The interrupt controller's phandle. Any value but 0 and ~0 would do.
 constexpr std::uint32_t controller_handle = 1;
 
 std::string hexadecimal(std::uint64_t value) {
@@ -23,7 +23,9 @@ std::string hexadecimal(std::uint64_t value) {
     return digits;
 }
 
-/// libfdt's functions return 0 or a negative error. The first error sticks, so that the tree reads as a list.
+/// Writes nodes and properties in the order of the calls. libfdt's functions
+/// return 0 or a negative error. finish() returns the first error, so build()
+/// checks no other call.
 class TreeWriter {
   public:
     explicit TreeWriter(std::span<std::byte> blob) : blob_(blob) {

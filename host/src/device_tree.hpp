@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: MIT
-// The flattened device tree: all that the kernel is told about the machine (docs/abi-engine.md).
+// The flattened device tree, which describes the machine to the kernel
+// (docs/abi-engine.md).
 #pragma once
 
 #include "error.hpp"
@@ -17,10 +18,11 @@ struct DeviceTree {
     std::string command_line;
     std::uint32_t cpus = 1;
     std::uint32_t devices = 0;
-    /// Credited by the kernel as entropy; docs/abi-engine.md says 64 bytes.
+    /// 64 bytes (docs/abi-engine.md). The kernel credits them as entropy.
     std::span<const std::byte> random_seed;
 
-    /// The blob, at most Layout::device_tree_size bytes. Device n has interrupt line n.
+    /// Returns the blob. Device n has interrupt line n. Fails if the blob needs
+    /// more than Layout::device_tree_size bytes.
     [[nodiscard]] Result<std::vector<std::byte>> build(const Layout& layout) const;
 };
 

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-// The devices of a machine: the one list of them.
+// The list of a machine's devices. There is no other.
 
 #include "devices.hpp"
 

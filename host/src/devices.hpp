@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: MIT
-// The devices of a machine: the one list of them. docs/devices.md has the steps to a new one.
+// The list of a machine's devices. docs/devices.md has the steps to a new
+// device.
 #pragma once
 
 #include "backends/console.hpp"
@@ -16,7 +17,7 @@
 
 namespace auklet {
 
-/// What is behind the devices. They call it in the host's thread.
+/// What the devices need from outside. They call it in the host's thread.
 struct Backends {
     ConsoleBackend& console;
     SocketBackend& sockets;
@@ -27,7 +28,8 @@ class Devices {
   public:
     Devices(const Configuration& configuration, const Backends& backends);
 
-    /// In order of device number, which is also the interrupt line and the doorbell bit.
+    /// The devices, in the order of their numbers. A device's number is also
+    /// its interrupt line and its doorbell bit.
     [[nodiscard]] std::span<virtio::Device* const> all() const { return all_; }
 
     [[nodiscard]] virtio::ConsoleDevice& console() { return console_; }

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: MIT
-// How functions of the host fail: a value with a message that a user can act on.
+// How functions of the host fail: they return an Error, and a user can act on
+// its message.
 #pragma once
 
 #include <concepts>
@@ -21,7 +22,8 @@ inline void append(std::string& text, std::string_view part) { text += part; }
 inline void append(std::string& text, std::integral auto part) { text += std::to_string(part); }
 } // namespace detail
 
-/// Joins words and numbers. std::format would double the size of the wasm module.
+/// Joins words and numbers. std::format would double the size of the wasm
+/// module.
 template <typename... Parts> [[nodiscard]] std::string text_of(const Parts&... parts) {
     std::string text;
     (detail::append(text, parts), ...);

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-// Bounds and alignment checks in front of the platform's memory primitives.
+// Checks bounds and alignment before each of the platform's memory primitives.
 
 #include "guest_memory.hpp"
 
@@ -8,7 +8,7 @@
 namespace auklet {
 
 Result<GuestRegion> GuestMemory::region(std::uint64_t address, std::uint64_t length) {
-    // Written so that no sum can wrap.
+    // Compare with a difference, which cannot wrap: address + length could.
     if (length > size_ || address > size_ - length)
         return failure("guest range at ", address, " of ", length, " bytes is outside of the memory of ", size_,
                        " bytes");

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT
-// The only way to the guest's bytes: a range of guest memory is checked once, and what comes back can only reach
-// that range.
+// The only way to the guest's bytes. GuestMemory checks a range once, and
+// returns a GuestRegion, which reaches only that range.
 #pragma once
 
 #include "error.hpp"
@@ -12,12 +12,13 @@
 
 namespace auklet {
 
-/// An address in K. Nothing in the host is found at it.
+/// An address in K. It means nothing in the host's own memory.
 using GuestAddress = std::uint32_t;
 
 class GuestRegion;
 
-/// K. A platform provides the primitives, which are private so that every access goes through a GuestRegion.
+/// K. A platform implements the primitives. They are private, so that every
+/// access goes through a GuestRegion.
 class GuestMemory {
   public:
     explicit GuestMemory(std::uint64_t size) : size_(size) {}
@@ -25,18 +26,20 @@ class GuestMemory {
     GuestMemory(const GuestMemory&) = delete;
     GuestMemory& operator=(const GuestMemory&) = delete;
 
-    /// Bytes; up to 4 GiB, hence 64 bits.
+    /// Bytes. A wasm memory has up to 4 GiB, and 32 bits cannot hold that
+    /// number.
     [[nodiscard]] std::uint64_t size() const { return size_; }
 
-    /// The range of `length` bytes at `address`, or an error if it is not inside the memory. An empty range is valid
-    /// everywhere up to the end.
+    /// Returns the range of `length` bytes at `address`. Fails if it is not
+    /// inside the memory. An empty range may be anywhere up to the end.
     [[nodiscard]] Result<GuestRegion> region(std::uint64_t address, std::uint64_t length);
 
   private:
     friend class GuestRegion;
 
-    // Callers have checked ranges, and alignment for all but the two copies. The 16- and 32-bit accesses are
-    // sequentially consistent atomic operations.
+    // GuestRegion has checked every range, and the alignment for all but the
+    // two copies. The 16- and 32-bit accesses are sequentially consistent
+    // atomic operations.
     virtual void copy_from(GuestAddress address, std::span<std::byte> destination) = 0;
     virtual void copy_to(GuestAddress address, std::span<const std::byte> source) = 0;
     virtual std::uint16_t load16(GuestAddress address) = 0;
@@ -52,8 +55,9 @@ class GuestMemory {
     std::uint64_t size_;
 };
 
-/// A checked range of guest memory. An offset outside of it, or a misaligned one of an atomic access, is a bug of the
-/// host and not of the guest: it ends the host (std::abort) instead of touching anything.
+/// A checked range of guest memory. Only a bug of the host, not the guest, can
+/// cause an access outside of it, or a misaligned atomic access. std::abort
+/// then ends the host before the access.
 class GuestRegion {
   public:
     [[nodiscard]] GuestAddress address() const { return address_; }
@@ -63,7 +67,8 @@ class GuestRegion {
     void read(std::uint64_t offset, std::span<std::byte> destination) const;
     void write(std::uint64_t offset, std::span<const std::byte> source) const;
 
-    /// A structure as it is in memory now; its fields may belong to different moments.
+    /// Copies a structure from memory. The guest may write meanwhile, so the
+    /// fields may belong to different moments.
     template <typename T> [[nodiscard]] T read_structure(std::uint64_t offset) const {
         static_assert(std::is_trivially_copyable_v<T>);
         T value;
@@ -75,7 +80,8 @@ class GuestRegion {
         write(offset, std::as_bytes(std::span(&value, 1)));
     }
 
-    // Atomic, sequentially consistent. All but load and store return the old value.
+    // Sequentially consistent atomic operations. exchange32, or32 and add32
+    // return the old value. The offset must be aligned.
     [[nodiscard]] std::uint16_t load16(std::uint64_t offset) const;
     void store16(std::uint64_t offset, std::uint16_t value) const;
     [[nodiscard]] std::uint32_t load32(std::uint64_t offset) const;
@@ -83,7 +89,7 @@ class GuestRegion {
     std::uint32_t exchange32(std::uint64_t offset, std::uint32_t value) const;
     std::uint32_t or32(std::uint64_t offset, std::uint32_t bits) const;
     std::uint32_t add32(std::uint64_t offset, std::uint32_t value) const;
-    /// Stores `desired` if the word equals `expected`; true if it did.
+    /// Stores `desired` if the word equals `expected`. Returns whether it did.
     [[nodiscard]] bool compare_exchange32(std::uint64_t offset, std::uint32_t expected, std::uint32_t desired) const;
     /// Wakes everyone who waits on the word.
     void notify(std::uint64_t offset) const;

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: MIT
-// A writer of cpio archives in the "newc" format (Linux, Documentation/driver-api/early-userspace/buffer-format.rst).
+// Writes cpio archives in the "newc" format. Linux describes it in
+// Documentation/driver-api/early-userspace/buffer-format.rst.
 
 #include "initramfs.hpp"
 
@@ -17,12 +18,15 @@ constexpr std::uint32_t link_mode = 0777;
 constexpr std::uint32_t directory_mode = 0755;
 constexpr std::size_t longest_component = 255; // NAME_MAX
 constexpr std::size_t longest_path = 4095;     // PATH_MAX without the end mark
-/// Mount points of file systems that have no room for files. Where one in memory is mounted, sysinit moves them into
-/// it.
+/// Mount points of file systems that take no files. Other mount points may have
+/// files: sysinit moves them into the file system in memory that it mounts
+/// there.
 constexpr std::string_view kernel_folders[] = {"/proc", "/sys", "/dev/pts"};
-/// A cpio header has 32-bit sizes; the kernel cannot hold more anyway.
+/// A cpio header has 32 bits for the size. The kernel could not hold more bytes
+/// anyway.
 constexpr std::uint64_t largest_file = 0xffff'ffff;
-/// An archive must start at a multiple of 4 bytes, or the kernel takes it for a compressed one.
+/// Every archive must start at a multiple of 4 bytes. The kernel takes any
+/// other for a compressed one.
 constexpr std::uint64_t archive_alignment = 4;
 
 constexpr std::size_t padding(std::uint64_t size) {
@@ -34,12 +38,14 @@ void append_field(std::string& header, std::uint32_t value) {
         header += "0123456789abcdef"[(value >> shift) & 15];
 }
 
-/// Header, name and padding up to the data.
+/// Returns the header and the name of an entry, with padding up to its data.
 std::string entry_header(std::string_view name, std::uint32_t inode, std::uint32_t mode, std::uint32_t size) {
     std::string header = "070701";
     const std::uint32_t links = (mode & type_mask) == type_directory ? 2 : 1;
-    for (std::uint32_t field : {inode, mode, 0U /* uid */, 0U /* gid */, links, 0U /* mtime */, size, 0U, 0U, 0U, 0U,
-                                static_cast<std::uint32_t>(name.size() + 1), 0U /* checksum */})
+    // The fields: inode, mode, uid, gid, links, mtime, size, four of device
+    // numbers, the name's size, checksum.
+    for (std::uint32_t field :
+         {inode, mode, 0U, 0U, links, 0U, size, 0U, 0U, 0U, 0U, static_cast<std::uint32_t>(name.size() + 1), 0U})
         append_field(header, field);
     header += name;
     header.append(1 + padding(header.size() + 1), '\0');
@@ -106,7 +112,7 @@ Result<void> Initramfs::add(std::string_view path, std::uint32_t mode, std::uniq
         return failure("file \"", path, "\": another file needs a directory of this name");
     if (auto parents = add_parents(path, *name); !parents)
         return parents;
-    // The last of several files of one name wins, as it would with cp.
+    // A file replaces an earlier one of the same name, as with cp.
     std::erase_if(files_, [&](const File& file) { return file.name == *name; });
     files_.push_back({std::move(*name), mode, std::move(content)});
     return {};

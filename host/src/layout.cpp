@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-// The top of K, from its end downwards.
+// Lays out the top of K, from its end downwards.
 
 #include "layout.hpp"
 

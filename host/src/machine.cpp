@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: MIT
-// A machine: configuration, memory layout, devices and pools, tied together.
+// A machine, which ties together configuration, memory layout, devices and
+// pools.
 
 #include "machine.hpp"
 
@@ -14,7 +15,8 @@ namespace auklet {
 
 namespace {
 
-/// Rounds of the doorbell before other events get their turn.
+/// How often service() looks at the doorbell before other events get their
+/// turn.
 constexpr int most_rounds = 64;
 
 constexpr std::size_t random_seed_size = 64;
@@ -66,13 +68,14 @@ Result<GuestAddress> Machine::prepare() {
         transports_.push_back(std::make_unique<virtio::Transport>(memory_, *page, line, *devices[line],
                                                                   static_cast<virtio::TransportEvents&>(*this)));
     }
-    // The guest has a copy now; uploaded files may be large.
+    // The guest has a copy now. Free the owner's files, which may be large.
     initramfs_ = {};
     return blob_region->address();
 }
 
 Result<void> Machine::start_pools() {
-    // Memories first: a worker's start message carries those that exist.
+    // The memories come first, because a worker's start message carries the
+    // first of those that exist.
     memories_.start(configuration_.initial_memories);
     if (memories_.count() < configuration_.initial_memories)
         return failure("there is no room for the memories of ", configuration_.initial_memories,
@@ -92,7 +95,7 @@ Result<void> Machine::attach(std::uint64_t machine_address, std::uint64_t heap_b
     workers_.attach(*state_);
     state_->region().store32(offsetof(abi::Machine, processors), configuration_.processors);
     wall_clock_.attach(*state_);
-    // Last: a version says that the rest is there.
+    // The version comes last: it says that the rest is there.
     state_->region().store32(offsetof(abi::Machine, version), AUKLET_ABI_VERSION);
     return {};
 }
@@ -135,7 +138,7 @@ void Machine::copy_memory() {
         return;
     const auto copy = region.read_structure<abi::Copy>(offsetof(abi::Machine, copy));
     std::uint32_t copied = 0;
-    // The guest's numbers may lead anywhere.
+    // The guest wrote these numbers, so any of them may be wrong.
     if (memory_.region(copy.buffer, copy.length))
         for (const auto& place : std::span(copy.place).first(std::min<std::size_t>(copy.places, std::size(copy.place))))
             copied = place.memory < memories_.count()
@@ -159,7 +162,8 @@ void Machine::timer() {
 }
 
 void Machine::in_use() {
-    // Who wakes a computer types: what he starts finds the right time.
+    // A user who wakes the computer types something. The program that this
+    // starts must find the right time.
     if (state_)
         wall_clock_.look(*state_);
     workers_.expect_use();
@@ -180,7 +184,8 @@ void Machine::watch() {
         return;
     wall_clock_.look(*state_);
     const auto report = watchdog_.look(*state_, configuration_.cpus, platform_.now());
-    // The page knows both messages by how they begin.
+    // The page knows both messages by how they begin (STOPPED and RESUMED in
+    // web/src/machine/protocol.ts).
     if (report.resumed)
         platform_.log(LogLevel::information, "the guest goes on: all CPUs tick");
     if (report.stopped.empty())

@@ -1,8 +1,18 @@
 // SPDX-License-Identifier: MIT
-// A machine: configuration, memory layout, devices and pools, tied together.
+// A machine, which ties together configuration, memory layout, devices and
+// pools.
 //
-// Life: create; add files and prepare (K is filled); start_pools; attach, once CPU 0's worker knows where the kernel
-// keeps struct auklet_machine; then service, worker_ready, worker_gone, timer and input as things happen.
+// Its life:
+// 1. Create it, add files, and call prepare(), which fills K. Call
+//    start_pools() before or after that.
+// 2. Call attach() when CPU 0's worker has told where the kernel keeps struct
+//    auklet_machine.
+// 3. From then on call service() when the doorbell rings, timer() as
+//    Clock::set_timer asks, and watch() every Watchdog::interval.
+// 4. Call end() when the machine has ended.
+//
+// worker_ready() and worker_gone() may come from start_pools() on, and input at
+// any time.
 #pragma once
 
 #include "configuration.hpp"
@@ -33,47 +43,59 @@ class Machine final : private virtio::TransportEvents {
 
     [[nodiscard]] Initramfs& initramfs() { return initramfs_; }
 
-    /// Writes initramfs, device tree and control pages to K. Returns the address of the device tree.
+    /// Writes initramfs, device tree and control pages to K. Returns the
+    /// address of the device tree. Fails if K is too small.
     [[nodiscard]] Result<GuestAddress> prepare();
 
-    /// Makes the first memories and starts the first workers. An error if the engine has not even those memories: the
-    /// machine would boot and then start no program. May be called again then, when there may be room.
+    /// Makes the first memories, and starts the first workers. Fails if the
+    /// engine has no room for these memories: the machine would boot, and then
+    /// start no program. May be called again after an error, when there may be
+    /// room.
     [[nodiscard]] Result<void> start_pools();
 
-    /// The kernel is instantiated: its structure is at `machine_address`, its image ends at `heap_base`.
+    /// CPU 0's worker has its instance of the kernel. The kernel's struct
+    /// auklet_machine is at `machine_address`, and its image ends at
+    /// `heap_base`. Fails if the structure is not in K, or the image leaves too
+    /// little room.
     [[nodiscard]] Result<void> attach(std::uint64_t machine_address, std::uint64_t heap_base);
 
-    /// Where the host waits for the doorbell; valid after attach().
+    /// The address of the word on which the host waits. Valid after attach().
     [[nodiscard]] GuestAddress doorbell() const;
-    /// Serves the doorbell. True if it should be called again soon: the guest rings without end.
+    /// Serves the doorbell. Returns true if the guest rings without end: the
+    /// caller lets other events happen, then calls again.
     [[nodiscard]] bool service();
 
-    /// The machine has ended: every worker leaves wasm soon, unless its program makes no system calls.
+    /// The machine has ended. Every worker leaves wasm soon, unless its program
+    /// makes no system calls.
     void end();
 
     void worker_ready(std::uint32_t slot) { workers_.ready(slot); }
     void worker_gone(std::uint32_t slot);
     void timer();
 
-    /// For the owner. What it does there may be for a machine that has not started.
+    /// For the owner, who may use them before the machine has started.
     [[nodiscard]] virtio::ConsoleDevice& console() { return devices_.console(); }
     [[nodiscard]] virtio::SocketDevice& sockets() { return devices_.sockets(); }
 
-    /// Somebody uses the machine, after a pause maybe: the clock is looked at, and workers are kept ready.
+    /// Somebody uses the machine, maybe after a pause. The machine looks at the
+    /// clock, and keeps workers ready from now on.
     void in_use();
 
-    /// Looks whether the wall clock was set, and whether the guest has stopped, and logs a warning with the diagnostics
-    /// if so. To be called every Watchdog::interval once the machine runs.
+    /// Looks whether the wall clock was set, and whether the guest has stopped.
+    /// Logs a warning with the diagnostics when it stops, and a line when it
+    /// goes on. To be called every Watchdog::interval milliseconds once the
+    /// machine runs.
     void watch();
 
-    /// Lines for a bug report: CPUs, workers and their tasks, memories, devices.
+    /// Lines for a bug report: CPUs, workers and their tasks, memories,
+    /// devices.
     [[nodiscard]] std::string diagnostics() const;
 
   private:
-    /// What is known of the task of a worker: process number, name, and where it is.
+    /// Describes the task of a worker: process number, name, and where it is.
     [[nodiscard]] std::string task_of(std::uint32_t slot, const abi::Worker& worker) const;
 
-    /// Serves struct auklet_copy.
+    /// Does what struct auklet_copy asks for.
     void copy_memory();
 
     void raise_interrupt(std::uint32_t line) override;

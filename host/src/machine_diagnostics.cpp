@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: MIT
-// What a machine says of itself in a bug report: CPUs, workers and their tasks, memories, devices.
+// Describes a machine for a bug report: CPUs, workers and their tasks,
+// memories, devices.
 
 #include "machine.hpp"
 
@@ -19,7 +20,7 @@ std::string_view state_name(std::span<const std::string_view> names, std::uint32
 std::string Machine::task_of(std::uint32_t slot, const abi::Worker& worker) const {
     const auto& machine = state_->region();
     const auto layout = machine.read_structure<abi::TaskLayout>(offsetof(abi::Machine, task));
-    // All of these numbers are the guest's: they may lead anywhere.
+    // The guest wrote all of these numbers, so any of them may be wrong.
     auto word = [this](std::uint64_t address) -> std::uint32_t {
         auto region = memory_.region(address, sizeof(std::uint32_t));
         return region ? region->read_structure<std::uint32_t>(0) : 0;

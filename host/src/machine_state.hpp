@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: MIT
-// struct auklet_machine in K: the words that the host and all of the guest's CPUs share.
+// struct auklet_machine in K: the words that the host and all CPUs of the guest
+// share.
 #pragma once
 
 #include "abi.hpp"
@@ -9,9 +10,12 @@
 
 namespace auklet {
 
-/// Offsets are those of constants, so that they cannot leave the region.
+/// cpu(), worker() and memory() return offsets in region(). Their callers keep
+/// the number below AUKLET_MAX_CPUS, AUKLET_MAX_WORKERS or AUKLET_MAX_MEMORIES,
+/// so the offset is inside the region.
 class MachineState {
   public:
+    /// Fails if `address` is misaligned, or the structure is not inside K.
     [[nodiscard]] static Result<MachineState> create(GuestMemory& memory, std::uint64_t address) {
         if (address % alignof(abi::Machine) != 0)
             return failure("the kernel's auklet_machine is at a misaligned address, ", address);
@@ -33,26 +37,30 @@ class MachineState {
         return offsetof(abi::Machine, memory) + id * sizeof(abi::Memory) + field;
     }
 
-    /// Tells the kernel that a pool was refilled, or that it cannot be.
+    /// Tells the kernel to look again: a pool has changed or cannot be
+    /// refilled, or a copy is done.
     void pools_changed() const {
         region_.add32(offsetof(abi::Machine, pool_wait), 1);
         region_.notify(offsetof(abi::Machine, pool_wait));
         raise(AUKLET_LINE_POOLS);
     }
 
-    /// Raises an interrupt line. The order matters: bits first, then the look at the CPU's state.
+    /// Raises an interrupt line. The order matters: set the bits, then look at
+    /// the CPU's state. The CPU stores its state, then looks at the bits. So
+    /// one of the two always sees the other.
     void raise(std::uint32_t line) const {
         region_.or32(offsetof(abi::Machine, interrupt_lines), 1U << line);
-        // The guest chooses the CPU; a wrong number may only harm the guest.
+        // The guest chose the CPU. A wrong number may harm only the guest.
         auto target = region_.load32(offsetof(abi::Machine, interrupt_cpu)) % AUKLET_MAX_CPUS;
         region_.or32(cpu(target, offsetof(abi::Cpu, pending)), AUKLET_IRQ_DEVICE);
         if (region_.load32(cpu(target, offsetof(abi::Cpu, state))) != AUKLET_CPU_KERNEL)
             region_.notify(cpu(target, offsetof(abi::Cpu, pending)));
     }
 
-    /// The machine has ended: wakes every worker that sleeps in the kernel, which then leaves wasm. Each word that
-    /// somebody may sleep on for long is changed, so that nobody falls asleep on it after this; the other sleeps are
-    /// short.
+    /// The machine has ended. Wakes every worker that sleeps in the kernel, so
+    /// that it leaves wasm. Changes each word on which somebody may sleep for
+    /// long, so that nobody falls asleep on it after this. Sleeps on other
+    /// words are short. `workers` is the number of slots that have been used.
     void end(std::uint32_t workers) const {
         for (std::uint32_t number = 0; number < AUKLET_MAX_CPUS; ++number)
             region_.or32(cpu(number, offsetof(abi::Cpu, pending)), AUKLET_IRQ_STOP);

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-// Making user memories, and the release of those that terminated workers held.
+// Makes user memories, and releases those that terminated workers held.
 
 #include "memory_pool.hpp"
 
@@ -42,14 +42,16 @@ void MemoryPool::refill() {
             ++free;
     while (free < goal && count_ < limit_) {
         if (!create_one()) {
-            // Tasks that wait for one are to fail: nobody tells when there is room again.
+            // Nobody tells the host when there is room again. So the limit
+            // makes the tasks fail that wait for a memory.
             limit_ = count_;
             region.store32(offsetof(abi::Machine, memory_limit), limit_);
             log_.log(LogLevel::warning,
                      text_of("no more memories can be made; the limit is ", limit_, " processes now"));
             return;
         }
-        // Workers have been sent the memory: now the kernel may take it.
+        // Every worker knows the memory or can ask for it, so the kernel may
+        // take it now.
         region.store32(MachineState::memory(count_ - 1, offsetof(abi::Memory, state)), AUKLET_MEMORY_FREE);
         region.store32(offsetof(abi::Machine, memories), count_);
         ++free;
@@ -62,7 +64,8 @@ void MemoryPool::set_safepoints() {
         const auto request = MachineState::memory(id, offsetof(abi::Memory, safepoint_request));
         if (!region.compare_exchange32(request, AUKLET_SAFEPOINT_WANTED, AUKLET_SAFEPOINT_BUSY))
             continue;
-        // Read while BUSY: who takes the address away afterwards waits.
+        // Read the address while the word is BUSY: from then on the kernel
+        // waits before it gives the memory another program.
         if (auto address = region.load32(MachineState::memory(id, offsetof(abi::Memory, safepoint))); address != 0)
             engine_.set_safepoint(id, address);
         region.store32(request, AUKLET_SAFEPOINT_NONE);
@@ -75,7 +78,7 @@ void MemoryPool::release(std::uint32_t id) {
         return;
     const auto& region = state_->region();
     if (region.add32(MachineState::memory(id, offsetof(abi::Memory, users)), ~std::uint32_t{0}) == 1) {
-        // No program polls there any more.
+        // No program polls a word of this memory any more.
         region.store32(MachineState::memory(id, offsetof(abi::Memory, safepoint)), 0);
         region.store32(MachineState::memory(id, offsetof(abi::Memory, state)), AUKLET_MEMORY_FREE);
     }

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: MIT
-// Pooled user memories: engines allow few and give none back, so they are made once and used again.
+// The pool of user memories. Engines allow few of them and give none back, so
+// the pool makes each once and uses it again.
 #pragma once
 
 #include "machine_state.hpp"
@@ -11,19 +12,25 @@ namespace auklet {
 
 class MemoryPool {
   public:
+    /// A pool of at most `limit` memories, each of which may grow to
+    /// `maximum_pages` pages of 64 KiB.
     MemoryPool(MemoryEngine& engine, Log& log, std::uint32_t limit, std::uint32_t maximum_pages);
 
-    /// Makes the first memories, as many as the engine has room for; count() says how many there are. May be called
-    /// again for the rest. Comes before the first worker is started and before attach().
+    /// Makes memories until there are `count`, or the engine has no room for
+    /// more. count() tells how many there are. May be called again for the
+    /// rest. Comes before attach(), and before the first pooled worker.
     void start(std::uint32_t count);
     void attach(MachineState& state);
 
-    /// Makes as many memories as the kernel's goal asks for, within the limit.
+    /// Makes memories until as many are free as the kernel's goal asks for,
+    /// within the limit.
     void refill();
-    /// A terminated worker can no longer write to memory `id`: drops its reference. The id is the guest's word.
+    /// Drops the reference of a terminated worker, which can no longer write to
+    /// memory `id`. The guest wrote `id`, so it may be wrong.
     void release(std::uint32_t id);
 
-    /// Sets the polled word of each memory for which the kernel asks that (docs/abi-engine.md, "Safepoints").
+    /// Sets the word that a program polls, in each memory for which the kernel
+    /// asks that (docs/abi-engine.md, "Safepoints").
     void set_safepoints();
 
     [[nodiscard]] std::uint32_t count() const { return count_; }

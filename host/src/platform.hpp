@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT
-// What the machine needs from the environment it runs in: a page, Node.js, or a test. What its devices need stands in
-// backends/.
+// What the machine needs from its environment: a page, Node.js, or a test.
+// backends/ has what its devices need.
 #pragma once
 
 #include "error.hpp"
@@ -14,20 +14,25 @@ namespace auklet {
 
 enum class LogLevel : std::uint8_t { information, warning, error };
 
-/// Makes and reaches the memories of programs.
+/// Makes the memories of programs, and accesses them.
 class MemoryEngine {
   public:
     virtual ~MemoryEngine() = default;
 
-    /// Makes user memory number `id` and sends it to every worker. False: the engine has no more.
+    /// Makes user memory number `id`, which may grow to `maximum_pages` pages
+    /// of 64 KiB. From then on every worker knows it or can ask for it. Returns
+    /// false if the engine has no room for it.
     [[nodiscard]] virtual bool create_memory(std::uint32_t id, std::uint32_t maximum_pages) = 0;
 
-    /// Copies `length` bytes between user memory `id` and K, whose range the caller has checked; returns how many,
-    /// which are fewer if the user memory ends before.
+    /// Copies `length` bytes between `address` of user memory `id` and
+    /// `guest_address` of K: to the user memory if `write`, else from it. The
+    /// caller has checked the range of K. Returns how many bytes were copied:
+    /// fewer if the user memory ends before.
     [[nodiscard]] virtual std::uint32_t copy_memory(std::uint32_t id, std::uint32_t address,
                                                     std::uint32_t guest_address, std::uint32_t length, bool write) = 0;
 
-    /// Writes 1 to a 32-bit word of a user memory. An address outside of the memory is ignored: it is the guest's.
+    /// Writes 1 to a 32-bit word of a user memory. The guest wrote `address`,
+    /// so one that is misaligned or outside of the memory is ignored.
     virtual void set_safepoint(std::uint32_t id, std::uint32_t address) = 0;
 };
 
@@ -36,9 +41,11 @@ class WorkerEngine {
   public:
     virtual ~WorkerEngine() = default;
 
-    /// Starts the pooled worker of `slot`; Machine::worker_ready or Machine::worker_gone follows later.
+    /// Starts the pooled worker of `slot`. Machine::worker_ready or
+    /// Machine::worker_gone follows later.
     virtual void start_worker(std::uint32_t slot) = 0;
-    /// Ends the worker of `slot`; Machine::worker_gone follows when it can no longer touch any memory.
+    /// Ends the worker of `slot`. Machine::worker_gone follows when the worker
+    /// can no longer touch any memory.
     virtual void terminate_worker(std::uint32_t slot) = 0;
 };
 
@@ -46,15 +53,16 @@ class Clock {
   public:
     virtual ~Clock() = default;
 
-    /// Monotonic milliseconds.
+    /// Milliseconds of the monotonic clock.
     [[nodiscard]] virtual double now() = 0;
-    /// Milliseconds since 1970 on the wall clock of this computer, as it is set now.
+    /// Milliseconds since 1970 on this computer's wall clock, as it is set now.
     [[nodiscard]] virtual double wall_time() = 0;
-    /// Calls Machine::timer once, `milliseconds` from now. A new call replaces the old one.
+    /// Calls Machine::timer once, `milliseconds` from now. Another set_timer()
+    /// before that replaces this one.
     virtual void set_timer(double milliseconds) = 0;
 };
 
-/// The cryptographic source of random bytes.
+/// A cryptographic source of random bytes.
 class Random {
   public:
     virtual ~Random() = default;
@@ -67,7 +75,7 @@ class Log {
     virtual void log(LogLevel level, std::string_view message) = 0;
 };
 
-/// All of it. Calls must not come back into the machine before they return.
+/// All of these. A call must not come back into the machine before it returns.
 class Platform : public MemoryEngine, public WorkerEngine, public Clock, public Random, public Log {};
 
 } // namespace auklet

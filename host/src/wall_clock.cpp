@@ -1,4 +1,5 @@
 // SPDX-License-Identifier: MIT
+// Compares the computer's two clocks.
 
 #include "wall_clock.hpp"
 
@@ -8,15 +9,18 @@ namespace auklet {
 
 namespace {
 
+/// In one millisecond.
 constexpr double nanoseconds = 1e6;
-/// Milliseconds between two readings of the monotonic clock, for the one of the wall clock between them to count.
+/// Milliseconds. offset() reads the wall clock between two readings of the
+/// monotonic clock. If these are further apart, it tries again.
 constexpr double most_apart = 20;
 constexpr int most_tries = 5;
 
 } // namespace
 
 std::optional<double> WallClock::offset() {
-    // This thread may be stopped between two readings, even for long: then they belong to different moments.
+    // The system may stop this thread between two readings, even for long. Then
+    // they belong to different moments.
     for (int tries = 0; tries < most_tries; ++tries) {
         const double before = clock_.now();
         const double wall = clock_.wall_time();

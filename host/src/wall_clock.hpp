@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT
-// Tells the guest how far the wall clock is from the monotonic clock, and when that changes: after the computer slept,
-// and when somebody sets its clock.
+// Tells the guest how far the wall clock is from the monotonic clock. That
+// changes when the computer has slept, and when somebody sets its clock.
 #pragma once
 
 #include "machine_state.hpp"
@@ -12,19 +12,21 @@ namespace auklet {
 
 class WallClock {
   public:
-    /// Milliseconds. Less is an inaccurate reading, and not told: browsers tell the time by up to 100.
+    /// Milliseconds. The guest is not told of a smaller change, which may be an
+    /// inaccurate reading: the time of a browser may be wrong by 100 ms.
     static constexpr double threshold = 250;
 
     explicit WallClock(Clock& clock) : clock_(clock) {}
 
     /// Writes the offset for the kernel to start with.
     void attach(const MachineState& state);
-    /// Looks at the clocks. To be called often, and before anything that a user notices after the computer slept.
+    /// Looks at both clocks. The machine calls this often, and before anything
+    /// that a user notices after the computer slept.
     void look(const MachineState& state);
 
   private:
-    /// Milliseconds from the monotonic clock to the wall clock; nothing if both could not be read at about the same
-    /// time.
+    /// Returns the milliseconds from the monotonic clock to the wall clock.
+    /// Returns nothing if the two could not be read at about the same moment.
     [[nodiscard]] std::optional<double> offset();
     void tell(const MachineState& state, double offset);
 

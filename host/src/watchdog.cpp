@@ -1,4 +1,5 @@
 // SPDX-License-Identifier: MIT
+// Looks for CPUs that take no timer interrupts.
 
 #include "watchdog.hpp"
 
@@ -10,7 +11,8 @@ Watchdog::Report Watchdog::look(const MachineState& state, std::uint32_t cpus, d
     const auto& region = state.region();
     auto elapsed = now - last_look_;
     last_look_ = now;
-    // This computer slept, or is too busy even for us: then it says nothing that the CPUs have not ticked.
+    // The computer slept, or is too busy even for the host. Then a missing tick
+    // does not mean that the guest has stopped.
     if (elapsed > 2 * interval)
         elapsed = 0;
 
@@ -20,7 +22,7 @@ Watchdog::Report Watchdog::look(const MachineState& state, std::uint32_t cpus, d
         auto ticks = region.load32(MachineState::cpu(number, offsetof(abi::Cpu, ticks)));
         auto who = region.load32(MachineState::cpu(number, offsetof(abi::Cpu, state)));
         auto stopping = (region.load32(MachineState::cpu(number, offsetof(abi::Cpu, pending))) & AUKLET_IRQ_STOP) != 0;
-        // No tick at all: it has not got so far in its boot that it has a timer.
+        // A CPU without any tick has no timer yet, because it still boots.
         if (ticks != cpu.ticks || ticks == 0 || who == AUKLET_CPU_IDLE || stopping) {
             report.resumed |= cpu.waited >= patience;
             cpu = {.ticks = ticks};

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: MIT
-// Notices a guest that has stopped: a CPU that is not idle takes a timer interrupt every few milliseconds.
+// Notices a guest that has stopped. Every CPU that is not idle takes a timer
+// interrupt every few milliseconds: a "tick".
 #pragma once
 
 #include "machine_state.hpp"
@@ -12,18 +13,21 @@ namespace auklet {
 
 class Watchdog {
   public:
-    /// How often look() wants to be called, and how long a CPU may go without a tick; milliseconds.
+    /// Milliseconds between two calls of look().
     static constexpr double interval = 1000;
+    /// Milliseconds that a CPU may go without a tick.
     static constexpr double patience = 5000;
 
     struct Report {
-        /// CPUs that have been without a tick for too long since this look; each is told once, until it ticks again.
+        /// CPUs that by this look have been without a tick for too long. Each
+        /// is reported once, until it ticks again or is idle.
         std::vector<std::uint32_t> stopped = {};
-        /// The last of those that were told is well again.
+        /// True if a reported CPU has recovered, and none is left.
         bool resumed = false;
     };
 
-    /// `now` in milliseconds.
+    /// `cpus` is how many CPUs the machine has. `now` is in milliseconds of the
+    /// monotonic clock.
     [[nodiscard]] Report look(const MachineState& state, std::uint32_t cpus, double now);
 
   private:

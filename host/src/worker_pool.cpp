@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: MIT
-// The life of pooled workers: start, park, reap. kernel/model/cpu-token.pml models the reaper.
+// The life of pooled workers: start, park, reap. kernel/model/cpu-token.pml
+// models reap() and gone().
 
 #include "worker_pool.hpp"
 
@@ -11,11 +12,15 @@ namespace auklet {
 
 namespace {
 
-/// A killed program usually makes a system call soon and its worker comes back by itself. That costs nothing, while
-/// a new worker costs 10 to 20 ms, and its terminated predecessor keeps a memory for up to 2 s in Chromium.
+/// How long an abandoned worker may take to come back. A killed program usually
+/// makes a system call soon. Then its worker comes back by itself, which costs
+/// nothing. A new worker costs 10 to 20 ms, and in Chromium the terminated one
+/// keeps a memory for up to 2 s.
 constexpr double abandoned_grace_milliseconds = 20;
 
-/// Parked ones: the kernel leaves one for tasks that are killed (WORKER_RESERVE in arch/wasm/kernel/pools.c).
+/// How many workers to keep parked from the first use on. The kernel leaves one
+/// of them for a task that is killed (WORKER_RESERVE in
+/// kernel/overlay/arch/wasm/kernel/pools.c).
 constexpr std::uint32_t workers_of_a_used_machine = 2;
 
 } // namespace
@@ -39,7 +44,8 @@ void WorkerPool::attach(MachineState& state) {
 void WorkerPool::start_one(std::uint32_t slot) {
     if (slot == slots_.size()) {
         slots_.push_back({});
-        // The count before the worker: the kernel only looks at slots that it knows.
+        // Store the count before the worker starts: the kernel looks only at
+        // slots below it.
         if (state_ != nullptr)
             state_->region().store32(offsetof(abi::Machine, workers), slot + 1);
     }
@@ -47,7 +53,7 @@ void WorkerPool::start_one(std::uint32_t slot) {
     platform_.start_worker(slot);
 }
 
-/// Workers that are parked or will be soon.
+/// How many workers are parked or will be soon.
 std::uint32_t WorkerPool::available() const {
     std::uint32_t count = 0;
     for (std::uint32_t slot = 0; slot < slots_.size(); ++slot)
@@ -61,7 +67,8 @@ std::uint32_t WorkerPool::available() const {
 void WorkerPool::provide(std::uint32_t goal) {
     auto have = available();
     goal = std::min(goal, limit_);
-    // The limit may have been lowered to the number of workers while there were holes between them.
+    // The limit counts workers, not slots. gone() may have lowered it to the
+    // number of workers while there were empty slots between them.
     const auto room = limit_ - std::min(count(), limit_);
     const auto wanted = have + std::min(goal - std::min(have, goal), room);
     for (std::uint32_t slot = 0; have < wanted && slot < AUKLET_MAX_WORKERS; ++slot)
@@ -80,10 +87,10 @@ void WorkerPool::expect_use() {
 }
 
 bool WorkerPool::refill() {
-    // The goal is the guest's word: the limit bounds it.
+    // The guest wrote the goal, which may be any number. The limit bounds it.
     provide(state_->region().load32(offsetof(abi::Machine, worker_goal)));
     auto starting = std::ranges::count(slots_, Life::starting, &Slot::life);
-    // With workers on their way, ready() tells the kernel.
+    // If some are starting, ready() tells the kernel when they are there.
     return starting == 0;
 }
 
@@ -104,8 +111,10 @@ void WorkerPool::reap() {
             continue;
         }
         entry.deadline.reset();
-        // The worker may come back at this moment: only one of us changes ABANDONED. A parked worker must never be
-        // terminated, because a dying waiter takes a notification with it.
+        // The worker may come back at this moment. The compare-exchange lets
+        // only one of the two change ABANDONED. The host must never terminate a
+        // parked worker, because a waiter that dies takes a notification with
+        // it.
         if (state_->region().compare_exchange32(word, AUKLET_WORKER_ABANDONED, AUKLET_WORKER_TERMINATING)) {
             entry.life = Life::terminating;
             platform_.terminate_worker(slot);
@@ -130,7 +139,8 @@ void WorkerPool::gone(std::uint32_t slot) {
     const auto life = slots_[slot].life;
     slots_[slot] = {};
     if (life == Life::starting) {
-        // Asking an engine that is at its end for more makes it slower and no better: stay with what there is.
+        // An engine that has no more workers only becomes slower if it is asked
+        // for more. So the pool stays with those that it has.
         if (++failed_starts_ >= 3 && count() != 0 && count() < limit_) {
             limit_ = count();
             platform_.log(LogLevel::warning,
