@@ -1,8 +1,10 @@
 // SPDX-License-Identifier: MIT
-// Prints the TypeScript form of uapi/asm/host.h: every constant, and the offset of every field of every structure.
+// Prints the TypeScript form of uapi/asm/host.h: every constant, the offset of
+// every field that is not reserved, and the size of every structure.
 //
-// The compiler computes all values. Only the names come from outside (names.inc, extracted from the header by
-// extract-names.cmake), because a C++ program cannot enumerate macros and members.
+// The compiler computes all values. Only the names come from names.inc, because
+// a C++ program cannot enumerate macros and members. extract-names.cmake writes
+// that file from the header.
 
 #include <uapi/asm/host.h>
 

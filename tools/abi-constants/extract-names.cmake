@@ -1,9 +1,11 @@
 # SPDX-License-Identifier: MIT
-# Writes OUTPUT: one CONSTANT, STRUCTURE_BEGIN, FIELD or STRUCTURE_END line for each name in HEADER.
-# Usage: cmake -DHEADER=host.h -DOUTPUT=names.inc -P extract-names.cmake
+# Writes OUTPUT: one CONSTANT, STRUCTURE_BEGIN, FIELD or STRUCTURE_END line for
+# each name in HEADER that is not reserved. Usage:
+#   cmake -DHEADER=host.h -DOUTPUT=names.inc -P extract-names.cmake
 
 file(READ "${HEADER}" text)
-# Comments go first, so that no name is taken from one; semicolons and brackets would split or join CMake lists.
+# Remove comments first, so that no name comes from one. Semicolons and brackets
+# go too, because they would split or join CMake lists.
 string(REGEX REPLACE "/\\*[^*]*\\*+([^/*][^*]*\\*+)*/" "" text "${text}")
 string(REGEX REPLACE "\\[[^]]*\\]" "" text "${text}")
 string(REPLACE ";" "@" text "${text}")

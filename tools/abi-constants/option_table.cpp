@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: MIT
-// Prints the TypeScript form of host/src/options.inc: the options of boot() that are numbers.
+// Prints the TypeScript form of host/src/options.inc: the options of boot()
+// that are numbers.
 
 #include <uapi/asm/host.h>
 
@@ -9,7 +10,8 @@
 
 namespace {
 
-/// A row with its text for editors. `unit` begins with a space, or is empty.
+/// Prints a row, with a comment that editors show. `unit` begins with a space,
+/// or is empty.
 void print_option(const char* name, long long least, long long most, const char* unit, const char* shown,
                   const char* help) {
     std::string sentence = help;

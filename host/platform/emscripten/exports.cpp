@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: MIT
-// The host as a WebAssembly module: its functions for web/src/machine/host-module.ts, and the platform made of what
-// that file provides. There is one machine in a module. Functions that return a status give 1, or 0 with error_text()
-// set.
+// The host as a WebAssembly module, which has one machine. It exports functions
+// to web/src/machine/host-module.ts, and makes platform and backends of the
+// functions that this file gives it. A function with a status returns 1, or 0
+// after an error: textAddress() and textLength() then give its message.
 
 #include "../../src/machine.hpp"
 #include "javascript.hpp"
@@ -102,7 +103,7 @@ class JavaScriptSource final : public ByteSource {
     std::uint32_t source_;
 };
 
-/// Everything that exists for the machine's life; made by configure().
+/// All that lives as long as the machine. configure() makes it.
 struct Instance {
     explicit Instance(Configuration parsed)
         : configuration(parsed), memory(std::uint64_t{parsed.kernel_pages()} << 16),
@@ -138,7 +139,8 @@ extern "C" {
 AUKLET_EXPORT(allocate) void* host_allocate(std::size_t size) { return std::malloc(size); }
 AUKLET_EXPORT(release) void host_release(void* bytes) { std::free(bytes); }
 
-/// The text of the last error or of the last diagnostics, and its length.
+/// The text of the last error or of the last diagnostics: its address, and its
+/// length in bytes.
 AUKLET_EXPORT(textAddress) const char* host_text_address() { return text_result.data(); }
 AUKLET_EXPORT(textLength) std::size_t host_text_length() { return text_result.size(); }
 
@@ -178,7 +180,7 @@ int host_add_link(const char* path, std::size_t path_size, const char* target, s
     return succeed_or_keep(instance->machine.initramfs().add_link({path, path_size}, {target, target_size}));
 }
 
-/// The address of the device tree, or 0 with an error.
+/// Returns the address of the device tree, or 0 after an error.
 AUKLET_EXPORT(prepare) std::uint32_t host_prepare() {
     auto device_tree = instance->machine.prepare();
     if (!device_tree)

@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: MIT
-// The functions that web/src/machine/host-module.ts gives to the module. Addresses of the guest are in K; pointers
-// are in this module's own memory. No extern "C": log and random are functions of the C library, too.
+// The functions that web/src/machine/host-module.ts gives to the module.
+// Addresses of 32 bits are in K, but `address` of copy_memory and set_safepoint
+// is in a user memory. Pointers are in this module's own memory. There is no
+// extern "C" here, because log and random are functions of the C library too.
 #pragma once
 
 #include <cstddef>
@@ -23,7 +25,7 @@ AUKLET_IMPORT(compareExchange32)
 std::uint32_t compare_exchange32(std::uint32_t address, std::uint32_t expected, std::uint32_t desired);
 AUKLET_IMPORT(notify) void notify(std::uint32_t address);
 
-/// Copies all of byte source `source` to K.
+/// Copies all bytes of `source` to K.
 AUKLET_IMPORT(copySource) void copy_source(std::uint32_t source, std::uint32_t address);
 AUKLET_IMPORT(releaseSource) void release_source(std::uint32_t source);
 

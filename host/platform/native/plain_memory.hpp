@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT
-// Guest memory in the process's own memory, for tests. Every byte of it is on the heap with nothing behind, so that
-// AddressSanitizer sees an access past its end.
+// Guest memory on the heap of this process, for tests. Nothing lies behind its
+// last byte, so AddressSanitizer sees an access past its end.
 #pragma once
 
 #include "../../src/guest_memory.hpp"
@@ -17,11 +17,12 @@ class PlainMemory final : public GuestMemory {
     explicit PlainMemory(std::size_t size) : GuestMemory(size), bytes_(std::make_unique<std::byte[]>(size)) {}
 
     [[nodiscard]] std::byte* data() { return bytes_.get(); }
-    /// Called with the address of every notification.
+    /// Gets the address of every notification.
     std::function<void(GuestAddress)> notified;
 
   private:
-    // operator new[] aligns to 16 bytes, so that aligned guest addresses are aligned here.
+    // operator new[] aligns to 16 bytes, so a guest address that is aligned is
+    // aligned here too.
     template <typename T> [[nodiscard]] std::atomic_ref<T> word(GuestAddress address) {
         return std::atomic_ref<T>(*reinterpret_cast<T*>(bytes_.get() + address));
     }

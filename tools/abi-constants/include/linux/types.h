@@ -1,5 +1,8 @@
 /* SPDX-License-Identifier: MIT */
-/* The names that uapi/asm/host.h takes from Linux, for compilers without Linux headers. */
+/*
+ * The names that uapi/asm/host.h takes from Linux, for compilers without Linux
+ * headers.
+ */
 #ifndef AUKLET_LINUX_TYPES_H
 #define AUKLET_LINUX_TYPES_H
 
