@@ -66,7 +66,7 @@ std::string Machine::diagnostics() const {
         return text + "the kernel has not started\n";
 
     const auto& region = state_->region();
-    static constexpr std::string_view cpu_states[] = {"kernel", "idle", "offline", "waits"};
+    static constexpr std::string_view cpu_states[] = {"kernel", "idle", "2", "waits"};
     for (std::uint32_t cpu = 0; cpu < configuration_.cpus; ++cpu) {
         auto state = region.load32(MachineState::cpu(cpu, offsetof(abi::Cpu, state)));
         text += text_of("cpu ", cpu, ": ", state > AUKLET_CPU_WAITS ? "user" : state_name(cpu_states, state),

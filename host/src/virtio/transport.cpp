@@ -109,7 +109,6 @@ void Transport::begin_reset() {
         device_.reset();
     if (resetting_ && deferred_ == 0)
         finish_reset();
-    act_on_pending_status();
 }
 
 /// Tells the driver that it may use the memory of its requests again. So no

@@ -80,7 +80,7 @@ std::string_view message(QueueError error) {
     case QueueError::buffer_out_of_bounds:
         return "a buffer is outside of memory";
     case QueueError::chain_too_long:
-        return "a descriptor chain has more than 2^32 bytes";
+        return "a descriptor chain has 2^32 bytes or more";
     }
     return "unknown queue error";
 }
