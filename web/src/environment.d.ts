@@ -1,12 +1,16 @@
 // SPDX-License-Identifier: MIT
-// Types that the DOM library lacks: scripts of the page and of workers are checked together.
+// Types that the DOM library lacks. Scripts of the page and scripts of workers
+// are checked together, so they share these.
 
 interface DedicatedWorkerGlobalScope {
   onmessage: ((event: MessageEvent) => void) | null;
   postMessage(message: unknown, transfer?: readonly Transferable[]): void;
 }
 
-/** Sizes and addresses of the parts of a machine; vite.config.ts and make-package.ts make it. */
+/**
+ * Addresses and sizes of a machine's parts. vite.config.ts and make-package.ts
+ * make this module.
+ */
 declare module 'auklet:assets' {
   const assets: Record<'kernel' | 'initramfs' | 'host', { url: string | URL; size: number }>;
   export default assets;

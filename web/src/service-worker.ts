@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: MIT
-// Adds the headers of cross-origin isolation for hosts that cannot send them. It caches nothing.
+// Adds the headers of cross-origin isolation, for hosts that cannot send them.
+// This service worker caches nothing.
 
 interface FetchEvent extends Event {
   readonly request: Request;
@@ -14,7 +15,8 @@ const scope = globalThis as unknown as {
 
 async function isolated(request: Request): Promise<Response> {
   const response = await fetch(request);
-  // An opaque answer (another origin, no CORS) cannot be changed.
+  // An opaque answer cannot be changed. Another origin without CORS gives one,
+  // and so does a redirect.
   if (response.status === 0) return response;
   const headers = new Headers(response.headers);
   headers.set('Cross-Origin-Opener-Policy', 'same-origin');
@@ -33,7 +35,7 @@ scope.addEventListener('activate', (event: Event & { waitUntil(work: Promise<voi
   event.waitUntil(scope.clients.claim()),
 );
 scope.addEventListener('fetch', (event: FetchEvent) => {
-  // Chromium's devtools ask for this combination, which fetch() refuses.
+  // Chromium's devtools ask for this combination, and fetch() refuses it.
   if (event.request.cache === 'only-if-cached' && event.request.mode !== 'same-origin') return;
   if (new URL(event.request.url).origin !== location.origin) return;
   event.respondWith(isolated(event.request));

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-// Loads the parts of a machine and counts the bytes.
+// Loads the parts of a machine, and counts their bytes for progress.
 
 import { nodeFiles } from '../machine/platform.ts';
 import { MachineError, type Asset, type Assets, type SizedUrl } from './types.ts';
@@ -19,7 +19,7 @@ function knownSize(asset: Asset<unknown>): number {
   return isSized(asset) ? asset.size : 0;
 }
 
-/** Bytes of all assets, or 0 if one of them is unknown. */
+/** The bytes of all assets, or 0 if the size of one is not known. */
 export function totalSize(assets: Assets): number {
   const sizes = [assets.kernel, assets.initramfs, assets.host].map(knownSize);
   return sizes.includes(0) ? 0 : sizes.reduce((sum, size) => sum + size, 0);
@@ -52,7 +52,7 @@ async function download(url: string, loaded: LoadedBytes, signal?: AbortSignal):
       },
     }),
   );
-  // The type lets WebAssembly.compileStreaming accept it whatever the server called it.
+  // compileStreaming() refuses any other type, and a server may send one.
   return new Response(counted, { headers: { 'Content-Type': 'application/wasm' } });
 }
 
@@ -60,13 +60,19 @@ function nameOf(url: string): string {
   return url.split('?')[0]!.split('/').pop()!;
 }
 
-/** A download that breaks off in the middle shows as a read error, or as a module that is cut short. */
+/**
+ * The error for a download that broke off. Such a download shows as a read
+ * error, or as a module that is cut short.
+ */
 function broken(url: string, error: unknown): MachineError {
   if (error instanceof MachineError) return error;
   return new MachineError('download', `${nameOf(url)} was not downloaded completely`, `${url}: ${error}`);
 }
 
-/** The content of a file: URL in Node.js, whose fetch() knows no such; undefined for others. */
+/**
+ * Reads a file: URL in Node.js, whose fetch() does not know them. The result is
+ * undefined for any other URL.
+ */
 async function readFile(url: string, loaded: LoadedBytes): Promise<Uint8Array<ArrayBuffer> | undefined> {
   const files = url.startsWith('file:') ? nodeFiles() : undefined;
   if (files === undefined) return undefined;
@@ -79,6 +85,11 @@ async function readFile(url: string, loaded: LoadedBytes): Promise<Uint8Array<Ar
   }
 }
 
+/**
+ * Loads the bytes of an asset. `loaded` gets the size of each piece that
+ * arrives.
+ * @throws MachineError 'download'; the signal's reason if it was aborted.
+ */
 export async function loadBytes(
   asset: Asset<Uint8Array>,
   loaded: LoadedBytes,
@@ -97,7 +108,10 @@ export async function loadBytes(
   }
 }
 
-/** Compiles while the bytes arrive. */
+/**
+ * Loads and compiles a module. A download is compiled while its bytes arrive.
+ * @throws MachineError 'download'; the signal's reason if it was aborted.
+ */
 export async function loadModule(
   asset: Asset<WebAssembly.Module | Uint8Array>,
   loaded: LoadedBytes,

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: MIT
-// Looks at options before anything is started: a name that is not known or a value that cannot be is an error.
+// Checks options before anything is started. A name that is not known is an
+// error, and so is a value that is not allowed.
 
 import {
   isInRange,
@@ -13,9 +14,9 @@ import type { InitialDirectory, InitialEntry, InitialFile, InitialLink } from '.
 import { isTimeZone } from './time-zone.ts';
 import { MachineError, type BootOptions, type ExecOptions, type PlatformOptions } from './types.ts';
 
-/** Says what is wrong with a value, or nothing. */
+/** Returns what is wrong with a value, or undefined if nothing is. */
 type Check = (value: unknown) => string | undefined;
-/** A check for each name: the compiler misses those that are forgotten. */
+/** A check for each name. The compiler reports a name that has none. */
 type Checks<Options> = { [Name in keyof Required<Options>]: Check };
 
 function invalid(message: string): MachineError {
@@ -39,7 +40,9 @@ const line: Check = (value) => {
   return /[\x00-\x1f\x7f]/.test(value) ? 'may not contain control characters' : undefined;
 };
 
-/** Also those of another frame. */
+/**
+ * True also for the Uint8Array of another frame, for which instanceof is false.
+ */
 const isBytes = (value: unknown): boolean => Object.prototype.toString.call(value) === '[object Uint8Array]';
 
 const path: Check = (value) =>
@@ -66,7 +69,10 @@ const DIRECTORY: Checks<InitialDirectory> = {
 
 const LINK: Checks<InitialLink> = { path, link: ofType('string') };
 
-/** Throws unless every name is known and every value is right; undefined is as good as absent. */
+/**
+ * Throws unless every name is known and every value is right. An option that is
+ * undefined counts as absent.
+ */
 function checkNames<Options>(what: string, options: unknown, checks: Checks<Options>): void {
   if (typeof options !== 'object' || options === null)
     throw invalid(`${what} must be an object, not ${shown(options)}`);

@@ -1,15 +1,25 @@
 // SPDX-License-Identifier: MIT
-// Runs commands in the guest, any number at once, by connections to its exec agent. The protocol: docs/exec.md.
+// Runs commands in the guest, many at once. Each command has connections to the
+// guest's exec agent. Their protocol is in docs/exec.md.
 
 import { isPromise, reportException } from './handlers.ts';
 import type { SocketClient } from './sockets.ts';
 import { MachineError, type ExecOptions, type ExecResult, type MachineSocket, type Signal } from './types.ts';
 
-/** Where the agent listens, and where the owner learns of that. */
+/**
+ * The agent listens on this port of the guest. Once it does, it connects to
+ * this port of the owner.
+ */
 const AGENT_PORT = 1;
-/** Commands that run at once; more wait. The agent has 1,024 descriptors, and 8 of them for a command. */
+/**
+ * Commands that run at once. More than these wait for their turn. The agent may
+ * have 1,024 descriptors open, and a command takes 8 of them.
+ */
 const MOST_COMMANDS = 64;
-/** Bytes of arguments, directory and environment: what the agent takes, and about what execve does. */
+/**
+ * Bytes of a command's arguments, directory and environment. The agent takes no
+ * more, and execve() takes about as much.
+ */
 const COMMAND_LIMIT = 2 * 1024 * 1024;
 
 const DEFAULT_ENVIRONMENT: Record<string, string> = {
@@ -21,7 +31,7 @@ const DEFAULT_ENVIRONMENT: Record<string, string> = {
   TERM: 'xterm-256color',
 };
 
-/** Linux's numbers. */
+/** Linux's numbers of the signals that have a name here. */
 const SIGNAL_NUMBERS: Record<Extract<Signal, string>, number> = {
   SIGHUP: 1,
   SIGINT: 2,
@@ -35,6 +45,10 @@ const SIGNAL_NUMBERS: Record<Extract<Signal, string>, number> = {
 };
 const MOST_SIGNAL = 64;
 
+/**
+ * The number of a signal.
+ * @throws MachineError 'invalid-option' if there is no such signal.
+ */
 export function signalNumber(signal: Signal): number {
   const number = typeof signal === 'number' ? signal : SIGNAL_NUMBERS[signal];
   if (!Number.isInteger(number) || number < 1 || number > MOST_SIGNAL)
@@ -52,7 +66,12 @@ const words = (...values: number[]): Uint8Array => {
   return bytes;
 };
 
-/** What a command's connection begins with. */
+/**
+ * The bytes that a command's connection begins with. `streams` are the numbers
+ * of the command's streams; 0 is /dev/null.
+ * @throws MachineError 'invalid-option' if a text contains NUL, or if all texts
+ *   together are too long.
+ */
 export function encodeCommand(
   command: readonly string[],
   directory: string,
@@ -88,7 +107,10 @@ async function* pieces(stdin: ExecOptions['stdin']): AsyncIterable<Uint8Array> {
   else if (stdin !== undefined) yield* stdin;
 }
 
-/** All that a command writes to one stream, if no handler takes it. */
+/**
+ * Reads one of a command's output streams to its end. Each piece goes to the
+ * handler. Without a handler, the result is all of them.
+ */
 async function outputOf(socket: MachineSocket, handler: ExecOptions['onStdout']): Promise<Uint8Array> {
   const chunks: Uint8Array[] = [];
   const reader = socket.readable.getReader();
@@ -109,7 +131,7 @@ async function give(bytes: Uint8Array, handler: NonNullable<ExecOptions['onStdou
   }
 }
 
-/** The commands of one machine. */
+/** Runs the commands of one machine. */
 export class ExecClient {
   private readonly ready: Promise<void>;
   private rejectReady!: (error: MachineError) => void;
@@ -119,7 +141,7 @@ export class ExecClient {
   private nextStream = 1;
 
   private readonly sockets: SocketClient;
-  /** Added to the environment of every command. */
+  /** Variables for the environment of every command. */
   private readonly environment: Record<string, string>;
 
   constructor(sockets: SocketClient, environment: Record<string, string>) {
@@ -144,28 +166,35 @@ export class ExecClient {
         { ...DEFAULT_ENVIRONMENT, ...this.environment, ...options.environment },
         streams,
       );
-    // What is wrong with it is said before anything waits.
+    // A wrong command fails here, before anything is waited for.
     encode([0, 0, 0]);
     await this.ready;
     await this.turn();
     try {
       return await this.start(encode, options);
     } finally {
-      // The turn is handed on, so that nobody who comes now has it before those who wait.
+      // This turn goes to the command that has waited longest. A command that
+      // comes now cannot take it.
       const next = this.waiting.shift();
       if (next === undefined) --this.active;
       else next();
     }
   }
 
-  /** Sends a signal to the process groups of all commands that run; false if none does. */
+  /**
+   * Sends a signal to the process groups of all commands that run. Returns
+   * false if no command runs.
+   */
   kill(signal: Signal): boolean {
     const number = signalNumber(signal);
     for (const send of this.running) send(number);
     return this.running.size > 0;
   }
 
-  /** The machine has ended; its sockets fail what runs. */
+  /**
+   * The machine has ended: commands that wait for the agent fail. Those that
+   * run fail by their connections.
+   */
   ended(error: MachineError): void {
     this.rejectReady(error);
   }
@@ -179,7 +208,7 @@ export class ExecClient {
     encode: (streams: readonly [number, number, number]) => Uint8Array,
     options: ExecOptions,
   ): Promise<ExecResult> {
-    // All is on its way before the agent accepts anything.
+    // All of this is sent at once. Nothing waits for the agent to accept it.
     const stdin = options.stdin === undefined ? undefined : this.stream();
     const stdout = this.stream();
     const stderr = this.stream();
@@ -190,7 +219,7 @@ export class ExecClient {
     const send = (signal: number) => void writer.write(Uint8Array.of(signal)).catch(() => {});
     this.running.add(send);
     try {
-      // The streams end with the command, after all that it wrote.
+      // The streams end when the command ends, after all that it wrote.
       const ended = Promise.all([
         statusOf(control.socket),
         outputOf(stdout.socket, options.onStdout),
@@ -201,7 +230,7 @@ export class ExecClient {
       const [status, ...outputs] = await Promise.race([ended, ...failures]);
       return { status, stdout: outputs[0], stderr: outputs[1] };
     } catch (error) {
-      // The agent kills what has lost its connection.
+      // The agent kills a command that has lost its connection.
       for (const { socket } of sockets) socket.reset();
       throw error;
     } finally {
@@ -209,7 +238,10 @@ export class ExecClient {
     }
   }
 
-  /** A connection that the command's names by its number. */
+  /**
+   * Opens a stream: a connection with a number, by which the command's
+   * connection names it.
+   */
   private stream(): { number: number; socket: MachineSocket; opened: Promise<void> } {
     const number = this.nextStream;
     this.nextStream = (number % 0xffff_ffff) + 1;
@@ -221,6 +253,9 @@ export class ExecClient {
   }
 }
 
+/**
+ * Reads a command's status, which the agent sends when the command has ended.
+ */
 async function statusOf(control: MachineSocket): Promise<number> {
   let text = '';
   const decoder = new TextDecoder();
@@ -234,12 +269,18 @@ async function statusOf(control: MachineSocket): Promise<number> {
   return Number(text);
 }
 
-/** Never fulfilled. */
+/**
+ * Rejects when the promise does. It never resolves, so that it can take part in
+ * a race of failures.
+ */
 function failureOf(promise: Promise<unknown>): Promise<never> {
   return promise.then(() => new Promise<never>(() => {}));
 }
 
-/** Rejected if the input cannot be read; a command that does not want it is no failure. */
+/**
+ * Sends the input to a command's standard input. Rejects if the input cannot be
+ * read. A command that does not read all of it is no failure.
+ */
 async function feed(socket: MachineSocket, stdin: ExecOptions['stdin']): Promise<void> {
   const writer = socket.writable.getWriter();
   const input = pieces(stdin)[Symbol.asyncIterator]();
@@ -254,7 +295,7 @@ async function feed(socket: MachineSocket, stdin: ExecOptions['stdin']): Promise
       if (next.done === true) return await writer.close();
       await writer.write(next.value);
     } catch {
-      // The command has closed its standard input, or has ended.
+      // The command has closed its standard input, or it has ended.
       await input.return?.();
       return;
     }

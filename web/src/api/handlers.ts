@@ -1,7 +1,11 @@
 // SPDX-License-Identifier: MIT
-// What a user's handlers may do: throw, or return a promise.
+// Handlers of the user may throw, or return a promise. This file deals with
+// both.
 
-/** As of a listener's exception: it is shown, and nothing else is affected. */
+/**
+ * Reports an exception as that of an event listener is reported. Nothing else
+ * is affected.
+ */
 export function reportException(error: unknown): void {
   const scope = globalThis as { reportError?: (error: unknown) => void };
   if (scope.reportError !== undefined) scope.reportError(error);

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-// boot() and the Machine it returns: the owner's side of a host worker, in a page and in Node.js.
+// boot() and the Machine that it returns: the owner's side of a host worker.
 
 import { isNode, lifeLockFree, runHere, startWorker, within, type WorkerHandle } from '../machine/platform.ts';
 import { NUMBER_OPTION_NAMES } from '../machine/options.ts';
@@ -25,14 +25,17 @@ import {
 } from './types.ts';
 
 function createHostWorker(): Worker {
-  // Written out, because bundlers must recognise it.
+  // These calls are written out because bundlers recognise only this form.
   if (!needsRelay()) return new Worker(new URL('../machine/host-worker.ts', import.meta.url), { type: 'module' });
   const worker = new Worker(new URL('./relayed-host-worker.ts', import.meta.url), { type: 'module' });
   relayWorkers((message, transfer) => worker.postMessage(message, transfer));
   return worker;
 }
 
-/** Throws a MachineError if this engine or page cannot run a machine. */
+/**
+ * Checks that this engine and this page can run a machine.
+ * @throws MachineError 'not-isolated' or 'no-shared-memory'.
+ */
 export function checkPlatform(): void {
   const scope = globalThis as { crossOriginIsolated?: boolean; isSecureContext?: boolean };
   if (!isNode && scope.crossOriginIsolated === false) {
@@ -51,15 +54,15 @@ export function checkPlatform(): void {
   }
 }
 
-/** What an entry of the package knows: where the parts and the workers' scripts are. */
+/** Defaults of an entry of the package: where the parts and scripts are. */
 let platform: PlatformOptions | undefined;
 
-/** Sets what machines are made of where their options do not say. */
+/** Sets the platform options of machines whose own options leave them out. */
 export function setPlatform(options: PlatformOptions): void {
   platform = options;
 }
 
-/** The options of `boot`; an entry of the package has defaults for those of the platform. */
+/** The options of boot(). The package has defaults for the platform's. */
 export type MachineOptions = BootOptions & Partial<PlatformOptions>;
 
 function withPlatform(options: MachineOptions): BootOptions & PlatformOptions {
@@ -71,8 +74,8 @@ function withPlatform(options: MachineOptions): BootOptions & PlatformOptions {
 
 /**
  * Boots a Linux machine. Resolves when its first program has been started.
- *
- * @throws MachineError when it cannot be loaded or started; nothing of it is left then.
+ * @throws MachineError if that fails. Nothing of the machine is left then.
+ * @throws The reason of `options.signal` if it was aborted before the call.
  */
 export async function boot(options: MachineOptions = {}): Promise<Machine> {
   const machine = new Machine(options);
@@ -85,18 +88,21 @@ export async function boot(options: MachineOptions = {}): Promise<Machine> {
   return machine;
 }
 
-/** The bytes of a message, which go with it. */
+/** The bytes in a message. Their buffer is transferred with the message. */
 function sentBytes(message: ToHost): Uint8Array | undefined {
   if (message.type === 'input') return message.bytes;
   return message.type === 'socket' && message.request.type === 'send' ? message.request.bytes : undefined;
 }
 
 export class Machine {
-  /** Resolves when the first program of the machine runs, rejects with a MachineError if that fails. */
+  /**
+   * Resolves when the machine's first program runs. Rejects with a MachineError
+   * if the machine fails, ends or is disposed of before.
+   */
   readonly started: Promise<void>;
-  /** Resolves when the machine has ended in whatever way; it is never rejected. */
+  /** Resolves when the machine has ended in any way. It never rejects. */
   readonly halted: Promise<MachineEnd>;
-  /** The last console output, for diagnostics. */
+  /** The last 32,768 characters of console output, for diagnostics. */
   transcript = '';
 
   private readonly handlers = new Map<keyof MachineEvents, Set<(...values: never[]) => void>>();
@@ -110,23 +116,24 @@ export class Machine {
   private resolveStarted!: () => void;
   private rejectStarted!: (error: MachineError) => void;
   private resolveHalted!: (reason: MachineEnd) => void;
-  /** Console output that no handler has got, until there is one. */
+  /** Console output before the first handler. Undefined once it has come. */
   private kept: Uint8Array[] | undefined = [];
   private keptSize = 0;
   private disposal: Promise<void> | undefined;
   private resolveDisposed: ((remaining: RemainingLocks) => void) | undefined;
   private inputOnWay = 0;
-  /** Input that waits for the host worker to have a machine; undefined when it has. */
+  /** Messages that wait until the host worker has a machine. Undefined then. */
   private beforeStart: ToHost[] | undefined = [];
   private progress: Progress;
   private readonly options: BootOptions & PlatformOptions;
-  /** For the kernel's command line. */
+  /** The word for the kernel's command line, such as TZ=Europe/Berlin. */
   private readonly timeZone: string | undefined;
 
   /**
-   * Starts at once; `started` tells when it runs. `boot` is the shorter way. One that fails has to be disposed of, too.
-   *
-   * @throws MachineError 'invalid-option', 'not-isolated' or 'no-shared-memory'.
+   * Starts a machine, and does not wait for it: `started` tells when it runs.
+   * boot() does both. A machine that fails must be disposed of, too.
+   * @throws MachineError 'invalid-option', or as checkPlatform() does.
+   * @throws The reason of `given.signal` if it was aborted before the call.
    */
   constructor(given: MachineOptions = {}) {
     checkBootOptions(given);
@@ -137,7 +144,7 @@ export class Machine {
       this.resolveStarted = resolve;
       this.rejectStarted = reject;
     });
-    // Whoever does not wait for it hears of failures by the event.
+    // Whoever does not wait for it learns of failures by the event 'error'.
     this.started.catch(() => {});
     this.halted = new Promise((resolve) => (this.resolveHalted = resolve));
     checkPlatform();
@@ -161,7 +168,7 @@ export class Machine {
     });
   }
 
-  /** Calls the handler for each event of the type; returns a function that ends that. */
+  /** Calls the handler for each such event. Returns a function to end that. */
   on<Type extends keyof MachineEvents>(type: Type, handler: MachineEvents[Type]): () => void {
     const handlers = this.handlers.get(type) ?? new Set();
     this.handlers.set(type, handlers);
@@ -170,24 +177,34 @@ export class Machine {
     return () => void handlers.delete(handler);
   }
 
-  /** Console input, as from a keyboard. */
+  /** Sends input to the console, as a keyboard does; a string as UTF-8. */
   write(input: string | Uint8Array): void {
     const bytes = typeof input === 'string' ? new TextEncoder().encode(input) : input.slice();
     this.inputOnWay += bytes.length;
     this.post({ type: 'input', bytes });
   }
 
-  /** Resolves when the guest's driver has taken all console input. */
+  /**
+   * Resolves when the guest's driver has taken all console input. It stays
+   * pending if the machine ends before.
+   */
   async drained(): Promise<void> {
     while (this.inputOnWay > 0 && this.disposal === undefined)
       await new Promise<void>((resolve) => this.consumers.add(resolve));
   }
 
+  /** Sets the size of the console's screen, in characters. */
   resize(columns: number, rows: number): void {
     this.post({ type: 'resize', columns, rows });
   }
 
-  /** Runs a command; the machine must have been booted with `exec`. Others may run at the same time. */
+  /**
+   * Runs a command. The machine must have been booted with `exec: true`. Other
+   * commands may run at the same time.
+   * @throws MachineError 'invalid-option' if the command or an option is wrong;
+   *   'failed' if the machine was booted without `exec`, or if `stdin` cannot
+   *   be read; the machine's error if the machine ends before the command does.
+   */
   exec(command: readonly string[], options?: ExecOptions): Promise<ExecResult> {
     if (this.commands === undefined)
       return Promise.reject(new MachineError('failed', 'boot the machine with exec: true to run commands'));
@@ -199,16 +216,21 @@ export class Machine {
     return this.commands.run(command, options);
   }
 
-  /** Sends a signal to the process group of each command that `exec` runs now; false if it runs none. */
+  /**
+   * Sends a signal to the process group of each command that exec() runs now.
+   * Returns false if it runs none.
+   * @throws MachineError 'invalid-option' if there is no such signal.
+   */
   kill(signal: Signal = 'SIGTERM'): boolean {
     return this.commands?.kill(signal) ?? false;
   }
 
   /**
-   * Connects to a program that listens on a port of AF_VSOCK (address 3, that of the guest). A connection that is asked
-   * for before the guest's driver is there waits for it.
-   *
-   * @throws MachineError 'refused' if no program listens there.
+   * Connects to a program in the guest (address 3) that listens on a port of
+   * AF_VSOCK. The connection waits until the guest's driver is there.
+   * @throws MachineError 'refused' if no program listens there;
+   *   'invalid-option' if the port is none; 'failed' if the machine was booted
+   *   with `sockets: false`; the machine's error if the machine has ended.
    */
   connect(port: number): Promise<MachineSocket> {
     if (this.options.sockets === false)
@@ -217,14 +239,15 @@ export class Machine {
   }
 
   /**
-   * Calls the handler for each connection that a program in the guest makes to a port of address 2, the owner's. Returns a
-   * function that ends that.
+   * Calls the handler for each connection that a program in the guest makes to
+   * this port of the owner (address 2). Returns a function to end that.
+   * @throws MachineError 'invalid-option' if the port is none or has a handler.
    */
   listen(port: number, handler: (socket: MachineSocket) => unknown): () => void {
     return this.sockets.listen(port, handler);
   }
 
-  /** Text for a bug report: engine, counters, log, and the last lines of the console. */
+  /** A text for a bug report: engine, counters, log, end of the console. */
   async diagnostics(): Promise<string> {
     const host =
       this.disposal === undefined
@@ -241,8 +264,9 @@ export class Machine {
   }
 
   /**
-   * Ends the machine and frees everything it had. Resolves when its workers are gone, within 0.2 s also where a program
-   * makes no system calls: the engine ends that one's worker in its own time (2 s in Chromium).
+   * Ends the machine, and frees all that it had. Resolves when its workers are
+   * gone, and after 0.2 s at the latest. An engine may need longer for the
+   * worker of a program that makes no system calls (Chromium: 2 s).
    */
   dispose(): Promise<void> {
     this.disposal ??= this.end();
@@ -257,18 +281,20 @@ export class Machine {
     this.post({ type: 'dispose' });
     const hostEnded = this.endHost(disposed);
     leave(hostEnded.then(() => disposed).then(({ others }) => locksFree(others)));
-    // However busy the computer is: what is left then goes on without anybody who waits, but for a machine that needs it.
+    // A busy computer may take longer. Only a machine that needs the memory
+    // waits for the rest.
     await within(DISPOSE_PATIENCE, hostEnded);
   }
 
   private async endHost(disposed: Promise<RemainingLocks>): Promise<void> {
-    // A host worker that was told nothing has started nothing. One that has not said anything may never be loaded.
+    // A host worker that was told nothing has started nothing. One that has not
+    // reported a stage may never have been loaded, so the wait is short.
     if (this.beforeStart === undefined)
       await within(this.progress.stage === 'loading' ? LOAD_PATIENCE : HOST_PATIENCE, disposed);
-    // An exit that was asked for is no failure.
+    // The exit that terminate() causes is no failure.
     this.host.onError = () => {};
     await this.host.terminate();
-    // One that did not answer will not.
+    // A host worker that has not answered until now never will.
     this.resolveDisposed?.(NONE_REMAIN);
     await locksFree((await disposed).left);
   }
@@ -286,10 +312,10 @@ export class Machine {
     else this.host.post(message);
   }
 
-  /** Returns what the handlers returned. */
+  /** Calls all handlers of an event. Returns what they returned. */
   private emit<Type extends keyof MachineEvents>(type: Type, ...values: Parameters<MachineEvents[Type]>): unknown[] {
     const results: unknown[] = [];
-    // A copy: a handler that is added by another one is for later events.
+    // This is a copy: a handler that another one adds is for later events.
     for (const handler of [...(this.handlers.get(type) ?? [])]) {
       try {
         results.push((handler as unknown as (...given: typeof values) => unknown)(...values));
@@ -300,7 +326,7 @@ export class Machine {
     return results;
   }
 
-  /** Tells the host when all that take these bytes have done so. */
+  /** Tells the host that bytes are taken, once the results are settled. */
   private takenWhen(bytes: number, results: unknown[]): void {
     const taken = () => this.post({ type: 'taken', bytes });
     const pending = results.filter(isPromise);
@@ -349,7 +375,8 @@ export class Machine {
     const loaded = (bytes: number) => this.report({ loaded: this.progress.loaded + bytes });
     const { signal } = this.abort;
     this.report({});
-    // All downloads start now; the workers start as soon as the small host is there.
+    // All downloads start now. The host is small, so workers start before the
+    // rest.
     const kernel = loadModule(assets.kernel, loaded, signal);
     const initramfs = loadBytes(assets.initramfs, loaded, signal);
     kernel.catch(() => {});
@@ -359,7 +386,7 @@ export class Machine {
       const value = this.options[name];
       if (value !== undefined) configuration[name] = value;
     }
-    // The kernel hands words that it does not know to the first program, as its environment.
+    // Words that the kernel does not know become variables of init.
     const words = [this.timeZone, kernelArguments, exec ? 'auklet.exec' : undefined].filter(
       (text) => text !== undefined,
     );
@@ -437,7 +464,7 @@ export class Machine {
 
   private fail(error: MachineError): void {
     if (this.disposal !== undefined) {
-      // The host worker died while it was being disposed of: it is as gone as it can be.
+      // It failed while it was being disposed of, so nothing more will come.
       this.resolveDisposed?.(NONE_REMAIN);
       return;
     }
@@ -459,10 +486,11 @@ function locksFree(names: string[]): Promise<unknown> {
 
 const NONE_REMAIN: RemainingLocks = { left: [], others: [] };
 
-/** Milliseconds that dispose() takes at most. */
+/** Milliseconds after which dispose() resolves at the latest. */
 const DISPOSE_PATIENCE = 180;
-/** Milliseconds for a host worker to end its workers, if it was ever heard of. One that has crashed does not answer. */
+/** Milliseconds for a host worker to end its workers, if it has not crashed. */
 const HOST_PATIENCE = 10_000;
+/** Milliseconds for a host worker that has not reported any stage. */
 const LOAD_PATIENCE = 100;
 
 /** Bytes of console output that are kept for the first handler. */

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: MIT
-// The host worker where it cannot make workers itself: see worker-relay.ts.
+// The host worker's script for engines in which a worker cannot make workers:
+// see worker-relay.ts.
 
 import './replace-workers.ts';
 import '../machine/host-worker.ts';

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: MIT
-// A module of its own, because imports run before the importing module's code.
+// Replaces Worker when it is imported. It is a module of its own because all
+// imports of a module run before the module's code.
 
 import { replaceWorkers } from './worker-relay.ts';
 

@@ -1,17 +1,23 @@
 // SPDX-License-Identifier: MIT
-// Connections between programs in the guest and the machine's owner, as streams.
+// Connections between programs in the guest and the machine's owner, as
+// streams.
 
 import { FIRST_ACCEPTED, type SocketEvent, type SocketRequest } from '../machine/protocol.ts';
 import { isPromise, reportException } from './handlers.ts';
 import { MachineError, type MachineSocket } from './types.ts';
 
-/** Bytes of one connection on the way to the guest before its writer has to wait. */
+/**
+ * A connection's writer waits while this many bytes are on the way to the
+ * guest.
+ */
 const MOST_ON_THE_WAY = 256 * 1024;
-/** Bytes of one message, so that a large array is not on the way at once. */
+/** Bytes of one message. A large array is sent as many messages. */
 const PIECE = 64 * 1024;
-/** Bytes of a message that is kept together with others while nobody reads. */
+/** Messages with fewer bytes share a buffer while the owner does not read. */
 const SMALL = 1024;
-/** Of 32 bits; the last one stands for any port. */
+/**
+ * The largest port. Ports have 32 bits, and the last one stands for any port.
+ */
 const MOST_PORT = 2 ** 32 - 2;
 
 function checkPort(port: number): void {
@@ -19,7 +25,7 @@ function checkPort(port: number): void {
     throw new MachineError('invalid-option', `${String(port)} is no port; use a whole number from 0 to ${MOST_PORT}`);
 }
 
-/** What happens to a connection that is open. */
+/** Events of a connection that exists already. */
 type ConnectionEvent = Exclude<SocketEvent, { type: 'opened' | 'accepted' }>;
 
 class Connection implements MachineSocket {
@@ -29,11 +35,17 @@ class Connection implements MachineSocket {
   private resolveClosed!: () => void;
   private reader!: ReadableStreamDefaultController<Uint8Array>;
   private writer!: WritableStreamDefaultController;
-  /** Read by the owner when it asks for it: the guest's credit is what is not read. */
+  /**
+   * Bytes that have come and that the owner has not read. They are what the
+   * guest's credit counts.
+   */
   private readonly received: Uint8Array[] = [];
+  /** Ends a pull() that waits for bytes. */
   private wanted: (() => void) | undefined;
   private guestEnded = false;
+  /** Bytes sent that the guest has not taken. */
   private onWay = 0;
+  /** Ends a write() that waits for room. */
   private roomWanted: (() => void) | undefined;
   private over = false;
 
@@ -57,7 +69,9 @@ class Connection implements MachineSocket {
     this.writable = new WritableStream<Uint8Array>({
       start: (controller) => {
         this.writer = controller;
-        // At once: abort() below waits for a write, which may wait for a program that does not read.
+        // The signal comes at once. abort() below comes only after a write that
+        // is under way, and that write may wait for a program that does not
+        // read.
         controller.signal.addEventListener('abort', () => this.reset());
       },
       write: (bytes) => this.write(bytes),
@@ -94,7 +108,10 @@ class Connection implements MachineSocket {
     }
   }
 
-  /** The connection is gone. With an error, what is read and written from now on fails with it. */
+  /**
+   * The connection is gone. Writing fails from now on. With an error reading
+   * fails too, unless the program had ended its direction before.
+   */
   end(error: MachineError | undefined): void {
     if (this.over) return;
     this.over = true;
@@ -102,7 +119,7 @@ class Connection implements MachineSocket {
     this.writer.error(gone);
     this.roomWanted?.();
     if (error === undefined || this.guestEnded) {
-      // What came before the end can still be read.
+      // The owner can still read what came before the end.
       this.guestEnded = true;
       this.wanted?.();
     } else {
@@ -113,7 +130,11 @@ class Connection implements MachineSocket {
     this.resolveClosed();
   }
 
-  /** The guest's credit counts bytes, so a program that sends single ones must not make an array of each. */
+  /**
+   * Keeps bytes until the owner reads them. Small pieces share a buffer: the
+   * guest's credit counts bytes only, so a program could send very many pieces
+   * of one byte.
+   */
   private keep(bytes: Uint8Array): void {
     let last = this.received.at(-1);
     if (last === undefined || bytes.length >= SMALL) {
@@ -175,7 +196,13 @@ export class SocketClient {
     return socket;
   }
 
-  /** What is written before a program has accepted the connection waits for that. */
+  /**
+   * Opens a connection. The owner may write to it at once: the bytes wait until
+   * a program accepts the connection. `opened` resolves then, and rejects if
+   * none does.
+   * @throws MachineError 'invalid-option' if the port is none; the machine's
+   *   error if the machine has ended.
+   */
   open(port: number): { socket: MachineSocket; opened: Promise<void> } {
     checkPort(port);
     if (this.over !== undefined) throw this.over;
@@ -189,7 +216,11 @@ export class SocketClient {
     return { socket, opened };
   }
 
-  /** Returns a function that ends it; what is connected stays so. */
+  /**
+   * Calls the handler for each connection to the port. Returns a function that
+   * stops these calls; open connections stay open.
+   * @throws MachineError 'invalid-option' if the port is none or has a handler.
+   */
   listen(port: number, handler: (socket: MachineSocket) => unknown): () => void {
     checkPort(port);
     if (this.listeners.has(port))
@@ -225,7 +256,7 @@ export class SocketClient {
       opened?.(new MachineError('refused', `no program in the guest listens on port ${connection.port}`));
   }
 
-  /** The machine has ended. */
+  /** The machine has ended: all its connections fail with this error. */
   ended(error: MachineError): void {
     this.over ??= error;
     for (const opened of this.opening.values()) opened(error);
@@ -238,7 +269,7 @@ export class SocketClient {
     const connection = new Connection(port, id, this.request);
     this.connections.set(id, connection);
     const handler = this.listeners.get(port);
-    // Nobody listens any more.
+    // The owner has stopped listening meanwhile.
     if (handler === undefined) return connection.reset();
     try {
       const result = handler(connection);

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-// The public types of a machine: what a program that embeds Auklet sees.
+// The public types of a machine. A program that embeds Auklet sees these.
 
 import type { NumberOptions } from '../machine/options.ts';
 import type { ParentPort } from '../machine/platform.ts';
@@ -16,111 +16,165 @@ import type {
 
 export type { HaltReason, InitialDirectory, InitialEntry, InitialFile, InitialLink, MachineStage };
 
-/** A part to load: bytes, a compiled module, or where to fetch it. */
+/** A part to load: its bytes, its compiled module, or where to fetch it. */
 export type Asset<Loaded> = Loaded | string | URL | SizedUrl;
 
+/** The address of a part, with the part's size. */
 export interface SizedUrl {
   url: string | URL;
-  /** Bytes after decompression, for progress: a compressed answer does not tell. */
+  /**
+   * Bytes of the part, decompressed. Progress needs this number, because a
+   * compressed answer of a server does not tell it.
+   */
   size: number;
 }
 
 /** The three files that a machine is made of. */
 export interface Assets {
-  /** vmlinux.wasm */
+  /** The kernel, vmlinux.wasm. */
   kernel: Asset<WebAssembly.Module | Uint8Array>;
-  /** The root image: cpio, plain or gzip. */
+  /** The root image: a cpio archive, plain or gzip. */
   initramfs: Asset<Uint8Array>;
-  /** auklet-host.wasm */
+  /** The C++ host, auklet-host.wasm. */
   host: Asset<WebAssembly.Module | Uint8Array>;
 }
 
+/** How far a machine is with loading and booting. */
 export interface Progress {
   stage: 'loading' | MachineStage;
-  /** Bytes of all assets so far. */
+  /** Bytes loaded so far, of all assets together. */
   loaded: number;
-  /** Bytes of all assets, 0 if not known. */
+  /** Bytes of all assets, or 0 if the size of one is not known. */
   total: number;
 }
 
-/** Numbers have their bounds and defaults in host/src/options.inc. */
+/**
+ * The options of a machine. host/src/options.inc has the bounds and the
+ * defaults of those that are numbers.
+ */
 export interface BootOptions extends NumberOptions {
-  /** Added to the kernel's command line, which has 2047 bytes at most. */
+  /**
+   * Words to add to the kernel's command line, which has at most 2,047 bytes.
+   */
   kernelArguments?: string;
-  /** IANA's name of the time zone, such as Europe/Berlin: TZ for all programs. Default none, which is UTC. */
+  /**
+   * IANA's name of the time zone, such as Europe/Berlin. All programs get it as
+   * the variable TZ. Without it they have no TZ, which means UTC.
+   */
   timeZone?: string;
   /** Files, directories and symbolic links to add to the root file system. */
   files?: readonly InitialEntry[];
-  /** Start the agent that `Machine.exec` needs, instead of a login on the console. */
+  /**
+   * Whether to start the agent that `Machine.exec` needs, instead of a login on
+   * the console; default false. It needs `sockets`.
+   */
   exec?: boolean;
   /** Whether `Machine.connect` and `Machine.listen` work; default true. */
   sockets?: boolean;
+  /** Called for each piece that was loaded, and for each stage. */
   onProgress?: (progress: Progress) => void;
-  /** Aborting it ends the machine, also while it is still being loaded. */
+  /**
+   * Ends the machine when it is aborted, even while the machine is being
+   * loaded.
+   */
   signal?: AbortSignal;
 }
 
-/** What the platform adds to BootOptions: a page has defaults for all, Node.js passes them. */
+/**
+ * Options of the platform. A page has defaults for all of them. In Node.js the
+ * package's entry sets the defaults.
+ */
 export interface PlatformOptions {
+  /** The three parts of the machine. */
   assets: Assets;
-  /** Script of the host worker; in a page made by a bundler it is known. */
+  /**
+   * Address of the host worker's script. A page that was made by a bundler does
+   * not need it.
+   */
   hostWorkerUrl?: string;
   /**
-   * Runs the host in the caller's thread instead of a worker; Node.js then takes 9 MiB less. It serves the guest's devices
-   * only while that thread does nothing else.
+   * Runs the host in the caller's thread, and not in a worker; in Node.js this
+   * saves 7 MiB. The host serves the guest's devices only while that thread
+   * does nothing else.
    */
   hostHere?: (owner: ParentPort<FromHost, ToHost>) => void;
+  /** Address of the guest workers' script, as `hostWorkerUrl`. */
   guestWorkerUrl?: string;
 }
 
+/** The options of `Machine.exec`. */
 export interface ExecOptions {
   /**
-   * Bytes for standard input; default none, which is /dev/null. A stream is read as fast as the guest takes it.
+   * The bytes of standard input; default none, which is /dev/null. A string is
+   * sent as UTF-8. A stream is read as fast as the guest takes it.
    */
   stdin?: Uint8Array | string | AsyncIterable<Uint8Array>;
-  /** Added to PATH, HOME, USER, SHELL, LANG, TERM, and TZ if the machine has a time zone. */
+  /**
+   * Variables to add to the environment. It has PATH, HOME, USER, SHELL, LANG
+   * and TERM, and TZ if the machine has a time zone; a variable here replaces
+   * them.
+   */
   environment?: Record<string, string>;
-  /** Default /root. */
+  /** The working directory; default /root. */
   directory?: string;
   /**
-   * Called for each piece of output. Without it the output is collected for the result. As a handler of the machine's
-   * 'output' it may return a promise, and the program waits in write() while too much is not taken.
+   * Called for each piece of standard output. Without it, the result has all of
+   * the output. It may return a promise, as a handler of the event 'output'
+   * may: the program waits in write() while too many bytes are not taken.
    */
   onStdout?: (bytes: Uint8Array) => void | PromiseLike<unknown>;
+  /** As `onStdout`, for standard error. */
   onStderr?: (bytes: Uint8Array) => void | PromiseLike<unknown>;
 }
 
+/** The result of a command. */
 export interface ExecResult {
-  /** The exit status, or 128 + signal. */
+  /**
+   * The exit status, or 128 + the number of the signal that ended the command.
+   */
   status: number;
-  /** Empty if onStdout was given. */
+  /** Standard output. Empty if `onStdout` was given. */
   stdout: Uint8Array;
-  /** Empty if onStderr was given. */
+  /** Standard error. Empty if `onStderr` was given. */
   stderr: Uint8Array;
 }
 
-/** A signal of the guest, by name or by Linux's number (1 to 64). */
+/** A signal of the guest, by its name or by Linux's number (1 to 64). */
 export type Signal =
   'SIGHUP' | 'SIGINT' | 'SIGQUIT' | 'SIGKILL' | 'SIGUSR1' | 'SIGUSR2' | 'SIGTERM' | 'SIGCONT' | 'SIGSTOP' | number;
 
-/** How a machine can end: by itself, because it cannot go on (the 'error' event says why), or by dispose(). */
+/**
+ * How a machine has ended: by itself, because it could not go on ('failed'; the
+ * event 'error' says why), or by dispose().
+ */
 export type MachineEnd = HaltReason | 'failed' | 'disposed';
 
 /**
- * A handler that throws, or whose promise is rejected, stops neither the other handlers nor the machine: the error is reported
- * as that of an event listener is (reportError), or printed where there is no such thing.
+ * The events of a machine, and what their handlers get.
+ *
+ * A handler may throw, or return a promise that rejects. Neither stops the
+ * other handlers or the machine. The error is reported as that of an event
+ * listener is (reportError), or printed where there is no such function.
  */
 export interface MachineEvents {
+  /** The machine has reached this stage. */
   stage: (stage: MachineStage) => void;
   /**
-   * Console output, including early kernel messages. A handler that needs time for it returns a promise: while more than
-   * 128 KiB are not taken (their promises are pending), programs that write to the console wait, as with a slow line. The
-   * kernel's own messages do not.
+   * Console output, early kernel messages included.
    *
-   * What comes before there is a handler is kept for the first one, the last 256 KiB of it. Nothing waits then, nor when
-   * all handlers are gone; what they would have got is lost, but for the end of `Machine.transcript`.
+   * A handler that needs time returns a promise. While more than 128 KiB are
+   * not taken (their promises are pending), programs that write to the console
+   * wait, as with a slow line. The kernel's own messages do not wait.
+   *
+   * The first handler also gets the output that came before it, but only the
+   * last 256 KiB. Nothing waits while there is no handler. When all handlers
+   * are gone again, the output is lost, except what `Machine.transcript` holds.
    */
   output: (bytes: Uint8Array) => void | PromiseLike<unknown>;
+  /**
+   * A message of the host. Its first line is for users, the rest for
+   * diagnostics.
+   */
   log: (level: 'information' | 'warning' | 'error', message: string) => void;
   /** The machine has ended by itself. */
   halted: (reason: HaltReason) => void;
@@ -130,38 +184,66 @@ export interface MachineEvents {
 
 /** A connection between a program in the guest and the machine's owner. */
 export interface MachineSocket {
-  /** The port that was connected to. */
+  /** The port that the connection was made to. */
   readonly port: number;
-  /** What the program sends, to its end. A program waits in write() while 256 KiB are not read. Cancelling resets. */
+  /**
+   * What the program sends. It ends when the program sends nothing more. The
+   * program waits in write() while 256 KiB are not read. Cancelling it resets
+   * the connection.
+   */
   readonly readable: ReadableStream<Uint8Array>;
-  /** What the program reads. Closing it is the program's end-of-file; aborting it resets the connection. */
+  /**
+   * What the program reads. Closing it is an end-of-file for the program.
+   * Aborting it resets the connection. A write waits while 256 KiB are on the
+   * way.
+   */
   readonly writable: WritableStream<Uint8Array>;
-  /** Resolves when both directions have ended, or the connection was cut off; it is never rejected. */
+  /**
+   * Resolves when both directions have ended, or when the connection was cut
+   * off. It never rejects.
+   */
   readonly closed: Promise<void>;
-  /** Cuts both directions off: the program reads end-of-file, and its writes fail with EPIPE. */
+  /**
+   * Cuts both directions off. The program then reads end-of-file, and its
+   * writes fail with EPIPE.
+   */
   reset(): void;
 }
 
+/** The kinds of a MachineError. */
 export type MachineErrorCode =
-  /** The page is not cross-origin isolated: the server must send COOP and COEP headers. */
+  /**
+   * The page is not cross-origin isolated: its server must send the headers
+   * COOP and COEP (docs/hosting.md).
+   */
   | 'not-isolated'
-  /** The browser has no shared memory, or no WebAssembly threads. */
+  /** The engine has no shared memory or no WebAssembly threads. */
   | 'no-shared-memory'
+  /** A part of the machine could not be downloaded or read. */
   | 'download'
+  /** The engine has not enough memory, addresses or threads for the machine. */
   | 'out-of-memory'
-  /** An option or argument that does not exist, or whose value cannot be. Nothing was started. */
+  /**
+   * An option or argument does not exist, or its value is not allowed. Nothing
+   * was started.
+   */
   | 'invalid-option'
-  /** dispose() was called, or the signal given to boot was aborted. */
+  /** dispose() was called, or the signal that boot() got was aborted later. */
   | 'disposed'
-  /** No program in the guest listens on the port, or one of them has cut the connection off. */
+  /**
+   * No program in the guest listens on the port, or one side has cut the
+   * connection off.
+   */
   | 'refused'
-  /** The machine ended before what was asked for was done. */
+  /** The machine ended by itself before it had done what was asked. */
   | 'halted'
+  /** All else: `message` and `detail` say what has failed. */
   | 'failed';
 
+/** The error of a machine. Its message is for users. */
 export class MachineError extends Error {
   readonly code: MachineErrorCode;
-  /** For diagnostics: a stack trace, an HTTP status. */
+  /** For diagnostics, such as a stack trace or an HTTP status. */
   readonly detail: string | undefined;
 
   constructor(code: MachineErrorCode, message: string, detail?: string) {

@@ -1,16 +1,21 @@
 // SPDX-License-Identifier: MIT
 // Workers that the page makes for the host worker.
 //
-// In Firefox (ESR 153, measured) `new Worker` inside a worker deadlocks after a few to some dozen calls, with any kind of
-// script, while the page's own thread starts hundreds. There, the host worker's `Worker` is replaced by one that asks
-// the page; messages to and from its workers pass the page's thread, which is fine: they are few.
+// In Firefox (ESR 153, measured) `new Worker` in a worker deadlocks after a few
+// to some dozen calls, whatever the script. The page's own thread starts
+// hundreds. So in Firefox the host worker gets a Worker that asks the page. All
+// messages between the host worker and its workers pass the page's thread then.
+// They are few.
 
 interface Request {
   url: string;
   port: MessagePort;
 }
 
-/** Through the port of one worker; the page answers with what the worker posts. */
+/**
+ * What passes the port of one worker, in both directions. The page answers with
+ * what the worker posts.
+ */
 type Relayed =
   | { kind: 'message'; data: unknown }
   | { kind: 'error'; message: string; filename: string; line: number }
@@ -22,7 +27,7 @@ export function needsRelay(): boolean {
   return typeof navigator !== 'undefined' && navigator.userAgent.includes('Firefox/');
 }
 
-/** In the page: makes the workers that this host worker asks for. */
+/** For the page: makes the workers that this host worker asks for. */
 export function relayWorkers(send: (message: unknown, transfer: MessagePort[]) => void): void {
   const { port1: requests, port2 } = new MessageChannel();
   requests.onmessage = (event: MessageEvent<Request>) => {
@@ -49,7 +54,7 @@ export function relayWorkers(send: (message: unknown, transfer: MessagePort[]) =
   send({ type: RELAY }, [port2]);
 }
 
-/** What host-worker.ts uses of a Worker. */
+/** What platform.ts uses of a Worker. */
 class RelayedWorker {
   onmessage: ((event: { data: unknown }) => void) | null = null;
   onerror: ((event: { preventDefault(): void; message: string; filename: string; lineno: number }) => void) | null =
@@ -88,7 +93,7 @@ class RelayedWorker {
 
 let requestPort: Promise<MessagePort>;
 
-/** In the host worker, before its own code runs. */
+/** For the host worker, before its own code runs: replaces Worker. */
 export function replaceWorkers(): void {
   const scope = globalThis as unknown as {
     addEventListener(type: 'message', listener: (event: MessageEvent) => void): void;
@@ -97,7 +102,8 @@ export function replaceWorkers(): void {
   requestPort = new Promise((resolve) =>
     scope.addEventListener('message', (event) => {
       if (event.data?.type !== RELAY) return;
-      // The host worker's own handler comes later and knows no such message.
+      // The host worker's own handler comes later, and does not know this
+      // message.
       event.stopImmediatePropagation();
       resolve(event.ports[0]!);
     }),
