@@ -1,9 +1,10 @@
 // SPDX-License-Identifier: MIT
-// What goes wrong in a host, as its owner is told of it: a code for programs, a message for users.
+// Failures of a host, as its owner is told of them: a code for programs, and a
+// message for users.
 
 import type { FailureCode } from './protocol.ts';
 
-/** What a part of an engine says that has no more memory, addresses or threads. */
+/** How an engine words that it has no more memory, addresses or threads. */
 const OUT_OF_MEMORY = /out of memory|could not allocate|Allocation failed/i;
 
 export class HostFailure extends Error {

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: MIT
-// The guest workers of a machine: one for each CPU, and those of the pool, which run tasks. They are started here, told
-// of kernel, memories and programs, and let go at the machine's end.
+// The guest workers of a machine. Each CPU has one. The others are the pool,
+// and run tasks. This file starts them, tells them of kernel, memories and
+// programs, and ends them with the machine.
 
 import { errorText } from './failure.ts';
 import { afterEvents, isNode, losesEnds, startWorker, within, type WorkerHandle } from './platform.ts';
@@ -8,46 +9,60 @@ import type { FromGuest, GuestStart, RemainingLocks, ToGuest } from './protocol.
 import { INITIAL_WORKERS } from './settings.ts';
 import type { UserMemories } from './user-memories.ts';
 
-/** A browser that is out of workers (Firefox) neither starts one nor reports an error. */
+/**
+ * Milliseconds for a worker to start. A browser that is out of workers
+ * (Firefox) neither starts one nor reports an error.
+ */
 const WORKER_START_TIMEOUT = 30_000;
 
-/** Milliseconds in which workers come out of wasm at the machine's end; a program that makes no system calls does not. */
+/**
+ * Milliseconds for workers to leave wasm at the machine's end. A worker whose
+ * program makes no system calls does not leave it.
+ */
 const LEAVE_PATIENCE = 100;
-/** Milliseconds in which those that came out are gone. */
+/** Milliseconds for workers that have left wasm to be gone. */
 const GONE_PATIENCE = 50;
-/** Milliseconds after a worker has lost its Web Lock in which its thread ends. */
+/**
+ * Milliseconds in which a worker's thread ends, after the worker has lost its
+ * Web Lock.
+ */
 const THREAD_PATIENCE = 1000;
 
 interface Guest {
   handle: WorkerHandle<ToGuest, FromGuest>;
   role: 'cpu' | 'task';
-  /** CPU number or worker slot. */
+  /** The number of the CPU, or of the worker's slot. */
   number: number;
   lifeLock: string | undefined;
   ready: boolean;
   startTimer: ReturnType<typeof setTimeout> | undefined;
-  /** At the machine's end: whether it is in its event loop for good, and who waits for that. */
+  /** At the machine's end: whether the worker is in its event loop for good. */
   hasLeft: boolean;
+  /** Called when `hasLeft` becomes true. */
   onLeft: () => void;
 }
 
 function createGuestWorker(): Worker {
-  // Written out and without a name, because bundlers must recognise it.
+  // This call is written out and has no name, because bundlers recognise only
+  // this form.
   return new Worker(new URL('../guest/guest-worker.ts', import.meta.url), { type: 'module' });
 }
 
-/** The host, which hears what its workers say. */
+/** The host, as its guest workers need it. */
 export interface GuestWorkersOwner {
-  /** The machine has ended: no worker is heard any more. */
+  /** Whether the machine has ended. Messages of workers are ignored then. */
   readonly ended: boolean;
-  /** The addresses of auklet_machine and __heap_base, if the kernel exports them. */
+  /**
+   * Gets the addresses of auklet_machine and __heap_base, if the kernel exports
+   * them.
+   */
   cpu0Ready(machine: number | undefined, heapBase: number | undefined): void;
   taskReady(slot: number): void;
   /** The slot is free again. */
   taskGone(slot: number): void;
   programCompiled(): void;
   earlyOutput(bytes: Uint8Array): void;
-  /** AUKLET_HALT_* */
+  /** `reason` is one of AUKLET_HALT_*. */
   kernelHalted(reason: number): void;
   log(level: 'warning', message: string): void;
   fail(error: unknown): void;
@@ -55,26 +70,34 @@ export interface GuestWorkersOwner {
 
 /** What all workers of a machine have in common. */
 export interface GuestWorkersOptions {
-  /** Of the machine; names of workers and their locks begin with it. */
+  /**
+   * The machine's name. The names of its workers and of their locks begin with
+   * it.
+   */
   identity: string;
-  /** Script of the workers, where the bundler has not made it known. */
+  /**
+   * Address of the workers' script. Undefined if the bundler has made it known.
+   */
   url: string | undefined;
-  /** K */
+  /** K, the kernel's memory. */
   kernelMemory: WebAssembly.Memory;
   memories: UserMemories;
-  /** Maximum size of a user memory in 64 KiB pages. */
+  /** The largest size of a user memory, in pages of 64 KiB. */
   memoryPages: number;
 }
 
 export class GuestWorkers {
-  /** How many there have been. */
+  /** Workers started so far. */
   started = 0;
 
   private readonly cpus: Guest[] = [];
   private readonly tasks = new Map<number, Guest>();
-  /** Those that were told to leave. */
+  /** Workers that were told to leave and are not gone. */
   private readonly leaving = new Set<Guest>();
-  /** For each that was ended: until its thread has ended as well. */
+  /**
+   * Where ends get lost (losesEnds): one promise for each worker that was
+   * ended. It resolves when the worker's thread has ended too.
+   */
   private readonly ending = new Set<Promise<void>>();
   private readonly modules = new Map<number, WebAssembly.Module>();
   private kernel: WebAssembly.Module | undefined;
@@ -91,7 +114,7 @@ export class GuestWorkers {
     return this.modules.size;
   }
 
-  // ---- start ------------------------------------------------------------------------------------------------------
+  // ---- start ----------------------------------------------------------------
 
   startCpu(cpu: number): void {
     this.cpus[cpu] = this.spawn('cpu', cpu);
@@ -102,7 +125,8 @@ export class GuestWorkers {
       this.tasks.set(slot, this.spawn('task', slot));
     } catch (error) {
       this.owner.log('warning', `worker ${slot} could not be started: ${errorText(error).message}`);
-      // Not from inside the call: the C++ host is not finished with starting it.
+      // This must not happen inside the call: the C++ host has not finished
+      // starting the worker.
       afterEvents(() => this.owner.taskGone(slot));
     }
   }
@@ -112,19 +136,25 @@ export class GuestWorkers {
     if (guest !== undefined) this.end(guest);
   }
 
-  /** Workers that are there already begin with it now, later ones at once. */
+  /**
+   * Workers that exist already begin with the kernel now. Later ones begin at
+   * once.
+   */
   supplyKernel(kernel: WebAssembly.Module): void {
     this.kernel = kernel;
     for (const guest of [...this.cpus, ...this.tasks.values()]) this.sendStart(guest);
   }
 
-  /** CPU 0 is ready; the others boot when they are. */
+  /** CPU 0 is ready and boots. The other CPUs boot when they are ready. */
   bootCpus(deviceTree: number): void {
     this.deviceTree = deviceTree;
     for (const guest of this.cpus) this.boot(guest);
   }
 
-  /** A memory that has been made since most workers were started. */
+  /**
+   * Tells the workers of a memory that was made after most of them were
+   * started.
+   */
   tellMemory(id: number, memory: WebAssembly.Memory): void {
     if (this.options.memories.isCommon(id)) this.broadcast({ type: 'memory', id, memory });
   }
@@ -156,11 +186,18 @@ export class GuestWorkers {
   }
 
   /**
-   * MiB. V8 takes the size of a memory that a worker gets for its own for a moment, and if that is more than half of
-   * the limit of the heap, it collects all garbage at once, and again soon because its limit is smaller then. While it
-   * sweeps, the worker's event loop posts itself the same task until V8's own threads have done their part: hundreds of
-   * such workers leave neither those threads nor the machine any time. So only those do it that each machine has: there
-   * it frees 0.7 MiB each. The others get room for K, and for a process of 64 MiB.
+   * The limit of a worker's JavaScript heap, in MiB.
+   *
+   * When a worker gets a memory, V8 adds the memory's size to the worker's heap
+   * for a moment. If that is more than half of the heap's limit, V8 collects
+   * all garbage at once. It then lowers the limit, so it soon does so again.
+   * While V8 sweeps, the worker's event loop posts itself the same task until
+   * V8's own threads have done their part. Hundreds of such workers leave no
+   * time to those threads or to the machine.
+   *
+   * So only the workers of CPUs and the first INITIAL_WORKERS of the pool have
+   * the small limit. There, collecting frees 0.7 MiB for each worker. The limit
+   * of the others has room for K and for a process of 64 MiB.
    */
   private workerHeap(): number {
     return 2 * (this.options.kernelMemory.buffer.byteLength / 1048576 + 64);
@@ -187,7 +224,7 @@ export class GuestWorkers {
     if (guest.ready && this.deviceTree !== undefined) guest.handle.post({ type: 'boot', dtb: this.deviceTree });
   }
 
-  // ---- messages ---------------------------------------------------------------------------------------------------
+  // ---- messages -------------------------------------------------------------
 
   private handle(guest: Guest, message: FromGuest): void {
     if (message.type === 'left') {
@@ -210,7 +247,8 @@ export class GuestWorkers {
         this.owner.programCompiled();
         return;
       case 'wake':
-        // The host's own has taken its turn with this message.
+        // Slot -1 is the host. Its event loop has taken its turn with this
+        // message.
         this.tasks.get(message.slot)?.handle.post({ type: 'wake' });
         return;
       case 'clock':
@@ -239,7 +277,7 @@ export class GuestWorkers {
     if (this.owner.ended) return;
     clearTimeout(guest.startTimer);
     if (guest.role === 'task' && !guest.ready) {
-      // The engine has no more of them; the pool goes on with what there is.
+      // The engine has no more workers. The pool goes on with those that exist.
       if (this.tasks.get(guest.number) !== guest) return;
       this.owner.log('warning', `worker ${guest.number} could not be started: ${message}`);
       this.end(guest);
@@ -250,23 +288,26 @@ export class GuestWorkers {
     this.owner.fail(error);
   }
 
-  /** To all that run programs. */
+  /** Posts a message to all workers that run programs. */
   private broadcast(message: ToGuest, except?: Guest): void {
-    // A worker without the start message gets everything with it.
+    // Without a kernel no worker has its start message, which carries all of
+    // this.
     if (this.kernel === undefined) return;
     for (const guest of this.tasks.values()) if (guest !== except) guest.handle.post(message);
   }
 
-  // ---- the end ----------------------------------------------------------------------------------------------------
+  // ---- the end --------------------------------------------------------------
 
-  /** Of one in the pool. */
+  /** Ends a worker of the pool. */
   private end(guest: Guest): void {
     clearTimeout(guest.startTimer);
     this.tasks.delete(guest.number);
     void this.terminate(guest).then(() => this.owner.taskGone(guest.number));
   }
 
-  /** Resolves when it is gone, as far as the engine says. */
+  /**
+   * Ends a worker. Resolves when it is gone, as far as the engine reports that.
+   */
   private terminate(guest: Guest): Promise<void> {
     const gone = guest.handle.terminate();
     if (losesEnds) {
@@ -278,9 +319,13 @@ export class GuestWorkers {
   }
 
   /**
-   * Engines end a worker late or never while it sleeps or spins in wasm (2 s in Chromium; in WebKit one that sleeps is never
-   * ended). So all are told to come out first; who sleeps is woken by `wake`. Only one that spins in a program is left
-   * then: the engine ends that in its own time, and nobody waits for it.
+   * Tells all workers to leave wasm, and waits for them for LEAVE_PATIENCE.
+   * `wake` wakes those that sleep.
+   *
+   * Engines end a worker late or never while it sleeps or spins in wasm.
+   * Chromium takes 2 s. WebKit never ends a worker that sleeps. After this
+   * call, only a worker that spins in a program is still in wasm. The engine
+   * ends it in its own time, and nobody waits for it.
    */
   async leave(wake: () => void): Promise<void> {
     for (const guest of [...this.cpus, ...this.tasks.values()]) this.leaving.add(guest);
@@ -300,7 +345,10 @@ export class GuestWorkers {
     await within(LEAVE_PATIENCE, Promise.all(left));
   }
 
-  /** Ends those that were told to leave; resolves when those that did are gone. */
+  /**
+   * Ends the workers that were told to leave. Resolves when those that have
+   * left are gone, and after GONE_PATIENCE at the latest.
+   */
   async endAll(): Promise<void> {
     const gone: Promise<void>[] = [];
     for (const guest of this.leaving) {
@@ -312,15 +360,16 @@ export class GuestWorkers {
   }
 
   /**
-   * Before this worker ends. Where the end of a worker must not meet its parent's, those that were ended are waited for, and
-   * the others end with their parent.
+   * Prepares for the end of this worker. Where ends get lost (losesEnds), it
+   * waits for the workers that were ended before; the end of this worker ends
+   * the others. Elsewhere it ends all workers.
    */
   async settle(): Promise<void> {
     if (losesEnds) await Promise.all(this.ending);
     else await this.endAll();
   }
 
-  /** The Web Locks of those that are not gone. */
+  /** The Web Locks of the workers that are not gone. */
   get remaining(): RemainingLocks {
     const locks = (hasLeft: boolean) =>
       [...this.leaving].filter((guest) => guest.hasLeft === hasLeft).flatMap(({ lifeLock }) => lifeLock ?? []);

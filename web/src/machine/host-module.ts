@@ -1,13 +1,16 @@
 // SPDX-License-Identifier: MIT
-// The C++ host (host/platform/emscripten) as a TypeScript object: instantiates auklet-host.wasm, gives it its imports and
-// wraps its exports.
+// The C++ host (host/platform/emscripten) as a TypeScript object. It
+// instantiates auklet-host.wasm, gives it its imports, and wraps its exports.
 
 import type { SocketEvent, SocketRequest } from './protocol.ts';
 
 /** What the C++ host calls (host/src/platform.hpp). */
 export interface HostPlatform {
   createMemory(id: number, maximumPages: number): boolean;
-  /** Between user memory `id` and K; bytes copied. `length` is within K. */
+  /**
+   * Copies between user memory `id` and K; `write` means from K. Returns the
+   * number of bytes copied. All `length` bytes are within K.
+   */
   copyMemory(id: number, address: number, guestAddress: number, length: number, write: boolean): number;
   setSafepoint(id: number, address: number): void;
   startWorker(slot: number): void;
@@ -16,7 +19,7 @@ export interface HostPlatform {
   /** `bytes` is only valid during the call. */
   consoleOutput(bytes: Uint8Array): void;
   consoleConsumed(bytes: number): void;
-  /** Bytes of a 'data' event are a copy. */
+  /** The bytes of a 'data' event are a copy. */
   socketEvent(event: SocketEvent): void;
   log(level: 'information' | 'warning' | 'error', message: string): void;
 }
@@ -61,17 +64,23 @@ interface Exports {
   diagnose(): void;
 }
 
-/** Milliseconds by which Date.now() may be inexact, in browsers that hide the time from fingerprinters. */
+/**
+ * Milliseconds by which Date.now() may be inexact, in browsers that hide the
+ * exact time from those who track users.
+ */
 const WALL_CLOCK_RESOLUTION = 100;
 
-/** Since 1970, as Date.now(); more exact as long as nobody has set the clock since this page or program was loaded. */
+/**
+ * Milliseconds since 1970. They are more exact than Date.now(), as long as
+ * nobody has set the computer's clock since this page or program was loaded.
+ */
 function wallTime(): number {
   const exact = performance.timeOrigin + performance.now();
   const now = Date.now();
   return Math.abs(exact - now) <= WALL_CLOCK_RESOLUTION ? exact : now;
 }
 
-/** crypto.getRandomValues refuses to make more at once. */
+/** crypto.getRandomValues() refuses to make more bytes in one call. */
 const MOST_RANDOM_BYTES = 65536;
 
 export class HostModule {
@@ -79,7 +88,9 @@ export class HostModule {
   private kernelBytes = new Uint8Array(0);
   private kernelHalves = new Uint16Array(0);
   private kernelWords = new Int32Array(0);
-  /** Index in kernelWords of what waitForDoorbell has waited for. */
+  /**
+   * The index in kernelWords of the word that waitForDoorbell() has waited for.
+   */
   private doorbell: number | undefined;
   private readonly sources = new Map<number, Uint8Array>();
   private nextSource = 1;
@@ -89,12 +100,14 @@ export class HostModule {
   }
 
   private constructor(module: WebAssembly.Module, platform: HostPlatform) {
-    // The memory of the C++ host may grow, which detaches views of it: they are made for each use.
+    // The memory of the C++ host may grow, which detaches views of it. So each
+    // use makes a view.
     const own = (address: number, size: number) =>
       new Uint8Array(this.exports.memory.buffer, address >>> 0, size >>> 0);
     const levels = ['information', 'warning', 'error'] as const;
     const auklet = {
-      // Addresses come as signed numbers. C++ has checked range and alignment of every one.
+      // Addresses come as signed numbers. C++ has checked the range and the
+      // alignment of each.
       copyFrom: (address: number, destination: number, size: number) =>
         own(destination, size).set(this.kernelBytes.subarray(address >>> 0, (address >>> 0) + size)),
       copyTo: (address: number, source: number, size: number) => this.kernelBytes.set(own(source, size), address >>> 0),
@@ -148,7 +161,7 @@ export class HostModule {
     this.exports._initialize();
   }
 
-  /** Throws with a message for users if the configuration is wrong. */
+  /** Throws an error with a message for users if the configuration is wrong. */
   configure(settings: string): void {
     this.withBytes(new TextEncoder().encode(settings), (address, size) =>
       this.check(this.exports.configure(address, size)),
@@ -172,7 +185,10 @@ export class HostModule {
     return this.exports.cpus();
   }
 
-  /** K, with initial = maximum: its views stay valid. Comes before prepare(). */
+  /**
+   * Sets K. Its initial size is its maximum, so its views stay valid. This
+   * comes before prepare().
+   */
   setKernelMemory(memory: WebAssembly.Memory): void {
     this.kernelBytes = new Uint8Array(memory.buffer);
     this.kernelHalves = new Uint16Array(memory.buffer);
@@ -203,7 +219,7 @@ export class HostModule {
     );
   }
 
-  /** Fills K; returns the address of the device tree. */
+  /** Fills K. Returns the address of the device tree. */
   prepare(): number {
     const deviceTree = this.exports.prepare();
     this.check(deviceTree);
@@ -219,12 +235,18 @@ export class HostModule {
     this.check(this.exports.attach(machineAddress, heapBase));
   }
 
-  /** Serves the doorbell. True: call again soon, but let other events happen before. */
+  /**
+   * Serves the doorbell. Returns true if it has to be called again soon, after
+   * other events.
+   */
   service(): boolean {
     return this.exports.service() !== 0;
   }
 
-  /** Calls `rung` once when the doorbell is not 0 any more. False: it is not 0 now, and `rung` will not be called. */
+  /**
+   * Returns true, and calls `rung` once when the doorbell is not 0 any more.
+   * Returns false if the doorbell is not 0 now, and does not call `rung` then.
+   */
   waitForDoorbell(rung: () => void): boolean {
     this.doorbell = this.exports.doorbell() >>> 2;
     const result = Atomics.waitAsync(this.kernelWords, this.doorbell, 0);
@@ -232,7 +254,10 @@ export class HostModule {
     return result.async;
   }
 
-  /** Ends a waitForDoorbell, which would keep this module and the kernel's memory. */
+  /**
+   * Ends the wait of waitForDoorbell(), which would keep this module and the
+   * kernel's memory.
+   */
   wakeDoorbell(): void {
     if (this.doorbell !== undefined) Atomics.notify(this.kernelWords, this.doorbell);
   }
@@ -246,7 +271,7 @@ export class HostModule {
     this.exports.timer();
   }
 
-  /** Looks whether the guest has stopped; to be called every second. */
+  /** Checks whether the guest has stopped. Call it every `watchInterval`. */
   watch(): void {
     this.exports.watch();
   }
@@ -263,12 +288,12 @@ export class HostModule {
     this.withBytes(bytes, (address, size) => this.exports.input(address, size));
   }
 
-  /** Who gets the console's output has done with so many bytes of it. */
+  /** The owner has taken so many bytes of the console's output. */
   outputTaken(bytes: number): void {
     this.exports.outputTaken(bytes);
   }
 
-  /** Hands on all output: the last of a machine. */
+  /** Hands on all output that is left, at a machine's end. */
   flushOutput(): void {
     this.exports.flushOutput();
   }

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-// The worker that owns a machine.
+// The script of a host worker: a worker that has the host of one machine.
 
 import { Host } from './host.ts';
 import { parentPort } from './platform.ts';

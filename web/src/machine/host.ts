@@ -1,22 +1,33 @@
 // SPDX-License-Identifier: MIT
-// What owns a machine: it makes K, runs the C++ host, starts the guest workers, and serves the doorbell.
+// The host of a machine. It makes K, runs the C++ host, starts the guest
+// workers, and serves the doorbell.
 //
-// For its owner (a page, or a Node.js program), which has it in a worker, host-worker.ts, or in its own thread, where no
-// page could be drawn beside it. All messages are typed in protocol.ts.
+// The host's owner is a page or a Node.js program. It has the host in a worker
+// (host-worker.ts) or in its own thread, where a page could draw nothing
+// meanwhile. The types of all messages are in protocol.ts.
 //
-//   Browser:  const worker = new Worker(new URL('./machine/host-worker.ts', import.meta.url), { type: 'module' });
-//   Node.js:  bundle host-worker.ts and ../guest/guest-worker.ts to two ES modules, `new Worker(url)` (node:worker_threads)
-//             on the first, and give the URL of the second as options.guestWorkerUrl. Or platform.ts's runHere.
+//   Browser:  const worker = new Worker(
+//               new URL('./machine/host-worker.ts', import.meta.url),
+//               { type: 'module' });
+//   Node.js:  bundle host-worker.ts and ../guest/guest-worker.ts to two ES
+//             modules, make a `new Worker(url)` (node:worker_threads) of the
+//             first, and give the URL of the second as options.guestWorkerUrl.
+//             Or use runHere() of platform.ts.
 //
-//   1. Send 'start' at once, with options.host (auklet-host.wasm) and the configuration. Kernel and initramfs may be part
-//      of it, or follow in 'supply' messages when they are loaded: guest workers start meanwhile.
-//   2. 'stage' messages tell how far it is: starting, kernel, booting, running. 'output' carries the console's bytes;
-//      buffers are transferred. Input may be sent at any time after 'start'; nothing is lost.
-//   3. 'halted' or 'error' is the last stage: all guest workers are ended. 'diagnose' still works.
-//   4. Send 'dispose'; after 'disposed' terminate the worker. To restart, do that and start a new one.
+//   1. Send 'start' at once, with options.host (auklet-host.wasm) and the
+//      configuration. Kernel and initramfs may be part of it. Or they follow in
+//      'supply' messages when they are loaded: guest workers start meanwhile.
+//   2. 'stage' messages tell how far the machine is: starting, kernel, booting,
+//      running. 'output' carries the console's bytes; its buffers are
+//      transferred. Input may be sent at any time after 'start'; none is lost.
+//   3. 'halted' or 'error' is the last stage. All guest workers end then.
+//      'diagnose' still works.
+//   4. Send 'dispose'. After 'disposed', terminate the worker. To restart, do
+//      this and start a new one.
 //
-// Byte arrays that are sent here may be transferred. 'consumed' messages add up to the bytes of input that the guest has
-// taken: a sender of much data keeps a limited amount on the way.
+// Byte arrays that are sent here may be transferred. 'consumed' messages add up
+// to the bytes of input that the guest has taken. A sender of much data keeps
+// only a limited number of bytes on the way.
 
 import { HALT_PANIC, HALT_POWER_OFF, HALT_RESTART } from '../generated/abi.ts';
 import { errorText, failureCode, HostFailure } from './failure.ts';
@@ -70,9 +81,15 @@ export class Host implements HostPlatform, GuestWorkersOwner {
   private watchdog: ReturnType<typeof setInterval> | undefined;
   private workersLeft: Promise<void> | undefined;
   private roomMade: ((made: boolean) => void) | undefined;
-  /** Bytes of console output that did not come from the device, and that the owner has not taken. */
+  /**
+   * Bytes of console output that did not come from the console device, and that
+   * the owner has not taken.
+   */
   private uncounted = 0;
-  /** Messages are handled one after the other, although some handlers wait for compilations. */
+  /**
+   * Resolves when the messages so far are handled. They are handled one after
+   * the other, although some handlers wait for compilations.
+   */
   private handled: Promise<void> = Promise.resolve();
 
   private readonly owner: ParentPort<FromHost, ToHost>;
@@ -80,14 +97,14 @@ export class Host implements HostPlatform, GuestWorkersOwner {
   constructor(owner: ParentPort<FromHost, ToHost>) {
     this.owner = owner;
     this.owner.onMessage((message) => {
-      // The end waits for nothing.
+      // The end waits for no other message.
       if (message.type === 'dispose') void this.dispose();
       else if (message.type === 'room') this.roomMade?.(message.made);
       else this.handled = this.handled.then(() => this.handle(message)).catch((error: unknown) => this.fail(error));
     });
   }
 
-  // ---- owner --------------------------------------------------------------------------------------------------
+  // ---- owner ----------------------------------------------------------------
 
   private async handle(message: Exclude<ToHost, { type: 'dispose' | 'room' }>): Promise<void> {
     switch (message.type) {
@@ -114,7 +131,7 @@ export class Host implements HostPlatform, GuestWorkersOwner {
   }
 
   private outputTaken(bytes: number): void {
-    // The C++ host has not handed these on, so it does not wait for them.
+    // The C++ host has not handed these bytes on, so it does not wait for them.
     const uncounted = Math.min(this.uncounted, bytes);
     this.uncounted -= uncounted;
     this.withModule((module) => module.outputTaken(bytes - uncounted));
@@ -156,7 +173,7 @@ export class Host implements HostPlatform, GuestWorkersOwner {
     });
     this.memories = memories;
     this.workers = workers;
-    // CPU 0 first: everything else waits for it.
+    // CPU 0 comes first, because all else waits for it.
     for (let cpu = 0; cpu < module.cpus; ++cpu) workers.startCpu(cpu);
     await this.withRoom(() => {
       try {
@@ -168,7 +185,10 @@ export class Host implements HostPlatform, GuestWorkersOwner {
     return this.supply(options.kernel, options.initramfs);
   }
 
-  /** `take` needs memory. Where there is none, it is called again whenever another machine has given back its own. */
+  /**
+   * Calls `take`, which needs memory. If there is none, it is called again
+   * whenever another machine has given memory back.
+   */
   private async withRoom<T>(take: () => T | Promise<T>): Promise<T> {
     for (let mayCome = true; ;) {
       try {
@@ -177,7 +197,8 @@ export class Host implements HostPlatform, GuestWorkersOwner {
         if (!mayCome || this.ended || failureCode(error, errorText(error).message) !== 'out-of-memory') throw error;
         const answer = new Promise<boolean>((resolve) => (this.roomMade = resolve));
         this.owner.post({ type: 'no-room' });
-        // The last one may have gone after the try and before the question: the answer "none" is good for one more.
+        // The last such machine may have gone between the try and the question.
+        // So after the answer "none", there is one more try.
         mayCome = await answer;
       }
     }
@@ -215,7 +236,8 @@ export class Host implements HostPlatform, GuestWorkersOwner {
           this.module.addFile(entry.path, entry.mode ?? 0o644, bytes);
         }
       }
-      // The machine has its copies.
+      // The C++ host knows them now, and drops them when it has copied them
+      // into K.
       this.options = { ...this.options, files: [] };
       this.deviceTree = this.module.prepare();
     }
@@ -232,7 +254,7 @@ export class Host implements HostPlatform, GuestWorkersOwner {
     this.serve();
   }
 
-  // ---- doorbell -------------------------------------------------------------------------------------------------
+  // ---- doorbell -------------------------------------------------------------
 
   private readonly serve = (): void => {
     if (this.ended || this.module === undefined) return;
@@ -256,7 +278,7 @@ export class Host implements HostPlatform, GuestWorkersOwner {
     }
   }
 
-  // ---- GuestWorkersOwner: what guest workers say ----------------------------------------------------------------
+  // ---- GuestWorkersOwner: what guest workers say ----------------------------
 
   cpu0Ready(machine: number | undefined, heapBase: number | undefined): void {
     if (machine === undefined || heapBase === undefined) {
@@ -290,7 +312,7 @@ export class Host implements HostPlatform, GuestWorkersOwner {
     this.halt(HALT_REASONS.get(reason) ?? 'panic');
   }
 
-  // ---- HostPlatform: calls from the C++ host ------------------------------------------------------------------
+  // ---- HostPlatform: calls from the C++ host --------------------------------
 
   createMemory(id: number, maximumPages: number): boolean {
     const memory = this.memories?.create(id, maximumPages);
@@ -339,10 +361,10 @@ export class Host implements HostPlatform, GuestWorkersOwner {
     this.owner.post({ type: 'log', level, message });
   }
 
-  // ---- the end --------------------------------------------------------------------------------------------------
+  // ---- the end --------------------------------------------------------------
 
   private halt(reason: HaltReason): void {
-    // Console output that the kernel left in the rings just before.
+    // Hands on the console output that the kernel has left in its rings.
     this.withModule((module) => {
       module.flushOutput();
       module.service();
@@ -369,10 +391,14 @@ export class Host implements HostPlatform, GuestWorkersOwner {
     return (this.workersLeft ??= this.letWorkersLeave());
   }
 
-  /** The machine has ended and is not disposed of yet: the owner may want its diagnostics. Its workers are not needed. */
+  /**
+   * The machine has ended by itself. It is not disposed of yet, because the
+   * owner may want its diagnostics. Its workers are not needed any more.
+   */
   private async endAlone(): Promise<void> {
     await this.leave();
-    // An owner that disposes of it at once, as for a restart, ends this worker: see losesEnds.
+    // Most owners dispose of the machine soon, for a restart for example. Then
+    // the end of this worker ends the others, and none of their ends gets lost.
     if (losesEnds) this.timer = setTimeout(() => void this.workers?.endAll(), DISPOSAL_PATIENCE);
     else await this.workers?.endAll();
   }
@@ -390,7 +416,8 @@ export class Host implements HostPlatform, GuestWorkersOwner {
     await this.leave();
     await this.workers?.settle();
     const remaining: RemainingLocks = this.workers?.remaining ?? { left: [], others: [] };
-    // Where the host is in its owner's thread, the owner may keep this object.
+    // Where the host runs in its owner's thread, the owner may keep this
+    // object.
     this.module = undefined;
     this.workers = undefined;
     this.memories = undefined;

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: MIT
-// The options of a machine that are numbers: their types, and the words that say what is wrong with one. Names, bounds,
-// defaults and explanations are in host/src/options.inc, of which ../generated/options.ts is made.
+// The options of a machine that are numbers: their types, and the words for a
+// wrong value. host/src/options.inc has their names, bounds, defaults and
+// explanations, and ../generated/options.ts is made of it.
 
 import { NUMBER_OPTIONS, TYPED_OPTIONS } from '../generated/options.ts';
 
@@ -8,7 +9,7 @@ export { NUMBER_OPTIONS, TYPED_OPTIONS };
 
 export type NumberOption = keyof typeof NUMBER_OPTIONS;
 export type TypedOption = (typeof TYPED_OPTIONS)[number];
-/** The explanations of the table come along as those of the members. */
+/** The explanations in the table become those of the members. */
 export type NumberOptions = { -readonly [Name in keyof typeof NUMBER_OPTIONS]?: number };
 
 export const NUMBER_OPTION_NAMES = Object.keys(NUMBER_OPTIONS) as NumberOption[];
@@ -16,11 +17,14 @@ export const NUMBER_OPTION_NAMES = Object.keys(NUMBER_OPTIONS) as NumberOption[]
 export interface Range {
   readonly least: number;
   readonly most: number;
-  /** With a space before it, or empty. */
+  /** The unit with a space before it, or an empty string. */
   readonly unit: string;
 }
 
-/** What follows the name of an option in an error. The C++ host says the same (host/src/configuration.cpp). */
+/**
+ * The text that follows the name of an option in an error. The C++ host words
+ * it in the same way (host/src/configuration.cpp).
+ */
 export function mustBe({ least, most, unit }: Range, given: string): string {
   return `must be a whole number from ${least} to ${most}${unit}, not ${given === '' ? 'empty' : given}`;
 }
@@ -29,7 +33,10 @@ export function isInRange(value: unknown, { least, most }: Range): value is numb
   return typeof value === 'number' && Number.isInteger(value) && value >= least && value <= most;
 }
 
-/** The number that a user has typed; undefined if it is none in the range. */
+/**
+ * The number that a user has typed. Undefined if the text is no number in the
+ * range.
+ */
 export function typedNumber(text: string, range: Range): number | undefined {
   const value = Number(text);
   return /^\d+$/.test(text) && isInRange(value, range) ? value : undefined;

@@ -1,17 +1,27 @@
 // SPDX-License-Identifier: MIT
-// The way of the console's output to the owner: at once while it is little, in large messages while it is much.
+// Sends the console's output to the owner: at once while there is little of it,
+// and in large messages while there is much.
 
-/** Output is sent at once, but of messages in a row only so many; then it is collected for OUTPUT_INTERVAL milliseconds. */
+/**
+ * So many messages in a row are sent at once. After that, output is collected
+ * for OUTPUT_INTERVAL milliseconds.
+ */
 const OUTPUT_BURST = 32;
 const OUTPUT_INTERVAL = 4;
-/** Collected output of this size (bytes) does not wait. */
+/** Collected output of this many bytes does not wait. */
 const OUTPUT_SIZE = 65536;
 
-/** Collects the bytes of the console, so that a flood of output does not become a flood of messages. */
+/**
+ * Collects the bytes of the console, so that a flood of output does not become
+ * a flood of messages.
+ */
 export class OutputCollector {
   private chunks: Uint8Array[] = [];
   private size = 0;
-  /** Messages that may be sent at once: one more for each millisecond, so a flood is collected and typing is not. */
+  /**
+   * Messages that may be sent at once. Each millisecond adds one. So a flood is
+   * collected, and what somebody types is not.
+   */
   private credit = OUTPUT_BURST;
   private lastFlush = 0;
   private timer: ReturnType<typeof setTimeout> | undefined;
@@ -28,7 +38,7 @@ export class OutputCollector {
     this.size += bytes.length;
   }
 
-  /** Sends what there is, now or soon. */
+  /** Sends what was collected, now or soon. */
   flushSoon(): void {
     if (this.size === 0 || (this.timer !== undefined && this.size < OUTPUT_SIZE)) return;
     const wait = this.lastFlush + OUTPUT_INTERVAL - performance.now();

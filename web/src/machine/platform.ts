@@ -1,17 +1,24 @@
 // SPDX-License-Identifier: MIT
-// What differs between a browser and Node.js: workers, knowing when one is really gone, and the engine's limits.
+// Differences between browsers and Node.js: workers, how to learn that one is
+// gone, and the limits of the engine.
 
-/** A worker as its starter sees it. */
+/** A worker, as the thread that started it sees it. */
 export interface WorkerHandle<Outgoing, Incoming> {
   post(message: Outgoing, transfer?: ArrayBuffer[]): void;
   onMessage: (message: Incoming) => void;
-  /** The script failed to load, or threw outside of its message handler. */
+  /**
+   * Called when the script has failed to load, when it has thrown outside of
+   * its message handler, or, in Node.js, when the worker has exited.
+   */
   onError: (message: string, detail?: string) => void;
-  /** Resolves when the worker can no longer touch any memory. */
+  /**
+   * Ends the worker. Resolves when it can no longer touch any memory. In a
+   * browser only a life lock tells that: without one it resolves at once.
+   */
   terminate(): Promise<void>;
 }
 
-/** A worker as it sees its starter. */
+/** The thread that started a worker, as the worker sees it. */
 export interface ParentPort<Outgoing, Incoming> {
   post(message: Outgoing, transfer?: ArrayBuffer[]): void;
   onMessage(handler: (message: Incoming) => void): void;
@@ -45,58 +52,74 @@ interface NodeProcess {
   versions?: { node?: string };
   getBuiltinModule?(name: string): unknown;
   env?: Record<string, string | undefined>;
-  /** Bytes; 0 or a number beyond all memory: no limit. */
+  /** Bytes. 0, or more than all memory, means that there is no limit. */
   constrainedMemory?(): number;
 }
 
 const nodeProcess = (globalThis as { process?: NodeProcess }).process;
 
-/** Not true in a bundler's or Electron's page, where `process` may exist but workers are the browser's. */
+/**
+ * False in a page of a bundler or of Electron, where `process` may exist but
+ * workers are the browser's.
+ */
 export const isNode =
   nodeProcess?.versions?.node !== undefined && !('WorkerGlobalScope' in globalThis) && !('document' in globalThis);
 
-// A bundler may import this where there is no navigator.
+// A bundler may import this module where there is no navigator.
 const agent = isNode ? '' : (globalThis.navigator?.userAgent ?? '');
 
 /**
- * In WebKit's workers a promise of Atomics.waitAsync or WebAssembly.compile may stay as it is, though its time has come, until
- * another event turns the event loop (docs/decisions/0055-event-loops-that-sleep-on.md).
+ * In a worker of WebKit, a promise of Atomics.waitAsync or WebAssembly.compile
+ * may stay pending although its time has come. It then settles after the next
+ * event of the worker's event loop
+ * (docs/decisions/0055-event-loops-that-sleep-on.md).
  */
 export const losesWakeUps = agent.includes('AppleWebKit/') && !agent.includes('Chrome/');
 
 /**
- * Chromium drops the news that a worker's thread has ended if it meets a parent that is ending. The parent waits for it for
- * ever then, with all memories that it knows. But a worker that ends by its parent's end is waited for
- * (docs/decisions/0010-how-a-machine-ends.md).
+ * Chromium loses the news that a worker's thread has ended, if the worker's
+ * parent is ending at that moment. The parent then waits for this news for
+ * ever, and keeps all memories that it knows. The news is not lost if the end
+ * of the parent ends the worker (docs/decisions/0010-how-a-machine-ends.md).
  */
 export const losesEnds = agent.includes('Chrome/');
 
-// getBuiltinModule instead of import: bundlers for the browser do not see it, and it needs no await.
+// This is getBuiltinModule and not an import, because bundlers for browsers do
+// not see it and it needs no await.
 function nodeWorkerThreads(): NodeWorkerThreads {
   const module = nodeProcess?.getBuiltinModule?.('node:worker_threads');
   if (module === undefined) throw new Error('this Node.js is too old: 20.16 or 22.3 is needed');
   return module as NodeWorkerThreads;
 }
 
-/** Node.js's file system; undefined in a browser. */
+/** The file system of Node.js. Undefined in a browser. */
 export function nodeFiles(): { readFile(path: URL): Promise<Uint8Array<ArrayBuffer>> } | undefined {
   if (!isNode) return undefined;
   return nodeProcess?.getBuiltinModule?.('node:fs/promises') as ReturnType<typeof nodeFiles>;
 }
 
-/** MiB. What our workers keep is small, and V8 reserves by the limit: each is 1.5 MB smaller than without. */
+/**
+ * The limit of a worker's JavaScript heap, in MiB. Our workers keep little, and
+ * V8 reserves memory by this limit. So each worker is 1.5 MB smaller than
+ * without it.
+ */
 const WORKER_HEAP = 64;
 
 /**
- * MiB of address space; what is not used of it takes no memory. Node's 4 were full with a stack of 1 MiB in the guest. Browsers cannot be
- * asked (docs/known-limits.md).
+ * The stack of a worker, in MiB of address space. What is not used of it takes
+ * no memory. The 4 MiB that Node.js gives were full when a program had filled
+ * 1 MiB of its own stack. The stack of a browser cannot be set
+ * (docs/known-limits.md).
  */
 const WORKER_STACK = 32;
 
 /** KiB of a worker's stack that Node.js keeps from V8, for its own code. */
 const NODE_STACK_RESERVE = 192;
 
-/** MiB. AUKLET_WORKER_STACK is what V8 gets in KiB: 500 is a worker of Chromium. For tests. */
+/**
+ * The stack of a worker, in MiB. Tests set it by AUKLET_WORKER_STACK, the KiB
+ * that V8 gets. A worker of Chromium has 500.
+ */
 function workerStack(): number {
   const text = nodeProcess?.env?.AUKLET_WORKER_STACK;
   if (text === undefined) return WORKER_STACK;
@@ -145,7 +168,8 @@ function wrapBrowserWorker<Outgoing, Incoming>(worker: Worker, lifeLock?: string
       worker.onmessage = null;
       worker.onerror = null;
       worker.terminate();
-      // Chromium lets a worker inside wasm run for 2 s more. Its lock is granted to us when it is really gone.
+      // Chromium lets a worker that is in wasm run for 2 s more. We get its
+      // lock when it is really gone.
       if (lifeLock !== undefined) await lifeLockFree(lifeLock);
     },
   };
@@ -159,9 +183,10 @@ function wrapBrowserWorker<Outgoing, Incoming>(worker: Worker, lifeLock?: string
 }
 
 /**
- * Starts a worker whose script is `url`. `create` makes it in a browser where no URL was given, because bundlers only
- * recognise the literal `new Worker(new URL(...))`. `lifeLock` is the Web Lock that the worker will hold. `heap`: MiB,
- * the limit of its JavaScript heap in Node.js.
+ * Starts a worker whose script is at `url`. Without a URL, a browser gets its
+ * worker from `create`, because bundlers recognise only the literal
+ * `new Worker(new URL(...))`. `lifeLock` is the Web Lock that the worker will
+ * hold. `heap` is the limit of its JavaScript heap in Node.js, in MiB.
  */
 export function startWorker<Outgoing, Incoming>(
   name: string,
@@ -177,7 +202,10 @@ export function startWorker<Outgoing, Incoming>(
   return wrapBrowserWorker(url === undefined ? create(name) : new Worker(url, { type: 'module', name }), lifeLock);
 }
 
-/** A worker that is none: `run` gets the other side, in the caller's thread. Messages are delivered after the caller's code. */
+/**
+ * Runs a worker's code in the caller's thread. `run` gets the worker's side of
+ * the handle. Messages are delivered after the code that sends them.
+ */
 export function runHere<Outgoing, Incoming>(
   run: (port: ParentPort<Incoming, Outgoing>) => void,
 ): WorkerHandle<Outgoing, Incoming> {
@@ -199,7 +227,7 @@ export function runHere<Outgoing, Incoming>(
   return handle;
 }
 
-/** The way to the one who started this worker. */
+/** The port to the thread that started this worker. */
 export function parentPort<Outgoing, Incoming>(): ParentPort<Outgoing, Incoming> {
   if (isNode) {
     const port = nodeWorkerThreads().parentPort;
@@ -219,8 +247,9 @@ export function parentPort<Outgoing, Incoming>(): ParentPort<Outgoing, Incoming>
 }
 
 /**
- * For a worker: takes the lock that tells its starter when it is really gone. Resolves when it is held; it is never
- * released. Does nothing where no lock was asked for.
+ * For a worker: takes the lock that tells its starter when it is really gone.
+ * Resolves when the worker holds the lock, and never releases it. Does nothing
+ * if no lock was asked for.
  */
 export function holdLifeLock(name: string | undefined): Promise<void> {
   if (name === undefined) return Promise.resolve();
@@ -234,7 +263,10 @@ export function holdLifeLock(name: string | undefined): Promise<void> {
   });
 }
 
-/** Resolves when the worker that holds this lock, if there is one, is really gone. */
+/**
+ * Resolves when the worker that holds this lock is really gone, or at once if
+ * there is none.
+ */
 export function lifeLockFree(name: string): Promise<void> {
   return navigator.locks.request(name, () => {});
 }
@@ -243,7 +275,10 @@ interface Immediate {
   setImmediate?: (callback: () => void) => void;
 }
 
-/** Calls `callback` after the events that are waiting now. (A timeout of 0 is delayed by up to 4 ms in browsers.) */
+/**
+ * Calls `callback` after the events that are waiting now. Browsers delay a
+ * timeout of 0 by up to 4 ms, so this is a message.
+ */
 export const afterEvents: (callback: () => void) => void = (() => {
   const immediate = (globalThis as Immediate).setImmediate;
   if (immediate !== undefined) return immediate;
@@ -256,7 +291,10 @@ export const afterEvents: (callback: () => void) => void = (() => {
   };
 })();
 
-/** Resolves when `event` has, or when the time (milliseconds) is over. */
+/**
+ * Resolves when `event` does, or after `patience` milliseconds. Rejects if
+ * `event` does so before.
+ */
 export function within(patience: number, event: Promise<unknown>): Promise<void> {
   return new Promise((resolve, reject) => {
     const timer = setTimeout(resolve, patience);
@@ -264,19 +302,26 @@ export function within(patience: number, event: Promise<unknown>): Promise<void>
   });
 }
 
-/** How many threads this computer executes at the same time; undefined where the engine does not tell. */
+/**
+ * How many threads this computer executes at the same time. Undefined if the
+ * engine does not tell.
+ */
 export function processors(): number | undefined {
   const os = nodeProcess?.getBuiltinModule?.('node:os') as { availableParallelism(): number } | undefined;
   return os?.availableParallelism() ?? (globalThis as { navigator?: Navigator }).navigator?.hardwareConcurrency;
 }
 
-/** Whether a worker can have several wasm stacks, by JavaScript Promise Integration (guest/coroutines.ts). */
+/**
+ * Whether a worker can have several wasm stacks, by JavaScript Promise
+ * Integration (guest/coroutines.ts).
+ */
 export const hasCoroutines =
   typeof WebAssembly !== 'undefined' && 'promising' in WebAssembly && 'Suspending' in WebAssembly;
 
 /**
- * The buffer of a memory that another worker may have grown to `end` bytes. V8 tells other workers of that by an
- * interrupt which may not have come yet; growing by nothing brings the length up to date.
+ * The buffer of a memory that another worker may have grown to `end` bytes. V8
+ * tells other workers of that by an interrupt, which may not have come yet. To
+ * grow the memory by nothing brings its length up to date.
  */
 export function bufferOf(memory: WebAssembly.Memory, end: number): ArrayBufferLike {
   if (memory.buffer.byteLength < end) memory.grow(0);
@@ -286,14 +331,19 @@ export function bufferOf(memory: WebAssembly.Memory, end: number): ArrayBufferLi
 export interface EngineLimits {
   workers: number;
   memories: number;
-  /** MiB */
+  /** The largest memory of one process, in MiB. */
   processMemory: number;
 }
 
-/** What a small process takes in Node.js with its worker and memory (measured: 12.7 MB each, with a thousand of them). */
+/**
+ * Bytes that a small process takes in Node.js, with its worker and its memory.
+ * Measured with a thousand processes: 12.7 MB each.
+ */
 const NODE_TASK_SIZE = 13e6;
 
-/** Of the computer, or of the control group that this process is in. */
+/**
+ * Bytes of memory of this computer, or of the control group of this process.
+ */
 function totalMemory(): number {
   const os = nodeProcess?.getBuiltinModule?.('node:os') as { totalmem(): number } | undefined;
   const constrained = nodeProcess?.constrainedMemory?.() ?? 0;
@@ -301,18 +351,20 @@ function totalMemory(): number {
   return constrained > 0 ? Math.min(constrained, total) : total;
 }
 
-/** What this engine can bear, a little below where it fails. */
+/** The limits of this engine, a little below the numbers at which it fails. */
 export function engineLimits(): EngineLimits {
   if (isNode) {
-    // Half of this computer, so that a fork bomb in the guest is an error there and not the end of this process.
+    // Half of the computer's memory. So a fork bomb in the guest is an error
+    // there, and not the end of this process.
     const tasks = Math.floor(totalMemory() / 2 / NODE_TASK_SIZE);
     const workers = Math.min(1024, Math.max(128, tasks));
     return { workers, memories: Math.min(1000, workers), processMemory: 1024 };
   }
-  // Firefox hangs at its 513th worker and has about 1,000 memories.
+  // Firefox hangs at its 513th worker, and has about 1,000 memories.
   if (agent.includes('Firefox/')) return { workers: 480, memories: 900, processMemory: 1024 };
-  // Chromium has 124 memories in a page, whatever their size; the kernel's and the host's count.
+  // Chromium has 124 memories in a page, whatever their sizes. The kernel's and
+  // the host's count too.
   if (agent.includes('Chrome/')) return { workers: 512, memories: 112, processMemory: 1024 };
-  // WebKit pays for the declared maximum.
+  // WebKit pays for the maximum that a memory declares.
   return { workers: 128, memories: 96, processMemory: 256 };
 }

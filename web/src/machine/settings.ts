@@ -1,17 +1,24 @@
 // SPDX-License-Identifier: MIT
-// The configuration as the C++ host reads it (host/src/configuration.cpp), with what depends on the engine.
+// Writes the configuration as the C++ host reads it
+// (host/src/configuration.cpp). Adds the settings that depend on the engine.
 
 import { engineLimits, hasCoroutines, processors } from './platform.ts';
 import type { MachineConfiguration } from './protocol.ts';
 
-/** Where kernel threads need no workers: init, a program that it starts, and one to spare. */
+/**
+ * Workers to start with, where kernel threads need none: init, a program that
+ * it starts, and one to spare.
+ */
 export const INITIAL_WORKERS = 3;
-/** With those of the kernel's threads. */
+/** Workers to start with, those of kernel threads included. */
 const INITIAL_WORKERS_AND_THREADS = 24;
-/** For a pipeline and what is in the background; a machine that cannot have these would be of no use. */
+/**
+ * Memories to start with: for a pipeline, and for what runs in the background.
+ * A machine that cannot have these is of no use.
+ */
 const INITIAL_MEMORIES = 8;
 
-/** The lines that Configuration::parse reads. */
+/** Returns the lines that Configuration::parse() reads. */
 export function settingsText(configuration: MachineConfiguration): string {
   const limits = engineLimits();
   const workerLimit = configuration.workerLimit ?? limits.workers;
@@ -31,7 +38,7 @@ export function settingsText(configuration: MachineConfiguration): string {
   let text = '';
   for (const [name, value] of Object.entries(settings)) {
     if (value === undefined) continue;
-    // A line break would start another setting.
+    // A line break would begin another setting.
     text += `${name}=${String(value).replaceAll('\n', ' ')}\n`;
   }
   return text;

@@ -1,12 +1,14 @@
 // SPDX-License-Identifier: MIT
-// The user memories of a machine, and what the C++ host does with them: make, copy, ask for a safepoint.
+// The user memories of a machine, and what the C++ host does with them: it
+// makes them, copies, and asks for safepoints.
 
 import { bufferOf } from './platform.ts';
 
 /**
- * Of so many user memories every worker is told at once: most machines have no more. For one of the others a worker asks
- * when its next task needs it. Each is work for a worker and its garbage collector, and V8 tells all workers that know a
- * memory when it grows.
+ * Every worker is told of this many memories at once; most machines have no
+ * more. A worker asks for another one when its next task needs it. Each memory
+ * is work for a worker and for its garbage collector. When a memory grows, V8
+ * tells all workers that know it.
  */
 const COMMON_MEMORIES = 16;
 
@@ -18,12 +20,13 @@ export class UserMemories {
     this.kernelMemory = kernelMemory;
   }
 
-  /** Undefined where the engine has no more. */
+  /** Makes a user memory. Undefined if the engine has no more. */
   create(id: number, maximumPages: number): WebAssembly.Memory | undefined {
     try {
       return (this.memories[id] = new WebAssembly.Memory({ initial: 0, maximum: maximumPages, shared: true }));
     } catch {
-      // Chromium throws a RangeError, Firefox the string "out of memory". The pool says what it means.
+      // Chromium throws a RangeError, Firefox the string "out of memory". The
+      // C++ host's pool decides what this means.
       return undefined;
     }
   }
@@ -32,7 +35,7 @@ export class UserMemories {
     return this.memories[id];
   }
 
-  /** Those that every worker knows; the index is the id. */
+  /** The memories that every worker knows. The index is the id. */
   get common(): WebAssembly.Memory[] {
     return this.memories.slice(0, COMMON_MEMORIES);
   }
@@ -41,7 +44,10 @@ export class UserMemories {
     return id < COMMON_MEMORIES;
   }
 
-  /** Between user memory `id` and K; bytes copied. `length` is within K. */
+  /**
+   * Copies between user memory `id` and K; `write` means from K. Returns the
+   * number of bytes copied. All `length` bytes are within K.
+   */
   copy(id: number, address: number, guestAddress: number, length: number, write: boolean): number {
     const memory = this.memories[id];
     if (memory === undefined) return 0;
