@@ -1,15 +1,26 @@
 // SPDX-License-Identifier: MIT
-// The clock of a guest worker: performance.now(), and how far it is from the host's.
+// The clock of a guest worker: performance.now(), and its distance from the
+// host's clock.
 //
-// Engines have one monotonic clock, but each worker's performance.now() counts from its own start. The difference of
-// the starts is that of the timeOrigins, unless the wall clock was set in between: in Chromium a worker that starts later
-// has the change in its timeOrigin, and a thread that is interrupted while the engine reads both clocks has any error. So
-// the host is asked for its clock. Question and answer are bounds that cannot be wrong, and the difference of the
-// timeOrigins, which is as exact as the clock, counts if it lies between them.
+// Engines have one monotonic clock, but each worker's performance.now() counts
+// from the worker's own start. The distance of two starts is the difference of
+// their timeOrigins, with two exceptions. The wall clock may have been set in
+// between: in Chromium, a worker that starts later has the change in its
+// timeOrigin. And a thread may be interrupted while the engine reads both
+// clocks, which makes an error of any size.
+//
+// So the worker asks the host for its clock. Question and answer give bounds
+// that cannot be wrong. The difference of the timeOrigins is as exact as the
+// clock, and is used if it lies within these bounds.
 
-/** Milliseconds: how exact performance.now() is in pages that are isolated, and more. */
+/**
+ * Milliseconds. In isolated pages, performance.now() is at least this exact.
+ */
 const RESOLUTION = 0.1;
-/** Milliseconds between question and answer, where the timeOrigins are of no use. */
+/**
+ * Milliseconds between the bounds that are close enough, where the timeOrigins
+ * are of no use.
+ */
 const CLOSE = 0.2;
 const MOST_QUESTIONS = 10;
 
@@ -19,7 +30,9 @@ export interface HostClock {
 }
 
 export class GuestClock {
-  /** Milliseconds to add to this worker's performance.now(), to have the host's. */
+  /**
+   * Milliseconds to add to this worker's performance.now() to get the host's.
+   */
   readonly offset: Promise<number>;
 
   private low = -Infinity;
@@ -30,7 +43,7 @@ export class GuestClock {
 
   private readonly send: () => void;
 
-  /** `send` asks the host, whose answer is given to answer(). */
+  /** `send` asks the host. The host's answer must be given to answer(). */
   constructor(send: () => void) {
     this.send = send;
     this.offset = new Promise((resolve) => (this.resolve = resolve));

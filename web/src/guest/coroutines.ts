@@ -1,27 +1,34 @@
 // SPDX-License-Identifier: MIT
-// Several wasm stacks in one worker, by JavaScript Promise Integration (JSPI): the kernel's threads, and the idle task that
-// resumes them. Everything happens in microtasks: a worker that runs them never comes to its event loop again.
+// Several wasm stacks in one worker, by JavaScript Promise Integration (JSPI):
+// one for each of the kernel's threads, and one for the idle task, which
+// resumes them. All of this happens in microtasks, so a worker that runs them
+// never returns to its event loop.
 
 type Entry = (argument: number) => unknown;
 
-/** Not in TypeScript's library yet. */
+/** TypeScript's library does not have these types yet. */
 interface PromiseIntegration {
   promising(entry: Entry): (argument: number) => Promise<unknown>;
   Suspending: new (imported: (task: number) => Promise<void>) => WebAssembly.ImportValue;
 }
 
 export class Coroutines {
-  /** The kernel's imports: docs/abi-engine.md, "Coroutines". */
+  /**
+   * The functions that the kernel imports (docs/abi-engine.md, "Coroutines").
+   */
   readonly imports: WebAssembly.ModuleImports;
 
   private readonly integration = WebAssembly as unknown as PromiseIntegration;
   private readonly onTrap: (error: unknown) => void;
-  /** Resumes the stack that a task has suspended. */
+  /** For each task whose stack is suspended: resumes that stack. */
   private readonly suspended = new Map<number, () => void>();
   private resumeIdle: () => void = () => {};
   private begin: ((task: number) => Promise<unknown>) | undefined;
 
-  /** `entry`: the function that a new stack runs. `onTrap`: a stack ended in an error. */
+  /**
+   * `entry` returns the function that a new stack runs. `onTrap` is called when
+   * a stack ends in an error.
+   */
   constructor(entry: () => Entry, onTrap: (error: unknown) => void) {
     this.onTrap = onTrap;
     this.imports = {
@@ -45,7 +52,10 @@ export class Coroutines {
     };
   }
 
-  /** Runs the idle task's stack. Returns when that is first suspended. */
+  /**
+   * Runs the idle task's stack. Returns when that stack is suspended for the
+   * first time.
+   */
   run(entry: Entry, argument: number): void {
     this.integration.promising(entry)(argument).catch(this.onTrap);
   }

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: MIT
-// A CPU's own worker: it is in wasm, or between two coroutines, until the machine ends.
+// A CPU's own worker. Until the machine ends, it is in wasm or between two
+// coroutines.
 
 import { MACHINE } from '../generated/abi.ts';
 import { hasCoroutines } from '../machine/platform.ts';
@@ -8,7 +9,7 @@ import { Coroutines } from './coroutines.ts';
 import type { HostLink } from './host-link.ts';
 import { KernelInstance } from './kernel-instance.ts';
 
-/** Never called: the kernel asks MACHINE.coroutines first. */
+/** The kernel never calls these: it looks at MACHINE.coroutines first. */
 export const NO_COROUTINES = { coroutine_resume: (): void => {}, coroutine_yield: (): void => {} };
 
 export class CpuWorker {

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: MIT
-// The base of a guest worker: one instance of the kernel, which is a CPU's own (cpu-worker.ts) or runs the tasks of a slot
-// of the pool (task-worker.ts). Protocols: docs/abi-engine.md.
+// The base of a guest worker. The worker has one instance of the kernel. It is
+// a CPU's own (cpu-worker.ts), or it runs the tasks of a slot of the pool
+// (task-worker.ts). The protocols are in docs/abi-engine.md.
 
 import { holdLifeLock } from '../machine/platform.ts';
 import { CpuWorker, NO_COROUTINES } from './cpu-worker.ts';

@@ -1,27 +1,38 @@
 // SPDX-License-Identifier: MIT
-// What passes between a guest worker and the host worker: memories and modules that this worker has been told of, or
-// asks for, the host's clock, and the machine's end.
+// The link between a guest worker and the host worker. It carries memories and
+// modules, which the worker is told of or asks for, the host's clock, and the
+// machine's end.
 
 import { parentPort } from '../machine/platform.ts';
 import type { FromGuest, GuestStart, ToGuest } from '../machine/protocol.ts';
 import { GuestClock } from './clock.ts';
 
-/** What begins this worker's own life; all else is for the link. */
+/**
+ * The messages that begin this worker's own work. The link handles all others.
+ */
 export type LifeMessage = Extract<ToGuest, { type: 'start' | 'boot' }>;
 
 export class HostLink {
-  /** The index is the id. */
+  /** The user memories that this worker knows. The index is the id. */
   readonly memories: WebAssembly.Memory[] = [];
   readonly modules = new Map<number, WebAssembly.Module>();
-  /** The machine has ended, and nothing runs here any more. */
+  /** Whether the machine has ended and nothing runs here any more. */
   left = false;
 
   private readonly port = parentPort<FromGuest, ToGuest>();
-  /** Programs that this worker must start before it has been told of their modules. */
+  /**
+   * Programs that this worker has to start although it does not know their
+   * modules yet.
+   */
   private readonly awaitedModules = new Map<number, (module: WebAssembly.Module) => void>();
-  /** Memories that its next task needs, and this worker has asked for. */
+  /**
+   * Memories that this worker has asked for, because its next task needs them.
+   */
   private readonly awaitedMemories = new Map<number, () => void>();
-  /** Asks at once: the answer comes while this worker starts. */
+  /**
+   * It asks the host at once, so that the answer comes while this worker
+   * starts.
+   */
   private readonly clock = new GuestClock(() => this.post({ type: 'clock' }));
 
   constructor(live: (message: LifeMessage) => void | Promise<void>) {
@@ -57,12 +68,14 @@ export class HostLink {
     this.port.post(message);
   }
 
-  /** Milliseconds to add to this worker's performance.now(), to have the host's. */
+  /**
+   * Milliseconds to add to this worker's performance.now() to get the host's.
+   */
   get clockOffset(): Promise<number> {
     return this.clock.offset;
   }
 
-  /** Keeps what comes with the start. */
+  /** Keeps the memories and modules that come with the start message. */
   learn({ memories, modules }: GuestStart): void {
     memories.forEach((memory, id) => {
       this.memories[id] = memory;
@@ -70,19 +83,25 @@ export class HostLink {
     for (const [id, module] of modules) this.modules.set(id, module);
   }
 
-  /** Asks for a memory that this worker does not know; resolves when it does. */
+  /**
+   * Asks for a memory that this worker does not know. Resolves when it knows
+   * it.
+   */
   askForMemory(id: number): Promise<void> {
     const told = new Promise<void>((resolve) => this.awaitedMemories.set(id, resolve));
     this.post({ type: 'memory', id });
     return told;
   }
 
-  /** A module that another worker has compiled, of which this one will be told. */
+  /**
+   * Waits for a module that another worker has compiled. This worker will be
+   * told of it.
+   */
   awaitModule(id: number): Promise<WebAssembly.Module> {
     return new Promise((resolve) => this.awaitedModules.set(id, resolve));
   }
 
-  /** Nothing runs here any more: the machine has ended. */
+  /** The machine has ended, and nothing runs here any more. */
   leave(): void {
     if (this.left) return;
     this.left = true;

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: MIT
-// One instance of the kernel: what vmlinux.wasm exports, and the functions that it imports, which asm/host_calls.h
-// declares. Protocols: docs/abi-engine.md.
+// One instance of the kernel: the exports of vmlinux.wasm, and the functions
+// that it imports, which asm/engine_calls.h declares. The protocols are in
+// docs/abi-engine.md.
 
 import { CPU, HALT_PANIC, IRQ_STOP, MACHINE, MODULE_PIECE, NO_MEMORY, TRAP_TEXT_SIZE } from '../generated/abi.ts';
 import { bufferOf, losesWakeUps } from '../machine/platform.ts';
@@ -34,27 +35,32 @@ interface KernelExports {
   kernel_trap(text: number, length: number): void;
 }
 
-// The kernel's back traces are the engine's.
+// The kernel's back traces come from the engine, whose default is short.
 (Error as { stackTraceLimit?: number }).stackTraceLimit = 40;
 
 export class KernelInstance {
   readonly exports: KernelExports;
-  /** K */
+  /** The words of K, the kernel's memory. */
   readonly words: Int32Array;
-  /** Address of struct auklet_machine. */
+  /** The address of struct auklet_machine in K. */
   readonly machine: number;
   /** The program that this worker's task runs. */
   program: ProgramExports | undefined;
 
   private readonly link: HostLink;
+  /** The bytes of K. */
   private readonly bytes: Uint8Array;
   private readonly userAccess = new Map<number, UserAccess>();
   private readonly accessMaker: UserAccessMaker;
-  /** The kernel's own functions for "no user memory". */
+  /** The kernel's own functions for a task without user memory. */
   private readonly noAccess: CallableFunction[];
+  /** The table indexes of the user-access functions. */
   private readonly accessSlots: number[];
 
-  /** `coroutines`: the two functions of engine_calls.h that switch stacks. */
+  /**
+   * `coroutines` are the two functions of asm/engine_calls.h that switch
+   * stacks.
+   */
   constructor(link: HostLink, { kernel, memory }: GuestStart, coroutines: WebAssembly.ModuleImports) {
     this.link = link;
     this.words = new Int32Array(memory.buffer);
@@ -71,12 +77,15 @@ export class KernelInstance {
     this.noAccess = this.accessSlots.map((index) => this.exports.__indirect_function_table.get(index));
   }
 
-  /** Kernel code that finds this set traps, so a trap after that means nothing else. */
+  /**
+   * Whether the machine has ended. Kernel code that finds this traps, so any
+   * trap after it means the end too.
+   */
   get machineEnded(): boolean {
     return (Atomics.load(this.words, (this.machine + MACHINE.cpu + CPU.pending) >>> 2) & IRQ_STOP) !== 0;
   }
 
-  /** Kernel code has trapped: it reports that, and panics. */
+  /** Kernel code has trapped. The kernel reports that, and panics. */
   trapped(error: unknown): void {
     const text = error instanceof Error ? (error.stack ?? error.message) : String(error);
     const encoded = new TextEncoder().encode(text).subarray(0, TRAP_TEXT_SIZE);
@@ -91,7 +100,10 @@ export class KernelInstance {
     }
   }
 
-  /** Makes user memory `id` the target of the user-access functions; 0, or a negative error number. */
+  /**
+   * Makes user memory `id` the target of the user-access functions. Returns 0,
+   * or a negative error number.
+   */
   bindMemory(id: number): number {
     let functions: CallableFunction[] = this.noAccess;
     if (id !== NO_MEMORY) {
@@ -115,7 +127,8 @@ export class KernelInstance {
       now: performance.now.bind(performance),
       console_write: (address: number, length: number) => {
         const text = this.bytes.subarray(address >>> 0, (address >>> 0) + (length >>> 0));
-        // No terminal driver is behind this console: a new line must also return to the first column.
+        // No terminal driver is behind this console. So each new line must also
+        // return to the first column.
         const lines = Array.from(text).flatMap((byte) => (byte === 0x0a ? [0x0d, 0x0a] : [byte]));
         this.link.post({ type: 'console', bytes: new Uint8Array(lines) });
       },
@@ -142,21 +155,27 @@ export class KernelInstance {
     };
   }
 
-  /** `pieces` is the address of a vector of addresses, one for each MODULE_PIECE bytes of the image. */
+  /**
+   * Compiles a program's image. `pieces` is the address of a vector of
+   * addresses, one for each MODULE_PIECE bytes of the image. Returns the
+   * module's id, or a negative error number.
+   */
   private compile(pieces: number, length: number): number {
     let module: WebAssembly.Module;
     try {
-      // A copy, because engines refuse to compile shared memory.
+      // This is a copy, because engines refuse to compile shared memory.
       const image = new Uint8Array(length);
       for (let done = 0, piece = pieces >>> 2; done < length; done += MODULE_PIECE, ++piece) {
         const address = (this.words[piece] as number) >>> 0;
         image.set(this.bytes.subarray(address, address + Math.min(MODULE_PIECE, length - done)), done);
       }
       module = new WebAssembly.Module(image);
-      // The engine has its own; this one would stay until a collection, which a worker may never have. (Node 20 has no transfer.)
+      // The engine has a copy of its own. This one would stay until garbage is
+      // collected, which a worker may never do. (Node.js 20 has no transfer().)
       (image.buffer as Partial<ArrayBuffer>).transfer?.(0);
     } catch (error) {
-      // A CompileError says that it is no module; a RangeError, that this much memory cannot be had.
+      // A CompileError means that the image is no module. A RangeError means
+      // that there is not so much memory.
       return error instanceof RangeError ? -ENOMEM : -ENOEXEC;
     }
     const id = Atomics.add(this.words, (this.machine + MACHINE.modules) >>> 2, 1);

@@ -1,12 +1,13 @@
 // SPDX-License-Identifier: MIT
-// The programs of a task worker: instances of their modules, their start, their traps, and fork. What happens here happens
-// once for a program, a fork or a signal of a trap, never for a system call. docs/abi-programs.md.
+// The programs of a task worker: instances of their modules, their start, their
+// traps, and fork (docs/abi-programs.md). This code runs once for a program, a
+// fork or a trap, never for a system call.
 
 import { START_CLONE, START_EXEC, START_FORK, TRAP_START, WORKER } from '../generated/abi.ts';
 import type { HostLink } from './host-link.ts';
 import type { KernelInstance } from './kernel-instance.ts';
 
-/** What a program exports: docs/abi-programs.md. */
+/** What a program exports (docs/abi-programs.md). */
 export interface ProgramExports {
   _start(block: number): void;
   __clone_start?(stack: number): void;
@@ -20,22 +21,27 @@ export interface ProgramExports {
   asyncify_get_state(): number;
 }
 
-/** Of asyncify_get_state(). */
+/** Results of asyncify_get_state(). */
 const NORMAL = 0;
 const UNWINDING = 1;
 const REWINDING = 2;
 
-/** Of user_trap(): any other value is an alternate stack. */
+/**
+ * A result of user_trap(): the handler runs on the program's own stack. 0 means
+ * that no handler is to run. All other results are the alternate stack.
+ */
 const ON_OWN_STACK = 1;
 
 export class ProgramRunner {
-  /** The last one that was made, and of what. */
+  /** The last instance that was made, with its module and its memory. */
   private instance: { module: number; memory: number; program: ProgramExports } | undefined;
+  /** Where the program's stack is kept while it forks. */
   private forkBuffer = 0;
+  /** What linux.fork returns once the program has been rewound. */
   private forkResult = 0;
   private readonly kernel: KernelInstance;
   private readonly link: HostLink;
-  /** Word index of the worker's slot, which says what to run. */
+  /** The word index of the worker's slot, which says what to run. */
   private readonly slot: number;
 
   constructor(kernel: KernelInstance, link: HostLink, slot: number) {
@@ -44,7 +50,11 @@ export class ProgramRunner {
     this.slot = slot;
   }
 
-  /** The program trapped. Does not return if it has no handler for the signal. */
+  /**
+   * The program has trapped: runs its handler for the signal. If it has none,
+   * the kernel ends the task and this does not return. runTask() takes a return
+   * for one more trap.
+   */
   handleTrap(trap: number): void {
     const program = this.kernel.program;
     const stack = this.kernel.exports.user_trap(trap, program?.__signal_trap === undefined ? 0 : 1);
@@ -58,8 +68,12 @@ export class ProgramRunner {
   }
 
   /**
-   * An instance takes 0.1 ms and 0.2 MB of garbage. A fork's needs nothing that a new one has: its memory is initialized already,
-   * and the globals that matter come from the parent. So the last one will do, if its module and memory are the same.
+   * Returns an instance of a module with a memory. `fork` allows the last one.
+   *
+   * A new instance takes 0.1 ms and 0.2 MB of garbage. A forked process needs
+   * nothing that only a new one has: its memory is initialized already, and the
+   * globals that matter come from the parent. So it gets the last instance, if
+   * that has the same module and memory.
    */
   private instanceFor(module: WebAssembly.Module, id: number, memoryId: number, fork: boolean): ProgramExports {
     const last = this.instance;
@@ -82,7 +96,10 @@ export class ProgramRunner {
     return program;
   }
 
-  /** Makes an instance of the program that the slot describes; the result starts it. The task is in user mode already. */
+  /**
+   * Prepares the program that the slot describes. The function that this
+   * returns starts it. The task is in user mode already.
+   */
   async prepare(): Promise<() => void> {
     this.kernel.program = undefined;
     const id = this.field(WORKER.module);
@@ -113,7 +130,11 @@ export class ProgramRunner {
     return () => this.run(program, entry, argument);
   }
 
-  /** The program's entry function; again for each fork in it. Ends in a trap. */
+  /**
+   * Runs the program's entry function, and runs it again for each fork in it.
+   * This usually ends in a trap. If the function returns, runTask() takes that
+   * for one.
+   */
   private run(program: ProgramExports, entry: (argument: number) => void, argument: number): void {
     for (;;) {
       entry(argument);
@@ -128,14 +149,19 @@ export class ProgramRunner {
     }
   }
 
-  /** linux.fork: called once to unwind, and once more, in each process, when that process has been rewound. */
+  /**
+   * The program's import linux.fork. The first call unwinds the program. In
+   * each of the two processes it is called again when that process has been
+   * rewound.
+   */
   private fork(buffer: number): number {
     const program = this.kernel.program as ProgramExports;
     if (program.asyncify_get_state() === REWINDING) {
       program.asyncify_stop_rewind();
       return this.forkResult;
     }
-    // Throws where the stack is nearly full: rewinding needs as much again, in a child that exists by then.
+    // This throws if the engine's stack is nearly full. To rewind needs as much
+    // stack again, and the child exists by then.
     this.kernel.exports.check_engine_stack(0);
     this.forkBuffer = buffer;
     program.asyncify_start_unwind(buffer);

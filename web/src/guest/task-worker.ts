@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: MIT
-// A worker of the pool: it parks until the kernel assigns a task to its slot, and runs that until it is gone. What it does
-// at this level happens once for a task. The model of this protocol is kernel/model/cpu-token.pml: change both.
+// A worker of the pool. It parks until the kernel assigns a task to its slot,
+// and runs the task until that is gone. All that it does at this level happens
+// once for a task. The model of this protocol is kernel/model/cpu-token.pml:
+// change both.
 
 import {
   CPU,
@@ -29,7 +31,7 @@ export class TaskWorker {
   private readonly programs: ProgramRunner;
   private readonly words: Int32Array;
   private readonly number: number;
-  /** Word index of this worker's slot. */
+  /** The word index of this worker's slot. */
   private readonly slot: number;
 
   constructor(kernel: KernelInstance, link: HostLink, number: number) {
@@ -66,7 +68,10 @@ export class TaskWorker {
     }
   }
 
-  /** Runs a task until it is gone. Everything below ends in a trap; `leave` says which of ours it was. */
+  /**
+   * Runs a task until it is gone. All calls below end in a trap. The slot's
+   * `leave` says why, if the kernel made the trap.
+   */
   private async runTask(): Promise<void> {
     const leaveIndex = this.slot + (WORKER.leave >>> 2);
     let next: (() => void) | undefined = () => this.kernel.exports.run_task(this.number);
@@ -96,7 +101,10 @@ export class TaskWorker {
     return new Promise<never>(() => {});
   }
 
-  /** Asks for the memories that the slot's task needs and this worker does not know: later it cannot be told of any. */
+  /**
+   * Asks for the memories that the slot's task needs and this worker does not
+   * know. This is the last moment: in wasm it cannot be told of any.
+   */
   private async learnMemories(): Promise<void> {
     for (const id of [this.field(WORKER.memory), this.field(WORKER.other_memory)]) {
       if (id === NO_MEMORY || this.link.memories[id] !== undefined) continue;
@@ -108,7 +116,10 @@ export class TaskWorker {
     return this.words[this.slot + (offset >>> 2)] as number;
   }
 
-  /** Tells tasks that wait for a worker, and the host, that there is one more. */
+  /**
+   * Tells the tasks that wait for a worker that this one is there. It bumps and
+   * notifies pool_wait, and raises interrupt line POOLS, as the host does.
+   */
   private announce(): void {
     const at = (field: number): number => (this.kernel.machine + field) >>> 2;
     Atomics.add(this.words, at(MACHINE.pool_wait), 1);

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: MIT
-// Which wasm trap an exception is. The specification names no messages, so this knows those of the three engines.
+// Finds out which wasm trap an exception is. The specification gives traps no
+// messages, so this file knows those of the three engines.
 
 import {
   TRAP_CALL,
@@ -11,7 +12,8 @@ import {
   TRAP_UNREACHABLE,
 } from '../generated/abi.ts';
 
-// V8, SpiderMonkey, JavaScriptCore; the first that matches decides.
+// Messages of V8, SpiderMonkey and JavaScriptCore. The first pattern that
+// matches decides.
 const MESSAGES: readonly [RegExp, number][] = [
   [/call stack|too much recursion|stack overflow/i, TRAP_STACK],
   [/by zero/i, TRAP_DIVISION],
@@ -21,7 +23,7 @@ const MESSAGES: readonly [RegExp, number][] = [
   [/out of bounds|unaligned|memory access/i, TRAP_MEMORY],
 ];
 
-/** AUKLET_TRAP_* of the kernel's uapi/asm/host.h. */
+/** Returns one of AUKLET_TRAP_* of the kernel's uapi/asm/host.h. */
 export function classifyTrap(error: unknown): number {
   const constructor = (WebAssembly as { Exception?: new (...parameters: never[]) => object }).Exception;
   if (constructor !== undefined && error instanceof constructor) return TRAP_EXCEPTION;

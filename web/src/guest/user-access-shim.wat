@@ -1,5 +1,6 @@
 ;; SPDX-License-Identifier: MIT
-;; Makes wasm functions of JavaScript ones: only those can be put into a table. For engines without multi-memory.
+;; Makes wasm functions of JavaScript functions, for engines without
+;; multi-memory. Only wasm functions can be put into a table.
 (module
   (import "js" "copy_from" (func $copy_from (param i32 i32 i32) (result i32)))
   (import "js" "copy_to" (func $copy_to (param i32 i32 i32) (result i32)))

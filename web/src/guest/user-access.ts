@@ -1,11 +1,12 @@
 // SPDX-License-Identifier: MIT
-// The kernel's functions on user memory, bound to K and one U: a wasm module where the engine has multi-memory,
-// otherwise the same functions in JavaScript.
+// The kernel's functions for user memory, bound to K and to one U. They are a
+// wasm module if the engine has multi-memory, and else the same functions in
+// JavaScript.
 
 import { USER_ACCESS, USER_ACCESS_SHIM } from '../generated/user-access.ts';
 import { bufferOf } from '../machine/platform.ts';
 
-/** In the order of struct user_access in asm/uaccess.h. */
+/** The order is that of struct user_access in asm/uaccess.h. */
 export const USER_ACCESS_FUNCTIONS = [
   'copy_from',
   'copy_to',
@@ -25,11 +26,15 @@ function decode(base64: string): Uint8Array<ArrayBuffer> {
   return Uint8Array.from(atob(base64), (character) => character.charCodeAt(0));
 }
 
-/** user-access.wat in JavaScript; every address and length is checked in the same way. */
+/**
+ * user-access.wat in JavaScript. It checks every address and length in the same
+ * way.
+ */
 function scriptFunctions(kernel: WebAssembly.Memory, user: WebAssembly.Memory): WebAssembly.ModuleImports {
   const kernelBytes = new Uint8Array(kernel.buffer);
   const kernelView = new DataView(kernel.buffer);
-  // Another thread may have grown U: a kept view would be too short, so it is compared at every use.
+  // Another thread may have grown U, and a view would then be too short. So
+  // each use compares the view with the memory.
   let userBytes: Uint8Array = new Uint8Array(user.buffer);
   const bytes = (end = 0): Uint8Array => {
     const buffer = bufferOf(user, end);
@@ -42,7 +47,7 @@ function scriptFunctions(kernel: WebAssembly.Memory, user: WebAssembly.Memory): 
   };
   const inside = (address: number, length: number): boolean => address + length <= bytes(address + length).byteLength;
 
-  /** How many of n bytes from address on lie in U. */
+  /** How many of the `n` bytes from `address` on lie in U. */
   const reach = (address: number, n: number): number =>
     Math.min(n, Math.max(0, bytes(address + n).byteLength - address));
 
@@ -123,13 +128,16 @@ function scriptFunctions(kernel: WebAssembly.Memory, user: WebAssembly.Memory): 
   };
 }
 
-/** Makes the functions for one U after the other. */
+/** Makes the functions for each U. */
 export class UserAccessMaker {
   private readonly module: WebAssembly.Module;
   private readonly inWasm: boolean;
   private readonly kernel: WebAssembly.Memory;
 
-  /** `script`: use the JavaScript functions even if the engine has multi-memory; for tests. */
+  /**
+   * `script` is for tests: it takes the JavaScript functions even if the engine
+   * has multi-memory.
+   */
   constructor(kernel: WebAssembly.Memory, script = false) {
     const code = decode(USER_ACCESS);
     this.kernel = kernel;

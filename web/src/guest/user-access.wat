@@ -1,6 +1,7 @@
 ;; SPDX-License-Identifier: MIT
-;; The kernel's access to user memory: bounds-checked functions over K and one U. A bad address is
-;; an answer, never a trap. The order and meaning of the exports: struct user_access in asm/uaccess.h.
+;; The kernel's access to user memory: functions over K and one U, which check
+;; all bounds. A bad address gives an answer, never a trap. struct user_access in
+;; asm/uaccess.h has the order and the meaning of the exports.
 (module
   (import "kernel" "memory" (memory $k 1 65536 shared))
   (import "user" "memory" (memory $u 0 65536 shared))
@@ -11,7 +12,7 @@
       (i64.add (i64.extend_i32_u (local.get $address)) (i64.extend_i32_u (local.get $length)))
       (i64.shl (i64.extend_i32_u (memory.size $u)) (i64.const 16))))
 
-  ;; How many of n bytes from address on lie in U.
+  ;; How many of the n bytes from address on lie in U.
   (func $reach (param $address i32) (param $n i32) (result i32)
     (local $left i64)
     (local.set $left
@@ -24,8 +25,9 @@
       (then (return (i32.wrap_i64 (local.get $left)))))
     (local.get $n))
 
-  ;; A copy that leaves U is done as far as U reaches: callers that found the first bytes accessible, as generic_perform_write()
-  ;; does, would try for ever. (Where nothing is inside, the address is none that memory.copy accepts.)
+  ;; A copy that leaves U copies as far as U reaches. Callers rely on that if they
+  ;; have found the first bytes accessible: generic_perform_write() would try for
+  ;; ever. If nothing lies in U, memory.copy would trap on the address.
   (func (export "copy_from") (param $to i32) (param $from i32) (param $n i32) (result i32)
     (local $inside i32)
     (if (i32.eqz (call $inside (local.get $from) (local.get $n)))
@@ -34,7 +36,7 @@
         (if (local.get $inside)
           (then (memory.copy $k $u (local.get $to) (local.get $from) (local.get $inside))))
         (return (i32.sub (local.get $n) (local.get $inside)))))
-    ;; Most copies are one word; a bulk copy costs a call in every engine.
+    ;; Most copies are one word, and a bulk copy is a call in every engine.
     (if (i32.eq (local.get $n) (i32.const 4))
       (then
         (i32.store $k align=1 (local.get $to) (i32.load $u align=1 (local.get $from)))
@@ -113,7 +115,7 @@
       (i32.atomic.rmw.cmpxchg $u (local.get $address) (local.get $expected) (local.get $value)))
     (i32.const 0))
 
-  ;; op: FUTEX_OP_SET, _ADD, _OR, _ANDN, _XOR
+  ;; op is FUTEX_OP_SET, _ADD, _OR, _ANDN or _XOR, which are 0 to 4.
   (func (export "futex_op") (param $op i32) (param $argument i32) (param $address i32) (param $old i32) (result i32)
     (local $was i32)
     (if (i32.eqz (call $inside (local.get $address) (i32.const 4)))
