@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-// auklet console: a machine in this terminal.
+// The command `auklet console`: a machine in this terminal.
 
 import { writeSync } from 'node:fs';
 import type { Machine } from '../api/machine.ts';
@@ -9,21 +9,31 @@ import { TYPED_OPTIONS } from '../machine/options.ts';
 import { filesOf, startMachineHere } from './machine.ts';
 import { parseCommandLine, sizeOptions, UsageError } from './options.ts';
 
-/** Ctrl-], as in telnet and virsh. */
+/** Ctrl-] leaves, as in telnet and virsh. */
 const LEAVE = 0x1d;
-/** Not more than this (bytes) of a pasted or piped input is on the way to the guest. */
+/**
+ * Bytes of a pasted or piped input that are on the way to the guest at most.
+ */
 const MOST_INPUT_ON_THE_WAY = 64 * 1024;
 
-/** From other programs: what is typed goes to the machine. */
+/**
+ * Signals that other programs send. A key that would send one goes to the
+ * machine.
+ */
 const ENDING = ['SIGHUP', 'SIGINT', 'SIGTERM'] as const;
 /**
- * What a full-screen program may leave behind: colours, a hidden cursor, the other screen, mouse reports, bracketed paste,
- * keys of the application mode.
+ * Undoes what a full-screen program may leave behind: colours, a hidden cursor,
+ * the other screen, mouse reports, bracketed paste, keys of the application
+ * mode.
  */
 const RESET_TERMINAL =
   '\x1b[0m\x1b[?25h\x1b[?1049l\x1b[?1000l\x1b[?1002l\x1b[?1003l\x1b[?1006l\x1b[?2004l\x1b[?1l\x1b>';
 
-/** Resolves with why the machine ended, or 'left', when its output is written, or nobody reads it any more. */
+/**
+ * Runs a machine in this terminal. Resolves with the reason of the machine's
+ * end once all output is written or nobody reads it any more; or with 'left'.
+ * Rejects if the machine fails.
+ */
 async function session(machine: Machine, readerGone: Promise<'left'>): Promise<MachineEnd | 'left'> {
   let left!: (how: 'left') => void;
   let failed!: (error: Error) => void;
@@ -81,7 +91,7 @@ export async function consoleCommand(words: readonly string[]): Promise<number> 
       error.code === 'EPIPE' ? resolve('left') : reject(error),
     ),
   );
-  // Between two machines nobody waits for it.
+  // Between two machines, nobody else handles a rejection.
   readerGone.catch(() => {});
   if (terminal) {
     console.error('Ctrl-] leaves.');

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: MIT
-// auklet exec: boots a machine, runs one command in it, and ends with its status.
+// The command `auklet exec`: boots a machine, runs one command in it, and ends
+// with the command's status.
 
 import { engineTimeZone } from '../api/time-zone.ts';
 import type { MachineEnd } from '../api/types.ts';
@@ -8,12 +9,14 @@ import { filesOf, startMachineHere } from './machine.ts';
 import { numberOption, parseCommandLine, sizeOptions, UsageError } from './options.ts';
 import { Output } from './output.ts';
 
-/** As of timeout(1). */
+/** The status when the time is over, as of timeout(1). */
 const TIMED_OUT = 124;
-/** As of docker(1): the machine failed, not the command. */
+/**
+ * The status when not the command but the machine has failed, as of docker(1).
+ */
 const MACHINE_FAILED = 125;
 
-/** Passed on to the command, by Linux's numbers. */
+/** Signals that are passed on to the command, with Linux's numbers. */
 const FORWARDED = { SIGHUP: 1, SIGINT: 2, SIGTERM: 15 } as const;
 
 export async function exec(input: readonly string[]): Promise<number> {
@@ -57,14 +60,15 @@ export async function exec(input: readonly string[]): Promise<number> {
         onStderr: (bytes) => pass(stderr, bytes),
       })
       .then((result) => result.status),
-    // The command may end the machine itself. What fails is reported as the failure of the command.
+    // The command may end the machine itself. A failure of the machine is
+    // reported as the failure of the command, below.
     machine.halted.then((end) => (end === 'failed' ? new Promise<never>(() => {}) : ended(end))),
   ];
-  // Pending machines hold many workers: the process is left without waiting for them.
+  // The process leaves without waiting for the machine's many workers.
   let leave: (status: number) => void = () => {};
   ends.push(new Promise((resolve) => (leave = resolve)));
   function pass(output: Output, bytes: Uint8Array): void {
-    // As if SIGPIPE had ended the command.
+    // The status is as if SIGPIPE had ended the command.
     if (!output.writeAll(bytes)) leave(128 + 13);
   }
   let signalled = false;
@@ -92,7 +96,8 @@ export async function exec(input: readonly string[]): Promise<number> {
   try {
     return await Promise.race(ends);
   } catch (error) {
-    // The machine's end is reported as that, not as the failure of the command.
+    // If the machine has ended, that is reported, and not the command's
+    // failure.
     const halted = await Promise.race([machine.halted, Promise.resolve(undefined)]);
     if (halted !== undefined && halted !== 'failed') return ended(halted);
     process.stderr.write(machine.transcript);

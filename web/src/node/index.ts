@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: MIT
-// The package's entry for Node.js: what index.ts is for pages. It stands in one folder with the parts and the workers' scripts.
+// The package's entry for Node.js, as index.ts is for pages. It is in one
+// folder with the parts and the workers' scripts.
 
 import assets from 'auklet:assets';
 import { setPlatform } from '../api/machine.ts';

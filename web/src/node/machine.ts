@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: MIT
-// Machines in Node.js: the same as in a page, with parts and files read from the disk.
+// Machines in Node.js. They are as in a page, but their parts and files are
+// read from the disk.
 
 import type { Stats } from 'node:fs';
 import { lstat, open, readFile, readdir, readlink, stat } from 'node:fs/promises';
@@ -11,15 +12,19 @@ import { UsageError } from './options.ts';
 
 const WASM_PAGE = 65536;
 
-/** This file is bundled into build/cli; AUKLET_PARTS names another build folder. */
+/**
+ * The address of a part. This file is bundled into build/cli, and the build
+ * folder is around it. AUKLET_PARTS names another build folder.
+ */
 function part(path: string): URL {
   const folder = process.env.AUKLET_PARTS;
   return folder === undefined ? new URL(`../${path}`, import.meta.url) : new URL(path, `file://${folder}/`);
 }
 
 /**
- * The bytes of a part, in a memory of WebAssembly and not of malloc: where an array of the kernel's size was freed once,
- * glibc keeps what is freed later up to that size, 9 MiB at the prompt.
+ * Reads a part, or the file `instead`. The bytes are in a memory of WebAssembly
+ * and not of malloc(). If an array of the kernel's size was freed once, glibc
+ * would keep all that is freed later up to that size: 9 MiB at the prompt.
  */
 async function read(path: string, instead?: string): Promise<Uint8Array<ArrayBuffer>> {
   try {
@@ -49,8 +54,9 @@ async function read(path: string, instead?: string): Promise<Uint8Array<ArrayBuf
 
 export async function loadAssets(): Promise<Assets> {
   const [kernel, initramfs, host] = await Promise.all([
-    // Compiled here, so that neither this thread nor the host's keeps the bytes. AUKLET_KERNEL is another kernel than the
-    // shipped one, such as the debug kernel.
+    // The kernel is compiled here, so that neither this thread nor the host's
+    // keeps its bytes. AUKLET_KERNEL names another kernel than the shipped one,
+    // such as the debug kernel.
     read('kernel/vmlinux.wasm', process.env.AUKLET_KERNEL).then((bytes) => WebAssembly.compile(bytes)),
     read('initramfs/initramfs.cpio.gz'),
     read('host/emscripten/auklet-host.wasm'),
@@ -74,12 +80,18 @@ export function startMachine(options: BootOptions): Promise<Machine> {
   return start(options, { hostWorkerUrl: new URL('host-worker.mjs', import.meta.url).href });
 }
 
-/** For a program that only has this machine: its host needs no worker, and waits while the program writes. */
+/**
+ * Starts a machine for a program that does nothing else. The host needs no
+ * worker then, and waits while the program writes.
+ */
 export function startMachineHere(options: BootOptions): Promise<Machine> {
   return start(options, { hostHere: (owner) => void new Host(owner) });
 }
 
-/** Adds what is at `host`: a folder with all that is in it, and symbolic links as what they are, not as what they lead to. */
+/**
+ * Adds the file at `host` to `entries`. A folder is added with all that is in
+ * it. A symbolic link in it is added as a link.
+ */
 async function collect(
   host: string,
   guest: string,
@@ -94,11 +106,14 @@ async function collect(
       await collect(join(host, name), posix.join(guest, name), entries, lstat);
   } else if (information.isSymbolicLink()) entries.push({ path: guest, link: await readlink(host) });
   else if (information.isFile()) entries.push({ path: guest, mode, content: new Uint8Array(await readFile(host)) });
-  // To read a pipe or a device would not end.
+  // A read of a pipe or a device would not end.
   else throw new UsageError(`--put: ${host} is neither a file, a folder nor a symbolic link`);
 }
 
-/** What --put HOST:GUEST options name. A link that is named itself stands for what it leads to, as with cp -H. */
+/**
+ * The files that the options --put HOST:GUEST name. If HOST itself is a link,
+ * its target is taken, as cp -H does.
+ */
 export async function filesOf(puts: readonly string[]): Promise<InitialEntry[]> {
   const files: InitialEntry[] = [];
   for (const put of puts) {

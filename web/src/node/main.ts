@@ -31,7 +31,8 @@ try {
     status = 0;
   } else {
     status = error instanceof UsageError ? error.status : 1;
-    // A user can act on our own errors' messages; anything else is a bug, and its stack says where.
+    // Users can act on the messages of our own errors. All other errors are
+    // bugs, and their stacks say where.
     const known = error instanceof UsageError || error instanceof MachineError;
     console.error(`auklet: ${known ? error.message : ((error as Error)?.stack ?? String(error))}`);
   }

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: MIT
-// The options of the command line program. Wrong ones give one line that says what is right.
+// The options of the command line program. A wrong one gives one line that says
+// what is right.
 
 import {
   mustBe,
@@ -14,7 +15,10 @@ import execHelp from './help/exec.txt?raw';
 import help from './help/help.txt?raw';
 import runHelp from './help/run.txt?raw';
 
-/** Shown as "auklet: message"; the program ends with the status. */
+/**
+ * An error of the user. The program shows "auklet: MESSAGE", and ends with the
+ * status.
+ */
 export class UsageError extends Error {
   readonly status: number;
 
@@ -24,10 +28,12 @@ export class UsageError extends Error {
   }
 }
 
-/** Thrown for --help: the text goes to standard output, and the status is 0. */
+/**
+ * Thrown for --help. The message goes to standard output, and the status is 0.
+ */
 export class HelpWanted extends Error {}
 
-/** Texts by command; ./auklet shows the same files without a build. */
+/** The help of each command. ./auklet shows the same files without a build. */
 const HELP: Record<string, string> = { console: consoleHelp, exec: execHelp, serve: runHelp };
 
 export function helpFor(command: string | undefined): HelpWanted {
@@ -35,14 +41,14 @@ export function helpFor(command: string | undefined): HelpWanted {
 }
 
 export interface CommandLine {
-  /** Given once each. */
+  /** Values of options, each of which may be given once. */
   values: Map<string, string>;
-  /** Values of --put, in order. */
+  /** The values of --put, in order. */
   puts: string[];
   flags: Set<string>;
-  /** Other words before "--". */
+  /** All other words before "--". */
   words: string[];
-  /** What follows "--"; undefined without it. */
+  /** The words after "--". Undefined if there is no "--". */
   rest: string[] | undefined;
 }
 
@@ -59,7 +65,7 @@ export function parseCommandLine(
       break;
     }
     const long = word.startsWith('--');
-    // "exec ls -l": the user has forgotten the "--", and -l is none of our options.
+    // In "exec ls -l" the user has forgotten the "--". -l is no option of ours.
     if (!word.startsWith('-') || word === '-' || (!long && result.words.length > 0)) {
       result.words.push(word);
       continue;
@@ -87,7 +93,10 @@ export function parseCommandLine(
   return result;
 }
 
-/** The value of an option that must be a whole number in a range. */
+/**
+ * The value of an option that must be a whole number in a range. Undefined if
+ * the option was not given.
+ */
 export function numberOption(line: CommandLine, name: string, range: Range): number | undefined {
   const text = line.values.get(name);
   if (text === undefined) return undefined;
@@ -96,7 +105,7 @@ export function numberOption(line: CommandLine, name: string, range: Range): num
   return value;
 }
 
-/** The options of a machine's size: those that were given. */
+/** Those options of a machine's size that were given. */
 export function sizeOptions(line: CommandLine): Partial<Record<TypedOption, number>> {
   const sizes: Partial<Record<TypedOption, number>> = {};
   for (const name of TYPED_OPTIONS) {

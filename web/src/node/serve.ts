@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: MIT
-// auklet serve: a small static server for the page, with the headers of cross-origin isolation.
+// The command `auklet serve`: a small static server for the page, with the
+// headers of cross-origin isolation.
 
 import { createReadStream } from 'node:fs';
 import { stat } from 'node:fs/promises';
@@ -26,9 +27,11 @@ const ISOLATION = {
 export interface ServerOptions {
   folder: string;
   port: number;
-  /** An address or a host name to listen on. */
+  /** An address, or the name of a host, to listen on. */
   host: string;
-  /** False: as a host that sends no such headers, to test the service worker. */
+  /**
+   * False leaves the headers out, as some hosts do, to test the service worker.
+   */
   isolate?: boolean;
 }
 
@@ -77,7 +80,7 @@ async function answer(options: ServerOptions, request: IncomingMessage, response
       .pipe(response);
 }
 
-/** Resolves with the port when it listens. */
+/** Starts a server. Resolves with its port when it listens. */
 export function serve(options: ServerOptions): Promise<{ port: number; close(): void }> {
   const fixed = { ...options, folder: resolve(options.folder) };
   const server = createServer((request, response) => {
@@ -98,7 +101,10 @@ export function serve(options: ServerOptions): Promise<{ port: number; close(): 
   });
 }
 
-/** Browsers run a machine at localhost or https:// only, so that is shown where it leads to this server. */
+/**
+ * The host to show to the user. Browsers run a machine only at localhost or
+ * https://, so localhost is shown if it leads to this server.
+ */
 function shownHost(host: string): string {
   if (['127.0.0.1', '0.0.0.0', '::', '::1'].includes(host)) return 'localhost';
   return isIP(host) === 6 ? `[${host}]` : host;

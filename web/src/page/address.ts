@@ -1,21 +1,27 @@
 // SPDX-License-Identifier: MIT
-// What the page's address sets: ?cpus=4&memory=256&arguments=quiet&screenreader. Anything else in it is an error that says what is right.
+// What the page's address sets, for example
+// ?cpus=4&memory=256&arguments=quiet&screenreader. All else in it is an error,
+// whose message says what is right.
 
 import { MachineError, type BootOptions } from '../api/types.ts';
 import { mustBe, NUMBER_OPTIONS, TYPED_OPTIONS, typedNumber, type TypedOption } from '../machine/options.ts';
 
 const KNOWN: readonly string[] = [...TYPED_OPTIONS, 'arguments', 'screenreader'];
 
-/** ?screenreader alone switches it on. */
+/** The values of ?screenreader. Without a value it is on. */
 const SWITCH: Record<string, boolean> = { '': true, '1': true, on: true, '0': false, off: false };
 
 export interface Address {
   options: BootOptions;
-  /** Undefined: as the visitor had it last. */
+  /** Undefined means that it stays as the visitor had it last. */
   screenReader?: boolean;
 }
 
-/** Throws a MachineError for a name that is unknown or given twice, and for a value that is no such value. */
+/**
+ * Reads the options in an address.
+ * @throws MachineError 'invalid-option' for a name that is unknown or that is
+ *   given twice, and for a value that is not allowed.
+ */
 export function readAddress(search: string): Address {
   const options: BootOptions = {};
   const address: Address = { options };
@@ -48,7 +54,7 @@ function numberOf(name: TypedOption, text: string): number {
   return value;
 }
 
-/** Of a text that may be long. */
+/** Cuts a text that may be long. */
 function shown(text: string): string {
   return text.length > 40 ? `${text.slice(0, 40)}…` : text;
 }

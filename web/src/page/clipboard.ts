@@ -1,18 +1,25 @@
 // SPDX-License-Identifier: MIT
-// Programs of the guest and the visitor's clipboard: the sequence OSC 52.
+// The visitor's clipboard, as programs of the guest reach it by the sequence
+// OSC 52.
 //
-// A program may be anything that the visitor has downloaded, and a file that is only printed can hold the sequence. So what the
-// clipboard has is never told, and it is written only after the visitor has allowed that in this page.
+// Such a program may be anything that the visitor has downloaded. A file that
+// is only printed can hold the sequence, too. So programs never learn what the
+// clipboard holds. They may write to it only after the visitor has allowed that
+// in this page.
 
-/** Of the base64 text. More is nothing that somebody wants to paste. */
+/** Characters of the base64 text. Nobody wants to paste more than this. */
 const MOST_CHARACTERS = 1_400_000;
-/** Of what the question shows. */
+/** Characters of the text that the question shows. */
 const SHOWN_CHARACTERS = 60;
 
-/** The text that "SELECTION;BASE64" asks to copy; undefined for a question, another selection, or what is no text. */
+/**
+ * The text that "SELECTION;BASE64" asks to copy. Undefined if it asks for the
+ * content of the clipboard, means another selection, is too long, or is no
+ * text.
+ */
 export function textToCopy(data: string): string | undefined {
   const separator = data.indexOf(';');
-  // An empty selection means the clipboard, too. The others are X11's.
+  // An empty selection means the clipboard, too. All others are X11's.
   if (separator < 0 || !/^[cs]*$/.test(data.slice(0, separator))) return undefined;
   const encoded = data.slice(separator + 1);
   if (encoded === '' || encoded.length > MOST_CHARACTERS) return undefined;
@@ -26,7 +33,9 @@ export function textToCopy(data: string): string | undefined {
 
 export class GuestClipboard {
   private answer: 'none' | 'allowed' | 'never' = 'none';
-  /** The last text that a program wanted to copy, while the question is shown. */
+  /**
+   * While the question is shown: the last text that a program wanted to copy.
+   */
   private waiting: string | undefined;
   private readonly question = document.getElementById('question')!;
   private readonly text = document.getElementById('question-text')!;
@@ -34,7 +43,7 @@ export class GuestClipboard {
   constructor() {
     const button = (id: string, answer: () => void) => {
       const element = document.getElementById(id)!;
-      // Keeps the focus on the terminal.
+      // This keeps the focus on the terminal.
       element.addEventListener('pointerdown', (event) => event.preventDefault());
       element.addEventListener('click', () => {
         this.question.hidden = true;
@@ -44,18 +53,21 @@ export class GuestClipboard {
     };
     button('question-allow', () => {
       this.answer = 'allowed';
-      // In the click, without which browsers may refuse it.
+      // This must happen in the click: browsers may refuse it otherwise.
       if (this.waiting !== undefined) void navigator.clipboard.writeText(this.waiting).catch(() => {});
     });
     button('question-never', () => (this.answer = 'never'));
   }
 
-  /** Takes what follows "OSC 52 ;". Always true: the sequence is done with. */
+  /**
+   * Takes what follows "OSC 52 ;". It always returns true, which means that the
+   * sequence needs no other handler.
+   */
   handle(data: string): true {
     const text = textToCopy(data);
     if (text === undefined || this.answer === 'never') return true;
     if (this.answer === 'none') this.ask(text);
-    // A browser that wants a click for each time gets one.
+    // A browser that wants a click each time gets one.
     else navigator.clipboard.writeText(text).catch(() => this.ask(text));
     return true;
   }

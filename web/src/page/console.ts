@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: MIT
-// The terminal of the page: xterm.js, its addons, and what connects it to a machine.
+// The terminal of the page: xterm.js, its addons, and what connects it to a
+// machine.
 
 import { FitAddon } from '@xterm/addon-fit';
 import { UnicodeGraphemesAddon } from '@xterm/addon-unicode-graphemes';
@@ -35,11 +36,18 @@ const THEME = {
   brightWhite: '#ffffff',
 };
 
-/** Milliseconds: how long the frame of the terminal shows the bell, and how long it does not then. Not more than 3 in a second. */
+/**
+ * Milliseconds that the terminal's frame shows the bell, and then at least does
+ * not show it. It shows at most two bells a second: three flashes are what WCAG
+ * 2.3.1 allows.
+ */
 const BELL_SHOWN = 150;
 const BELL_PAUSE = 350;
 
-/** What the terminal sends by itself: answers to the guest's questions, and that it has the focus. */
+/**
+ * What the terminal sends by itself: answers to the guest's questions, and
+ * whether it has the focus.
+ */
 const ANSWER = /^\x1b(?:\[[?>=]?[\d;]*[Rnctuy]|\[[IO]$|[P\]])/;
 
 export class Console {
@@ -49,7 +57,9 @@ export class Console {
   private readonly fit = new FitAddon();
   private readonly title = new Title();
   private compositionEnd = -Infinity;
-  /** What the height of rows was made for. */
+  /**
+   * The font and the size of a pixel for which the height of rows was computed.
+   */
   private rowsFit = '';
   private bellRings = false;
   private tabMovesFocus = false;
@@ -62,7 +72,8 @@ export class Console {
     this.terminal = new Terminal({
       // The grapheme addon uses a proposed interface.
       allowProposedApi: true,
-      // Blinking is an animation, which would keep the browser drawing: 3 % of a core at the prompt.
+      // Blinking is an animation. It would keep the browser drawing: 3 % of a
+      // core at the prompt.
       cursorBlink: false,
       fontFamily: 'ui-monospace, "SF Mono", Menlo, Consolas, "DejaVu Sans Mono", monospace',
       fontSize: 14,
@@ -76,7 +87,8 @@ export class Console {
     const clipboard = new GuestClipboard();
     this.terminal.parser.registerOscHandler(52, (data) => clipboard.handle(data));
     this.fitRows();
-    // Its size may change by an option, and the pixels by the browser's zoom: both draw everything.
+    // The size of the font may change by an option, and that of pixels by the
+    // browser's zoom. Both draw everything again.
     this.terminal.onRender(() => this.fitRows());
     this.terminal.open(element);
     this.fit.fit();
@@ -91,7 +103,10 @@ export class Console {
     new ResizeObserver(() => this.fit.fit()).observe(element);
   }
 
-  /** Text typed or pasted, and bytes that are no text (mouse reports). */
+  /**
+   * Calls the handler for each input: text that was typed or pasted, and bytes
+   * that are no text (mouse reports).
+   */
   onInput(handler: (input: string | Uint8Array) => void): void {
     this.terminal.onData(handler);
     this.terminal.onBinary((text) => handler(Uint8Array.from(text, (character) => character.charCodeAt(0))));
@@ -101,19 +116,22 @@ export class Console {
     this.terminal.onResize(({ cols, rows }) => handler(cols, rows));
   }
 
-  /** Resolves when the terminal has read them. */
+  /** Writes to the terminal. Resolves when the terminal has read the bytes. */
   write(bytes: Uint8Array): Promise<void> {
     return new Promise((resolve) => this.terminal.write(bytes, resolve));
   }
 
-  /** For a new machine. */
+  /** Makes the terminal ready for a new machine. */
   reset(): void {
     this.terminal.reset();
     this.title.set('');
     this.used = false;
   }
 
-  /** Reports changes of whether Tab leaves the terminal, by Ctrl+M or by setTabMovesFocus. */
+  /**
+   * Calls the handler when Tab begins or ceases to leave the terminal, by
+   * Ctrl-M or by setTabMovesFocus().
+   */
   onTabMode(handler: (moves: boolean) => void): void {
     this.tabModeChanged = handler;
   }
@@ -131,20 +149,21 @@ export class Console {
     this.terminal.options.screenReaderMode = on;
   }
 
-  /** Copies what is selected; the browser wants a click or a key for it. */
+  /** Copies the selected text. The browser wants a click or a key for this. */
   copy(): void {
     if (this.terminal.hasSelection()) void navigator.clipboard.writeText(this.terminal.getSelection()).catch(() => {});
   }
 
-  /** Pastes as Ctrl-V does. A browser may ask first, or refuse. */
+  /** Pastes as Ctrl-V does. A browser may ask the visitor first, or refuse. */
   async paste(): Promise<void> {
     const text = await navigator.clipboard.readText().catch(() => '');
     if (text !== '') this.terminal.paste(text);
   }
 
   /**
-   * Makes rows one pixel of the screen higher than xterm.js does, which takes the font's ascent and descent as the browser rounds
-   * them: a font has the underscore at its lower end, where that pixel is the one that is missing.
+   * Makes rows one pixel of the screen higher than xterm.js does. xterm.js
+   * takes the font's ascent and descent as the browser rounds them. A font has
+   * the underscore at its lower end, and the missing pixel would be there.
    */
   private fitRows(): void {
     const { fontSize, fontFamily } = this.terminal.options;
@@ -157,7 +176,7 @@ export class Console {
     context.font = `${fontSize}px ${fontFamily}`;
     const { fontBoundingBoxAscent, fontBoundingBoxDescent } = context.measureText('W');
     const pixels = Math.ceil((fontBoundingBoxAscent + fontBoundingBoxDescent) * devicePixelRatio);
-    // xterm.js takes the whole pixels of the product.
+    // xterm.js rounds the product down to whole pixels.
     if (pixels > 0) this.terminal.options.lineHeight = (pixels + 1.01) / pixels;
     if (zoomed) this.fit.fit();
   }
@@ -174,14 +193,20 @@ export class Console {
   }
 
   /**
-   * Ctrl-Shift-C copies, as in other terminals; Ctrl-Shift-V is the browser's own paste. Ctrl-M, which is Enter in a terminal, is
-   * the way out of it: Tab and Shift-Tab move the focus then, until Ctrl-M is pressed again.
+   * Handles the keys that are not for the guest. Returns true for all others,
+   * which xterm.js then takes.
+   *
+   * Ctrl-Shift-C copies, as in other terminals. Ctrl-Shift-V is the browser's
+   * own paste. Ctrl-M is Enter in other terminals; here it is the way out of
+   * the terminal: Tab and Shift-Tab then move the focus, until Ctrl-M is
+   * pressed again.
    */
   private handleKey(event: KeyboardEvent): boolean {
     if (event.type !== 'keydown') return true;
     const behind = keyBehind(event, this.compositionEnd);
     if (behind !== undefined) {
-      // False: the browser may do what it does with the key, such as moving the focus.
+      // dispatchEvent() returns false if the terminal has used the key. Else
+      // the browser may do what it does with the key, such as moving the focus.
       if (!this.terminal.textarea!.dispatchEvent(behind)) event.preventDefault();
       return false;
     }

@@ -1,15 +1,19 @@
 // SPDX-License-Identifier: MIT
-// Makes the page cross-origin isolated where the host sends no headers: a service worker adds them.
+// Makes the page cross-origin isolated if its host sends no headers: a service
+// worker adds them.
 
 const TRIED = 'auklet.isolation';
 
-/** True: the page is being loaded again, with the headers, and nothing else should start. */
+/**
+ * Returns true if the page is being loaded again, with the headers. The caller
+ * must start nothing then.
+ */
 export async function becomeIsolated(): Promise<boolean> {
   if (crossOriginIsolated) {
     sessionStorage.removeItem(TRIED);
     return false;
   }
-  // Once only: a browser that refuses would load the page for ever.
+  // Try this once only. A browser that refuses would load the page for ever.
   if (!isSecureContext || !('serviceWorker' in navigator) || sessionStorage.getItem(TRIED) !== null) return false;
   try {
     const address = new URL('service-worker.js', document.baseURI);
@@ -22,7 +26,10 @@ export async function becomeIsolated(): Promise<boolean> {
   return true;
 }
 
-/** Rejects if the browser gives up on it. */
+/**
+ * Resolves when the service worker is active. Rejects if the browser gives it
+ * up.
+ */
 function activated({ installing, waiting, active }: ServiceWorkerRegistration): Promise<void> {
   const worker = installing ?? waiting ?? active;
   return new Promise((resolve, reject) => {

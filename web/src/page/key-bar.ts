@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: MIT
-// The keys that touch keyboards lack, and the clipboard. Ctrl stays down for the next key, from the bar or the keyboard.
+// A bar with the keys that touch keyboards lack, and with the clipboard. Ctrl
+// stays down for the next key, from the bar or from the keyboard.
 
-/** What a press does: text that it types, Ctrl, or something for the page. */
+/** What a press does: it types a text, it is Ctrl, or it is for the page. */
 type Action = { input: string } | 'control' | 'copy' | 'paste';
 
 const KEYS: readonly [label: string, action: Action][] = [
@@ -31,7 +32,10 @@ export interface KeyBarOwner {
   paste(): void;
 }
 
-/** What a terminal sends for Ctrl and this character; the character itself if there is no such key. */
+/**
+ * What a terminal sends for Ctrl with this character. It is the character
+ * itself if there is no such key.
+ */
 export function controlCharacter(text: string): string {
   const code = text.toUpperCase().charCodeAt(0);
   if (text.length !== 1) return text;
@@ -52,7 +56,7 @@ export class KeyBar {
       const button = document.createElement('button');
       button.type = 'button';
       button.textContent = label;
-      // Keeps the focus, and with it the touch keyboard, on the terminal.
+      // This keeps the focus, and with it the touch keyboard, on the terminal.
       button.addEventListener('pointerdown', (event) => event.preventDefault());
       button.addEventListener('click', () => this.press(action));
       if (action === 'control') {
@@ -73,7 +77,7 @@ export class KeyBar {
     else this.owner.type(this.filter(action.input));
   }
 
-  /** All keyboard input goes through here. */
+  /** Applies Ctrl to an input. All input of the keyboard goes through here. */
   filter(input: string): string {
     if (!this.controlDown) return input;
     this.setControl(false);

@@ -1,7 +1,11 @@
 // SPDX-License-Identifier: MIT
-// Keys while an input method is on: browsers report them as "229, being processed", which xterm.js takes for text to come.
+// Keys while an input method is on. Browsers report all of them as 229, "being
+// processed". xterm.js then expects a text to come.
 
-/** For keys that are no text, what xterm.js knows them by. Enter is left out: it may end a composition. */
+/**
+ * The codes by which xterm.js knows keys that are no text. Enter is left out,
+ * because it may end a composition.
+ */
 const KEY_CODES: Record<string, number> = {
   Escape: 27,
   Tab: 9,
@@ -17,7 +21,7 @@ const KEY_CODES: Record<string, number> = {
   Delete: 46,
 };
 
-/** For keys that are text, where they are pressed with Ctrl. */
+/** Keys that are text, where they are pressed with Ctrl. */
 const CONTROL_CODES: Record<string, [key: string, keyCode: number]> = {
   Space: [' ', 32],
   BracketLeft: ['[', 219],
@@ -25,19 +29,25 @@ const CONTROL_CODES: Record<string, [key: string, keyCode: number]> = {
   BracketRight: [']', 221],
 };
 
-/** Milliseconds. Safari reports the key that has ended a composition after the composition's end. */
+/**
+ * Milliseconds after the end of a composition in which a key may belong to it.
+ * Safari reports the key that has ended a composition after the end.
+ */
 const AFTER_COMPOSITION = 100;
 
 const BEING_PROCESSED = 229;
 
-/** The key behind an event of an input method; undefined where it is text, or belongs to a composition. */
+/**
+ * The key behind an event of an input method. Undefined if it is text, or
+ * belongs to a composition.
+ */
 export function keyBehind(event: KeyboardEvent, compositionEnd: number): KeyboardEvent | undefined {
   if (event.keyCode !== BEING_PROCESSED || event.isComposing) return undefined;
   if (event.timeStamp - compositionEnd < AFTER_COMPOSITION) return undefined;
   let key = event.code;
   let keyCode = KEY_CODES[event.code];
   if (keyCode === undefined && event.ctrlKey && !event.altKey && !event.metaKey) {
-    // The letter that the layout gives, where the browser tells it.
+    // This is the letter of the keyboard's layout, if the browser tells it.
     const letter = /^[a-zA-Z]$/.test(event.key) ? event.key : event.code.match(/^Key([A-Z])$/)?.[1];
     if (letter !== undefined) [key, keyCode] = [letter.toLowerCase(), letter.toUpperCase().charCodeAt(0)];
     else if (event.code in CONTROL_CODES) [key, keyCode] = CONTROL_CODES[event.code]!;

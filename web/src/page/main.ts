@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-// The page: a terminal and the machine behind it.
+// The page: a terminal, and the machine behind it.
 
 import { engineTimeZone } from '../api/time-zone.ts';
 import { Machine, MachineError, type Progress } from '../index.ts';
@@ -10,23 +10,26 @@ import { KeyBar } from './key-bar.ts';
 import { Overlay } from './overlay.ts';
 import { RESUMED } from '../machine/protocol.ts';
 
-/** Milliseconds. */
+/** Milliseconds that a load may take before the page shows it. */
 const PATIENCE = 400;
 
-/** In localStorage: "1" or "0". */
+/** The name in localStorage. The value is "1" or "0". */
 const SCREEN_READER = 'auklet.screen-reader';
 
 class Page {
   private console: Console | undefined;
-  /** What the machine has said and no console has shown. */
+  /** Output of the machine that no console has shown yet. */
   private output: { bytes: Uint8Array; taken: (when: Promise<void>) => void }[] = [];
-  /** A load that ends within PATIENCE is shown when it has: each frame before that would take time from it. */
+  /**
+   * While true, nothing is shown. A load that ends within PATIENCE is shown
+   * when it has ended, because each frame before would take time from it.
+   */
   private quiet = true;
   private patience: ReturnType<typeof setTimeout> | undefined;
   private latest: Progress | undefined;
   private opening = false;
   private resolveOpened!: () => void;
-  /** Resolves when there is a terminal, or can be none. */
+  /** Resolves when there is a terminal, or when there can be none. */
   readonly opened = new Promise<void>((resolve) => (this.resolveOpened = resolve));
   private readonly overlay = new Overlay(
     () => void this.restart(),
@@ -49,7 +52,7 @@ class Page {
     const tabMoves = document.getElementById('tab-moves')!;
     tabMoves.addEventListener('click', () => this.console?.toggleTabMode());
     document.getElementById('screen-reader')!.addEventListener('click', () => this.setScreenReader(!this.screenReader));
-    // What was typed is lost with the page.
+    // What was typed is lost with the page, so the browser asks first.
     addEventListener('beforeunload', (event) => {
       if (this.running && this.console?.used) event.preventDefault();
     });
@@ -59,10 +62,12 @@ class Page {
         .addEventListener('click', (event) => void this.copyDiagnostics(event.currentTarget as HTMLElement));
   }
 
-  /** For tests and for the curious, as `auklet` in the browser's console. */
+  /**
+   * `auklet` in the browser's console is this object. Tests and the curious use
+   * its members Machine, current and terminal.
+   */
   readonly Machine = Machine;
 
-  /** The page's machine. */
   get current(): Machine | undefined {
     return this.machine;
   }
@@ -72,8 +77,10 @@ class Page {
   }
 
   /**
-   * The terminal is most of the page's script, and to open it keeps this thread from handing the kernel on: so it comes when the
-   * machine has all its parts, or takes long to get them. (Still later, the shell would be told of its size when it runs.)
+   * Opens the terminal. The terminal is most of the page's script. To open it
+   * keeps this thread from handing the kernel on. So it is opened when the
+   * machine has all its parts, or when these take long to come. Any later, and
+   * the shell would be told of the terminal's size while it runs.
    */
   private openConsole(): void {
     if (this.opening) return;
@@ -101,7 +108,7 @@ class Page {
     this.show();
     const { cols, rows } = this.console.terminal;
     this.machine?.resize(cols, rows);
-    // A failure has its button focused.
+    // After a failure, the focus is on the failure's button.
     if (this.failure === undefined) this.console.terminal.focus();
   }
 
@@ -112,7 +119,7 @@ class Page {
     try {
       localStorage.setItem(SCREEN_READER, on ? '1' : '0');
     } catch {
-      // No storage here: it is as it was the next time.
+      // There is no storage here. The next visit begins with the old state.
     }
   }
 
@@ -141,7 +148,7 @@ class Page {
         },
       });
       this.machine = machine;
-      // Programs wait while the terminal has not read what they have written.
+      // Programs wait until the terminal has read what they have written.
       machine.on('output', (bytes) => {
         const reading = new Promise<void>((taken) => this.output.push({ bytes, taken }));
         this.show();
@@ -170,7 +177,8 @@ class Page {
 
   async restart(): Promise<void> {
     if (this.console === undefined) {
-      // A module that could not be loaded is not tried again before the page is.
+      // A browser does not try again to load a module that has failed, until
+      // the page is loaded again.
       location.reload();
       return;
     }
@@ -182,7 +190,7 @@ class Page {
     this.start();
   }
 
-  /** Ends the quiet. */
+  /** Ends the quiet: shows what has come so far, and all that comes. */
   private speak(): void {
     clearTimeout(this.patience);
     this.quiet = false;
@@ -217,7 +225,8 @@ class Page {
     const label = button.textContent;
     const text = this.diagnostics();
     try {
-      // The text comes later than the click; an item with a promise keeps the click's permission.
+      // The text comes later than the click. An item with a promise keeps the
+      // permission that the click gives.
       await navigator.clipboard.write([
         new ClipboardItem({ 'text/plain': text.then((content) => new Blob([content], { type: 'text/plain' })) }),
       ]);

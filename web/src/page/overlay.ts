@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: MIT
-// What lies over the terminal: progress while a machine loads, and why it stopped.
+// A box over the terminal: it shows progress while a machine loads, and why a
+// machine has stopped.
 
 import type { HaltReason, MachineError, Progress } from '../index.ts';
 import { STOPPED } from '../machine/protocol.ts';
@@ -45,7 +46,10 @@ export class Overlay {
   private readonly bar = element('progress') as HTMLProgressElement;
   private readonly status = element('status');
 
-  /** `closed` is called when somebody closes the box of a machine that has ended. */
+  /**
+   * `closed` is called when somebody closes the box of a machine that has ended
+   * or that does not respond.
+   */
   constructor(restart: () => void, closed: () => void) {
     for (const id of ['restart', 'restart-again']) element(id).addEventListener('click', restart);
     const close = () => {
@@ -75,7 +79,10 @@ export class Overlay {
     } else this.bar.removeAttribute('value');
   }
 
-  /** In the line of status, until the machine has something to say there. */
+  /**
+   * Shows a text in the status line, until the machine has something to say
+   * there.
+   */
   say(text: string): void {
     this.status.textContent = text;
   }
@@ -96,7 +103,10 @@ export class Overlay {
     this.show('failed', title, error.message + advice);
   }
 
-  /** A warning of the machine. The first line is for people, the rest for diagnostics. */
+  /**
+   * Shows a warning of the machine. Its first line is for people, the rest for
+   * diagnostics.
+   */
   warn(message: string): void {
     const [line = ''] = message.split('\n');
     this.status.textContent = line;
@@ -104,7 +114,7 @@ export class Overlay {
       this.show('stopped', 'The machine does not respond', `${line}.\nIt may go on by itself, or be restarted.`);
   }
 
-  /** What the last warning said is over. */
+  /** The machine responds again: closes the box that said it does not. */
   resume(): void {
     if (this.overlay.className !== 'stopped') return;
     this.status.textContent = STAGES.running;
@@ -122,7 +132,7 @@ export class Overlay {
     this.text.textContent = text;
     this.bar.hidden = true;
     this.actions.hidden = kind === 'loading';
-    // Progress is no dialog, and nothing that a screen reader should stop for.
+    // Progress is no dialog. A screen reader should not stop for it.
     this.overlay.setAttribute('role', kind === 'loading' ? 'group' : 'alertdialog');
     const appeared = this.overlay.hidden;
     this.overlay.hidden = false;

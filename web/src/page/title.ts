@@ -1,11 +1,16 @@
 // SPDX-License-Identifier: MIT
-// The title of the browser's tab: what a program in the guest calls it, and a mark when its bell rang behind another tab.
+// The title of the browser's tab: the title that a program in the guest gives
+// it, and a mark if its bell has rung while the page was not in front.
 
 const OWN = 'Auklet';
 const MOST_CHARACTERS = 80;
 const BELL = '🔔 ';
 
-/** A title of the guest for people to see: no control characters, none that change the direction of writing, not too long. */
+/**
+ * Cleans a title of the guest for people to see. It has no control characters,
+ * no characters that change the direction of writing, and at most
+ * MOST_CHARACTERS.
+ */
 export function cleanTitle(title: string): string {
   const visible = title
     .replace(/[\p{Cc}\p{Cf}\p{Co}\p{Cs}\u2028\u2029]+/gu, ' ')
@@ -29,7 +34,10 @@ export class Title {
     addEventListener('focus', seen);
   }
 
-  /** The own name stays in it, so that a program cannot pass for another site. */
+  /**
+   * Sets the guest's part of the title. The page's own name stays in the title,
+   * so that a program cannot pass for another site.
+   */
   set(title: string): void {
     this.guest = cleanTitle(title);
     this.show();

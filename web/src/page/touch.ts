@@ -1,20 +1,24 @@
 // SPDX-License-Identifier: MIT
-// Fingers on the terminal, which xterm.js leaves alone: a drag scrolls, a long press selects a word, and a drag after it more.
+// Fingers on the terminal, which xterm.js ignores. A drag scrolls. A long press
+// selects a word, and a drag after it selects more.
 
 import type { Terminal } from '@xterm/xterm';
 
 /** Milliseconds that a finger must rest to select. */
 const LONG_PRESS = 500;
-/** CSS pixels that a finger may move and still rest. */
+/** CSS pixels that a finger may move while it counts as resting. */
 const SLOP = 10;
 
 interface Cell {
   column: number;
-  /** Of the whole buffer. */
+  /** The row, counted in the whole buffer. */
   row: number;
 }
 
-/** A range of cells, the end not in it; as offsets from the start of the buffer. */
+/**
+ * A range of cells, as offsets from the start of the buffer. The end is not in
+ * it.
+ */
 interface Range {
   start: number;
   end: number;
@@ -25,7 +29,7 @@ export class Touch {
   private mode: 'undecided' | 'scrolling' | 'selecting' = 'undecided';
   private timer: ReturnType<typeof setTimeout> | undefined;
   private lastY = 0;
-  /** What was dragged and is less than a row, in CSS pixels. */
+  /** CSS pixels that were dragged and are less than a row. */
   private rest = 0;
   private word: Range | undefined;
 
@@ -35,13 +39,14 @@ export class Touch {
   constructor(terminal: Terminal, element: HTMLElement) {
     this.terminal = terminal;
     this.element = element;
-    // Not passive: what scrolls or selects here must not do anything else.
+    // The listeners are not passive: what scrolls or selects here must do
+    // nothing else.
     const options = { passive: false };
     element.addEventListener('touchstart', (event) => this.begin(event), options);
     element.addEventListener('touchmove', (event) => this.move(event), options);
     element.addEventListener('touchend', (event) => this.end(event), options);
     element.addEventListener('touchcancel', () => this.forget());
-    // The browser's own menu of a long press would end the touch.
+    // The browser's own menu for a long press would end the touch.
     element.addEventListener('contextmenu', (event) => {
       if (this.start !== undefined) event.preventDefault();
     });
@@ -77,7 +82,8 @@ export class Touch {
   }
 
   private end(event: TouchEvent): void {
-    // No click follows, which would take the selection back or open the keyboard.
+    // This keeps a click from following, which would end the selection or open
+    // the keyboard.
     if (this.mode !== 'undecided' && event.cancelable) event.preventDefault();
     if (event.touches.length === 0) this.forget();
   }
@@ -104,7 +110,7 @@ export class Touch {
       this.terminal.scrollLines(rows);
       return;
     }
-    // A program with the whole screen gets what the wheel would send it.
+    // A program that has the whole screen gets what the wheel would send it.
     const target = this.element.querySelector('.xterm-screen');
     for (let row = 0; row < Math.abs(rows); ++row)
       target?.dispatchEvent(
@@ -129,12 +135,15 @@ export class Touch {
     };
   }
 
-  /** The word at a cell: what stands between blanks. A blank is one of its own. */
+  /**
+   * The word at a cell, which is all between two blanks. A blank is a word of
+   * its own.
+   */
   private wordAt({ column, row }: Cell): Range {
     const line = this.terminal.buffer.active.getLine(row);
     const isBlank = (index: number) => {
       const cell = line?.getCell(index);
-      // The second half of a wide character has no width and no text.
+      // The second half of a wide character has neither width nor text.
       return cell === undefined || (cell.getWidth() > 0 && cell.getChars().trim() === '');
     };
     const { cols } = this.terminal;
