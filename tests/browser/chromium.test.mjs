@@ -124,7 +124,7 @@ test('a download that fails is shown', async (suite) => {
 test('a terminal that cannot be downloaded is shown, and comes with the restart', async (suite) => {
   const browser = await launchChromium(suite);
   const page = await browser.newPage();
-  await page.route(/console-[^/]*\.js/, (route) => route.fulfill({ status: 404, body: 'gone' }));
+  await page.route(/terminal-console-[^/]*\.js/, (route) => route.fulfill({ status: 404, body: 'gone' }));
   await page.goto(await servePage(suite));
   await page.getByRole('heading', { name: 'Download failed' }).waitFor();
   assert.match(await page.locator('#overlay-text').innerText(), /the terminal could not be downloaded/);

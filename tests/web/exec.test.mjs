@@ -6,7 +6,7 @@ import { setImmediate as turn } from 'node:timers/promises';
 import { test } from 'node:test';
 import { source } from './source.mjs';
 
-const { encodeCommand, ExecClient, signalNumber } = await source('api/exec.ts');
+const { encodeCommand, ExecClient, signalNumber } = await source('api/exec-client.ts');
 const { SocketClient } = await source('api/sockets.ts');
 const { MachineError } = await source('api/types.ts');
 const { FIRST_ACCEPTED } = await source('machine/protocol.ts');

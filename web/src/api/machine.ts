@@ -5,7 +5,7 @@ import { isNode, lifeLockFree, runHere, startWorker, within, type WorkerHandle }
 import { NUMBER_OPTION_NAMES } from '../machine/options.ts';
 import type { FromHost, MachineConfiguration, MachineStage, RemainingLocks, ToHost } from '../machine/protocol.ts';
 import { loadBytes, loadModule, totalSize } from './assets.ts';
-import { ExecClient } from './exec.ts';
+import { ExecClient } from './exec-client.ts';
 import { checkBootOptions, checkExec } from './check-options.ts';
 import { isPromise, reportException } from './handlers.ts';
 import { leave, oneGone } from './leaving.ts';

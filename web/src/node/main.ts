@@ -2,10 +2,10 @@
 // The command line program behind ./auklet: console, exec, serve.
 
 import { MachineError } from '../api/types.ts';
-import { consoleCommand } from './console.ts';
-import { exec } from './exec.ts';
+import { consoleCommand } from './console-command.ts';
+import { exec } from './exec-command.ts';
 import { helpFor, HelpWanted, UsageError } from './options.ts';
-import { serveCommand } from './serve.ts';
+import { serveCommand } from './serve-command.ts';
 
 const COMMANDS: Record<string, (words: readonly string[]) => Promise<number>> = {
   console: consoleCommand,

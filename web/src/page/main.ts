@@ -4,7 +4,7 @@
 import { engineTimeZone } from '../api/time-zone.ts';
 import { Machine, MachineError, type Progress } from '../index.ts';
 import { readAddress } from './address.ts';
-import type { Console } from './console.ts';
+import type { Console } from './terminal-console.ts';
 import { becomeIsolated } from './isolation.ts';
 import { KeyBar } from './key-bar.ts';
 import { Overlay } from './overlay.ts';
@@ -91,7 +91,7 @@ class Page {
   private async createConsole(): Promise<void> {
     let Console;
     try {
-      ({ Console } = await import('./console.ts'));
+      ({ Console } = await import('./terminal-console.ts'));
     } catch (error) {
       this.fail(
         new MachineError('download', 'the terminal could not be downloaded: is the network up?', String(error)),
