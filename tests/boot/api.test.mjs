@@ -105,3 +105,13 @@ test('halted settles when the machine is disposed of', async () => {
   await machine.dispose();
   assert.equal(await machine.halted, 'disposed');
 });
+
+test('input that nobody will take is waited for until the machine ends', async () => {
+  const machine = await startMachine();
+  machine.write('x'.repeat(100_000));
+  const drained = machine.drained();
+  await machine.dispose();
+  await drained;
+  machine.write('more');
+  await machine.drained();
+});

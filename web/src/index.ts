@@ -9,10 +9,11 @@
 // The page must be cross-origin isolated (docs/hosting.md).
 
 import assets from 'auklet:assets';
-import { setPlatform } from './api/machine.ts';
+import { setPlatform } from './api/platform-options.ts';
 
 setPlatform({ assets });
 
-export { boot, checkPlatform, Machine } from './api/machine.ts';
-export type { MachineOptions } from './api/machine.ts';
+export { boot, Machine } from './api/machine.ts';
+export { checkPlatform } from './api/platform-options.ts';
+export type { MachineOptions } from './api/platform-options.ts';
 export * from './api/types.ts';

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: MIT
 // boot() and the Machine that it returns: the owner's side of a host worker.
 
-import { isNode, lifeLockFree, runHere, startWorker, within, type WorkerHandle } from '../machine/platform.ts';
+import { lifeLockFree, runHere, startWorker, within, type WorkerHandle } from '../machine/platform.ts';
 import { NUMBER_OPTION_NAMES } from '../machine/options.ts';
 import type { FromHost, MachineConfiguration, MachineStage, RemainingLocks, ToHost } from '../machine/protocol.ts';
 import { loadBytes, loadModule, totalSize } from './assets.ts';
@@ -9,6 +9,7 @@ import { ExecClient } from './exec-client.ts';
 import { checkBootOptions, checkExec } from './check-options.ts';
 import { isPromise, reportException } from './handlers.ts';
 import { leave, oneGone } from './leaving.ts';
+import { checkPlatform, withPlatform, type MachineOptions } from './platform-options.ts';
 import { SocketClient } from './sockets.ts';
 import { needsRelay, relayWorkers } from './worker-relay.ts';
 import {
@@ -30,46 +31,6 @@ function createHostWorker(): Worker {
   const worker = new Worker(new URL('./relayed-host-worker.ts', import.meta.url), { type: 'module' });
   relayWorkers((message, transfer) => worker.postMessage(message, transfer));
   return worker;
-}
-
-/**
- * Checks that this engine and this page can run a machine.
- * @throws MachineError 'not-isolated' or 'no-shared-memory'.
- */
-export function checkPlatform(): void {
-  const scope = globalThis as { crossOriginIsolated?: boolean; isSecureContext?: boolean };
-  if (!isNode && scope.crossOriginIsolated === false) {
-    throw new MachineError(
-      'not-isolated',
-      scope.isSecureContext === false
-        ? 'This page needs HTTPS (or localhost): browsers share memory between workers only there.'
-        : 'This page is not cross-origin isolated: its server must send the headers "Cross-Origin-Opener-Policy: same-origin" and "Cross-Origin-Embedder-Policy: require-corp".',
-    );
-  }
-  if (typeof SharedArrayBuffer === 'undefined' || typeof WebAssembly === 'undefined' || !('waitAsync' in Atomics)) {
-    throw new MachineError(
-      'no-shared-memory',
-      'This browser has no shared WebAssembly memory (SharedArrayBuffer and Atomics.waitAsync): use a current Chromium, Firefox or Safari.',
-    );
-  }
-}
-
-/** Defaults of an entry of the package: where the parts and scripts are. */
-let platform: PlatformOptions | undefined;
-
-/** Sets the platform options of machines whose own options leave them out. */
-export function setPlatform(options: PlatformOptions): void {
-  platform = options;
-}
-
-/** The options of boot(). The package has defaults for the platform's. */
-export type MachineOptions = BootOptions & Partial<PlatformOptions>;
-
-function withPlatform(options: MachineOptions): BootOptions & PlatformOptions {
-  const assets = options.assets ?? platform?.assets;
-  if (assets === undefined)
-    throw new MachineError('invalid-option', 'a machine needs assets: kernel, initramfs and host');
-  return { ...platform, ...options, assets };
 }
 
 /**
@@ -122,6 +83,7 @@ export class Machine {
   private disposal: Promise<void> | undefined;
   private resolveDisposed: ((remaining: RemainingLocks) => void) | undefined;
   private inputOnWay = 0;
+  private hasEnded = false;
   /** Messages that wait until the host worker has a machine. Undefined then. */
   private beforeStart: ToHost[] | undefined = [];
   private progress: Progress;
@@ -185,12 +147,11 @@ export class Machine {
   }
 
   /**
-   * Resolves when the guest's driver has taken all console input. It stays
-   * pending if the machine ends before.
+   * Resolves when the guest's driver has taken all console input, or the
+   * machine has ended.
    */
   async drained(): Promise<void> {
-    while (this.inputOnWay > 0 && this.disposal === undefined)
-      await new Promise<void>((resolve) => this.consumers.add(resolve));
+    while (this.inputOnWay > 0 && !this.hasEnded) await new Promise<void>((resolve) => this.consumers.add(resolve));
   }
 
   /** Sets the size of the console's screen, in characters. */
@@ -474,6 +435,8 @@ export class Machine {
   }
 
   private endWith(error: MachineError): void {
+    this.hasEnded = true;
+    this.consoleConsumed(0);
     this.rejectStarted(error);
     this.commands?.ended(error);
     this.sockets.ended(error);

@@ -3,7 +3,7 @@
 // folder with the parts and the workers' scripts.
 
 import assets from 'auklet:assets';
-import { setPlatform } from '../api/machine.ts';
+import { setPlatform } from '../api/platform-options.ts';
 
 setPlatform({
   assets,
@@ -11,6 +11,7 @@ setPlatform({
   guestWorkerUrl: new URL('./guest-worker.js', import.meta.url).href,
 });
 
-export { boot, checkPlatform, Machine } from '../api/machine.ts';
-export type { MachineOptions } from '../api/machine.ts';
+export { boot, Machine } from '../api/machine.ts';
+export { checkPlatform } from '../api/platform-options.ts';
+export type { MachineOptions } from '../api/platform-options.ts';
 export * from '../api/types.ts';
