@@ -1,8 +1,10 @@
 #!/bin/sh
 # SPDX-License-Identifier: MIT
 # Builds musl for wasm32: build.sh SOURCE PICOLIBC BUILD SYSROOT
-#   SOURCE   the source package's .dsc, a tarball or a folder (pin says which); it is only read
-#   PICOLIBC the same of picolibc (userland/picolibc/pin), of which the functions of long double come
+#   SOURCE   the source package's .dsc, a tarball or a folder (pin says which);
+#            the build only reads it
+#   PICOLIBC the same of picolibc (userland/picolibc/pin), from which the
+#            functions of long double come
 #   BUILD    scratch folder, kept between builds
 #   SYSROOT  where include/ and lib/ are installed
 # CLANG, LLVM_AR, LLVM_RANLIB, CCACHE and JOBS may be set in the environment.
@@ -35,7 +37,8 @@ quad=$build/picolibc/newlib/libm/ld
 
 target_flags=$(grep -v '^#' "$here/../sdk/target-flags" | tr '\n' ' ')
 
-# What upstream's configure would find out; it refuses a target it does not know.
+# This is what upstream's configure would find out, but configure refuses a
+# target that it does not know.
 cat > "$build/config.mak.new" << EOF
 ARCH = wasm32
 srcdir = src
@@ -67,7 +70,7 @@ cmp -s "$build/config.mak.new" "$build/config.mak" || {
 }
 rm "$build/config.mak.new"
 cp "$build/src/Makefile" "$build/Makefile"
-# upstream's makefile does not know which object needs which header
+# Upstream's makefile does not know which object needs which header.
 if [ -e "$build/lib/libc.a" ] && [ -n "$(find "$build/src" -name '*.h*' -newer "$build/lib/libc.a")" ]; then
 	rm -rf "${build:?}/obj" "${build:?}/lib"
 fi

@@ -1,7 +1,9 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Atomic operations: the compiler's builtins are single wasm instructions. What is shared with other processes is a copy in each, so there the
- * kernel makes them (docs/abi-programs.md, "Shared memory").
+ * Atomic operations. The compiler's builtins are single wasm instructions. They
+ * do not suffice for memory that is shared with other processes, because each
+ * process has a copy of it: there the kernel makes the operation
+ * (docs/abi-programs.md, "Shared memory").
  */
 #include <features.h>
 #include <stddef.h>

@@ -1,11 +1,13 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Calls of functions that the program hands to the library. C programs pass ones
- * of another type than the library calls, most often "void handler()" without a
- * prototype as a signal handler. Other machines ignore what the function does not
- * take or give; WebAssembly checks the type and traps. So such calls go by the
- * type that the function has, which the linking compiler writes down
- * (__function_shapes, wasm32-linux-musl-clang).
+ * How the library calls functions that the program hands to it. C programs
+ * often pass a function of another type than the library declares: "void
+ * handler()" without a prototype as a signal handler is the most common. Other
+ * machines ignore arguments that the function does not take, and a result that
+ * it does not give. WebAssembly checks the type and traps. The library
+ * therefore calls such a function by the type that the function has. The
+ * compiler wrapper (wasm32-linux-musl-clang) writes the types into
+ * __function_shapes when it links.
  */
 #ifndef CALLBACK_H
 #define CALLBACK_H
@@ -13,8 +15,9 @@
 #include <stdint.h>
 
 /*
- * By the number of parameters, all of them one word, and whether there is a result. The compiler wrapper has the same numbers, and
- * gives the types of other functions of the program the numbers from OTHER_SHAPES on.
+ * The types that have a number here: up to four parameters of one word each,
+ * with a result of one word or none. The compiler wrapper has the same numbers.
+ * It gives the program's other types the numbers from OTHER_SHAPES on.
  */
 enum function_shape {
 	UNKNOWN_SHAPE,
@@ -26,11 +29,17 @@ enum function_shape {
 	OTHER_SHAPES,
 };
 
-/* The shape of each function in the table. */
+/* The shape of each function, by its index in the table. */
 extern hidden const unsigned char __function_shapes[];
 extern hidden const unsigned __function_shapes_count;
 
-/* What the function does not take is left out, what it takes besides is 0; the result is 0 if it has none. A union sigval is one word, too: clang passes its address. */
+/*
+ * Calls the function by its type, or by the declared one if its type is not
+ * known. Arguments that the function does not take are left out. Parameters
+ * that the caller does not give are 0, and so is the result of a function
+ * without one. A union sigval is also one word, because clang passes its
+ * address.
+ */
 hidden uintptr_t __call_by_shape(uintptr_t function, enum function_shape declared,
 	uintptr_t a, uintptr_t b, uintptr_t c, uintptr_t d);
 
@@ -41,14 +50,20 @@ hidden uintptr_t __call_by_shape(uintptr_t function, enum function_shape declare
 #define CALLBACK1(declared, function, a) CALLBACK4(declared, function, a, 0, 0, 0)
 #define CALLBACK(declared, function) CALLBACK4(declared, function, 0, 0, 0, 0)
 
-/* Whether a call of the declared type does not trap, as far as is known. */
+/*
+ * Whether the library may call the function by the declared type: the function
+ * has that type, or its type is not known.
+ */
 static inline int __has_shape(uintptr_t function, enum function_shape declared)
 {
 	return function >= __function_shapes_count ||
 		__function_shapes[function] == declared || __function_shapes[function] == UNKNOWN_SHAPE;
 }
 
-/* A call of an int (const void *, const void *), where calls are what takes the time. */
+/*
+ * A call of an int (const void *, const void *). Such calls take most of the
+ * time of a search, so a function of the declared type is called directly.
+ */
 #define COMPARISON(function, a, b) \
 	(__has_shape((uintptr_t)(function), WORD_2) ? (function)(a, b) : (int)CALLBACK2(WORD_2, function, a, b))
 

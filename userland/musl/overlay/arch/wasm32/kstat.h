@@ -1,2 +1,2 @@
 /* SPDX-License-Identifier: MIT */
-/* No stat system call but statx. */
+/* There is no struct kstat: statx is the only stat system call. */

@@ -1,10 +1,11 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * A wasm function has exactly one type, so the compiler names main after it:
- * __main_argc_argv, __main_void, and plain main for any other. The start code
- * calls __main_argc_argv. A program that does not have it gets ours, which calls
- * __main_void; and who does not have that gets ours, which calls the main of
- * three arguments. As members of libc.a they are only linked where needed.
+ * A wasm function has exactly one type, so the compiler names main after its
+ * type: __main_argc_argv, __main_void, or plain main for any other. The start
+ * code calls __main_argc_argv. A program without that function gets the
+ * library's, which calls __main_void. A program without that one too gets the
+ * library's, which calls the main of three arguments. Both are members of
+ * libc.a, so the linker takes them only where they are needed.
  */
 #include <features.h>
 

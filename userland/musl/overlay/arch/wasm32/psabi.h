@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /*
  * The numbers of the psABI (docs/abi-programs.md) that the C library and the
- * kernel both have. tests/tools/psabi.c holds them to the kernel's headers.
+ * kernel both have. tests/tools/psabi.c compares them with the kernel's
+ * headers.
  */
 
 /* The result of a system call that must run a handler before it returns. */

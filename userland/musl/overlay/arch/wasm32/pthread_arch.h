@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
  * The thread pointer is the linker's global __tls_base. The thread's TLS block
- * starts there, its struct pthread ends there.
+ * starts there, and its struct pthread ends there.
  */
 static inline uintptr_t __get_tp(void)
 {
@@ -11,5 +11,5 @@ static inline uintptr_t __get_tp(void)
 #define TLS_ABOVE_TP
 #define GAP_ABOVE_TP 0
 
-/* Not a register: the system call stub writes it, see syscall_cp.c. */
+/* This is no register: the system call stub writes it (syscall_cp.c). */
 #define MC_PC __pc

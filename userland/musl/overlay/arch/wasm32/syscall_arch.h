@@ -1,9 +1,15 @@
 /* SPDX-License-Identifier: MIT */
-/* System calls: docs/abi-programs.md. The stub also runs signal handlers. */
+/*
+ * System calls (docs/abi-programs.md). The stub __wasm_syscall() also runs
+ * signal handlers.
+ */
 __attribute__((__visibility__("hidden")))
 long __wasm_syscall(long, long, long, long, long, long, long);
 
-/* The only way to fork: SYS_clone or SYS_clone3 and its arguments. See src/process/wasm32/fork_unwind.c. */
+/*
+ * The only way to fork. It takes SYS_clone or SYS_clone3 and the arguments of
+ * that call (src/process/wasm32/fork_unwind.c).
+ */
 __attribute__((__visibility__("hidden")))
 long __wasm_fork(long, long, long, long, long, long);
 

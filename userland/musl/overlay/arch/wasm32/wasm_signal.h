@@ -1,10 +1,13 @@
 /* SPDX-License-Identifier: MIT */
-/* What the system call stub offers to the rest of this port. */
+/* What the system call stub offers to the rest of the wasm32 port. */
 #include <features.h>
 #include <stdint.h>
 #include "psabi.h"
 
-/* Neither an error number nor WASM_SIGNAL_PENDING: the caller must cancel the thread. */
+/*
+ * The result of a system call whose caller must cancel the thread. It is
+ * neither an error number nor WASM_SIGNAL_PENDING.
+ */
 #define WASM_CANCELLED (-4093)
 
 hidden long __wasm_run_signals(uintptr_t, uintptr_t);

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: MIT
-// Program entry: the kernel calls _start with the address of the argument block.
+// The entry of a program. The kernel calls _start with the address of the
+// argument block.
 #include <features.h>
 #include "libc.h"
 #include "main_arguments.h"
@@ -10,8 +11,10 @@ int __libc_start_main(int (*)(int, char **, char **), int, char **,
 
 void __wasm_call_ctors(void);
 
-/* Replaces the weak one in libc.a, which looks for an array of constructors: the
- * linker makes a function that calls them. */
+/*
+ * Replaces the weak one in libc.a. That one goes through an array of
+ * constructors, but here the linker makes a function that calls them.
+ */
 void __libc_start_init(void)
 {
 	__wasm_call_ctors();
@@ -29,7 +32,10 @@ void _start(long *block)
 	__libc_start_main(call_main, block[0], (char **)(block + 1), 0, 0, 0);
 }
 
-/* The version of the psABI that this is made for (docs/abi-programs.md): the kernel looks for the name. */
+/*
+ * Says which version of the psABI the program is made for
+ * (docs/abi-programs.md). The kernel looks for the name of this export.
+ */
 __attribute__((__export_name__("__psabi_2")))
 void __psabi(void)
 {

@@ -4,10 +4,10 @@
 
 #if defined(_GNU_SOURCE) || defined(_BSD_SOURCE)
 /*
- * unistd.h has declared syscall(). clone and clone3 by their numbers return twice,
- * for which the caller must be compiled: docs/abi-programs.md, "fork". syscall() cannot do
- * that for every number, or each program that calls it would have to be able to
- * unwind.
+ * unistd.h has declared syscall() for all numbers. This overload takes the
+ * calls whose number is a constant 220 (clone) or 435 (clone3). They return
+ * twice, so their caller must be able to unwind (docs/abi-programs.md, "fork").
+ * Were there no overload, every program that calls syscall() would have to be.
  */
 #ifdef __cplusplus
 extern "C++"

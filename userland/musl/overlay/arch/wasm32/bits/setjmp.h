@@ -1,3 +1,6 @@
 /* SPDX-License-Identifier: MIT */
-/* function invocation, label, and the two words that longjmp throws */
+/*
+ * The words of struct jump_buffer (setjmp.c): the invocation of the function,
+ * the label, and the two that longjmp throws.
+ */
 typedef unsigned long __jmp_buf[4];

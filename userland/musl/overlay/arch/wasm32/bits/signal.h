@@ -7,7 +7,10 @@
 # define SIGSTKSZ 8192
 #endif
 
-/* What the kernel saves of the interrupted system call; there are no registers. */
+/*
+ * What the kernel saves of the interrupted system call: there are no registers
+ * to save. __pc is the C library's own (__wasm_run_signals()).
+ */
 typedef struct sigcontext {
 	unsigned __syscall_nr;
 	unsigned __args[6];

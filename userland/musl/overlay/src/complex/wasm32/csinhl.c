@@ -1,7 +1,10 @@
 // SPDX-License-Identifier: MIT
 #include "complex_impl.h"
 
-/* Above it the hyperbolic functions may overflow; they are half of expl() there. */
+/*
+ * From here on coshl() and sinhl() may overflow. Their absolute values are half
+ * of expl(|x|) there.
+ */
 #define LARGE 11355
 
 long double complex csinhl(long double complex z)

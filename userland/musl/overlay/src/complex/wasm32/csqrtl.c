@@ -8,7 +8,11 @@ long double complex csqrtl(long double complex z)
 
 	if (!isfinite(x) || !isfinite(y)) return csqrt(z);
 	if (x == 0 && y == 0) return CMPLXL(0, y);
-	/* By an even power of two near 1, so that neither the sum overflows nor the smaller part is lost. */
+	/*
+	 * Scales both parts by an even power of two, which brings the larger
+	 * one near 1. The sum cannot overflow then, and the smaller part is not
+	 * lost.
+	 */
 	exponent = (ilogbl(fabsl(x) > fabsl(y) ? x : y) + 1) / 2;
 	x = scalbnl(x, -2 * exponent);
 	y = scalbnl(y, -2 * exponent);

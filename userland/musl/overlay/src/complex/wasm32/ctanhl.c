@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: MIT
 #include "complex_impl.h"
 
-/* Above it tanhl() is 1 in 113 bits. */
+/* Above this number tanhl() is 1 in 113 bits. */
 #define LARGE 45
 
 long double complex ctanhl(long double complex z)
@@ -10,7 +10,7 @@ long double complex ctanhl(long double complex z)
 
 	if (!isfinite(x) || !isfinite(y)) return ctanh(z);
 	if (fabsl(x) > LARGE) return CMPLXL(copysignl(1, x), 4 * sinl(y) * cosl(y) * expl(-2 * fabsl(x)));
-	/* Kahan, "Branch cuts for complex elementary functions", 1987. */
+	/* From Kahan, "Branch cuts for complex elementary functions", 1987. */
 	t = tanl(y);
 	s = sinhl(x);
 	c = 1 + t * t;

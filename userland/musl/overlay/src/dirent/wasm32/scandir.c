@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-// scandir() of upstream, with calls of the selection by its type (callback.h).
+// Upstream's scandir(), which calls the selection by its type (callback.h).
 #include "callback.h"
 
 #define sel(entry) CALLBACK1(WORD_1, sel, entry)

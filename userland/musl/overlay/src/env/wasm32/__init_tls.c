@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: MIT
-// Thread-local storage. The image is a data segment that only __wasm_init_tls can copy.
+// Thread-local storage. Its image is a data segment, which only the linker's
+// function __wasm_init_tls can copy.
 #define SYSCALL_NO_TLS 1
 #include <elf.h>
 #include <limits.h>
@@ -12,7 +13,7 @@
 
 volatile int __thread_list_lock;
 
-/* Made by the linker: sets __tls_base to its argument and copies the image there. */
+/* Sets __tls_base to its argument, and copies the image there. */
 void __wasm_init_tls(void *);
 
 int __init_tp(void *p)
@@ -32,21 +33,24 @@ int __init_tp(void *p)
 
 #define MIN_TLS_ALIGN 16
 
-/* Enough for the thread structure and a little TLS; more is mapped. */
+/* Enough for struct pthread and a little TLS. More is mapped. */
 static _Alignas(MIN_TLS_ALIGN) unsigned char builtin_tls[sizeof(struct pthread) + 128];
 
 void *__copy_tls(unsigned char *mem)
 {
 	mem += -((uintptr_t)mem + sizeof(struct pthread)) & libc.tls_align-1;
 	pthread_t td = (void *)mem;
+	/* This thread's own, which __wasm_init_tls() changes. */
 	void *self = __builtin_wasm_tls_base();
 	__wasm_init_tls(TP_ADJ(td));
 	__set_thread_area(self);
 	return td;
 }
 
-/* The linker has made the first thread's TLS part of .data. It is left unused,
- * because no struct pthread is next to it. */
+/*
+ * The linker has put a TLS block for the first thread into .data. It stays
+ * unused, because no struct pthread is next to it.
+ */
 void __init_tls(size_t *aux)
 {
 	void *mem = builtin_tls;

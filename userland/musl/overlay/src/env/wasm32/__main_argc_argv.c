@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-// main_arguments.h tells when this is used.
+// main_arguments.h says which programs use this.
 #include "main_arguments.h"
 
 struct main_arguments __main_arguments;

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: MIT
-// quick_exit() of upstream, with calls of the functions by their type (callback.h).
+// Upstream's quick_exit(), which calls the functions by their type
+// (callback.h).
 #include "callback.h"
 
 #define func() CALLBACK(VOID_0, func)

@@ -1,15 +1,18 @@
 // SPDX-License-Identifier: MIT
-// See callback.h.
+// The calls of callback.h by shape.
 #include "callback.h"
 
 /*
- * The compiler wrapper links a second time with the true ones; in a program linked by hand there are none, and every
- * function is called as declared.
+ * The compiler wrapper links a second time, with the program's true shapes. A
+ * program linked by hand has no shapes, so it calls every function as declared.
  */
 __attribute__((__weak__)) const unsigned char __function_shapes[1] = { UNKNOWN_SHAPE };
 __attribute__((__weak__)) const unsigned __function_shapes_count = 0;
 
-/* The wrapper makes the true one: a call for each type of the program that has a number. */
+/*
+ * The wrapper makes the true one. It has a call for each of the program's types
+ * with a number from OTHER_SHAPES on.
+ */
 __attribute__((__weak__)) uintptr_t __call_other_shape(uintptr_t function, unsigned shape, uintptr_t a, uintptr_t b, uintptr_t c, uintptr_t d)
 {
 	__builtin_trap();

@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: MIT
-// Safepoints of programs that are linked with -fsafepoints
-// (docs/abi-programs.md): userland/sdk/safepoints.py adds the polls and the
-// calls. Nothing here may poll, so it calls nothing but the system call stub.
+// The safepoints of programs that are linked with -fsafepoints
+// (docs/abi-programs.md). userland/sdk/safepoints.py adds polls of the word,
+// and calls of __safepoint(), to the program. The functions here must not poll,
+// so they call nothing but the system call stub.
 #include "syscall.h"
 
 volatile int __safepoint_word;
@@ -11,7 +12,10 @@ static void tell_kernel(void)
 	__wasm_syscall(SYS_wasm_safepoint, (long)&__safepoint_word, 0, 0, 0, 0, 0);
 }
 
-/* Signals of this thread are handled in the system call. The order: cleared later, a request that comes meanwhile would be lost. */
+/*
+ * The system call handles the signals of this thread. The word is cleared
+ * before it, or else a request that comes during the call would be lost.
+ */
 void __safepoint(void)
 {
 	__safepoint_word = 0;

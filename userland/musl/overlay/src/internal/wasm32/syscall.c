@@ -7,8 +7,11 @@
 #include "callback.h"
 #include "wasm_signal.h"
 
-/* Agrees with struct rt_sigframe of the kernel's uapi header asm/sigframe.h. The
- * kernel knows only the first 8 bytes of uc_sigmask; musl's sigset_t is longer. */
+/*
+ * Agrees with struct rt_sigframe of the kernel's uapi header asm/sigframe.h.
+ * The kernel knows only the first 8 bytes of uc_sigmask: musl's sigset_t is
+ * longer.
+ */
 struct rt_sigframe {
 	uint32_t handler;
 	uint32_t flags;
@@ -41,8 +44,9 @@ static void set_stack_pointer(uintptr_t sp)
 }
 
 /*
- * Nothing here may keep a value in the shadow stack below the frame while the
- * handler has the alternate one: the stack pointer is put back from a local.
+ * While the handler has the alternate stack, this function must keep no value
+ * of its own below the frame on the stack in memory. So it puts the stack
+ * pointer back from a wasm local.
  */
 static void run_handler(struct rt_sigframe *f)
 {
@@ -53,10 +57,12 @@ static void run_handler(struct rt_sigframe *f)
 }
 
 /*
- * Runs what is pending until the interrupted call has its result. A system call
- * that is a cancellation point passes the addresses between which cancel_handler
- * takes the program counter for "not done yet, may be cancelled", which is the
- * case exactly when the kernel would restart the call.
+ * Runs handlers of pending signals until the interrupted call has its result.
+ *
+ * A system call that is a cancellation point passes two addresses. musl's
+ * cancel_handler takes the program counter @restart_pc for a call that is not
+ * done yet, and sets it to @cancel_pc to have the call cancelled. The call is
+ * not done yet exactly when the kernel would restart it.
  */
 long __wasm_run_signals(uintptr_t restart_pc, uintptr_t cancel_pc)
 {
@@ -78,7 +84,10 @@ long __wasm_run_signals(uintptr_t restart_pc, uintptr_t cancel_pc)
 	return r;
 }
 
-/* Called after a trap whose signal has a handler. Does not return. */
+/*
+ * The base of the worker calls this after a trap whose signal has a handler. It
+ * does not return.
+ */
 __attribute__((__export_name__("__signal_trap")))
 void __wasm_signal_trap(void)
 {

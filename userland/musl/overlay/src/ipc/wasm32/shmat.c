@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: MIT
-// shmat(), which notes the memory as shared: atomic operations on it are system calls.
+// shmat(). It notes that the memory is shared, so that atomic operations on it
+// become system calls.
 #include <sys/shm.h>
 #include "atomic.h"
 #include "syscall.h"
@@ -8,7 +9,10 @@ void *shmat(int id, const void *addr, int flag)
 {
 	struct shmid_ds info;
 	void *start = (void *)syscall(SYS_shmat, id, addr, flag);
-	/* Who may attach it may ask for its size, unless it is gone by now. */
+	/*
+	 * A process that may attach a segment may ask for its size. This fails
+	 * only if the segment is gone by now.
+	 */
 	if (start != (void *)-1)
 		__note_shared(start, shmctl(id, IPC_STAT, &info) ? 0 : info.shm_segsz);
 	return start;

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: MIT
-// ftw over nftw. Generic code casts the callback, but a wasm call must match its type.
+// ftw() by nftw(). Upstream's code casts the callback to the other type, but a
+// wasm call must match the type of the function.
 #include <ftw.h>
 #include "callback.h"
 

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-// One wasm instruction.
+// ceil() is one wasm instruction.
 #include <math.h>
 
 double ceil(double x)

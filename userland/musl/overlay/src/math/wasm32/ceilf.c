@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-// One wasm instruction.
+// ceilf() is one wasm instruction.
 #include <math.h>
 
 float ceilf(float x)

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-// One wasm instruction.
+// fabs() is one wasm instruction.
 #include <math.h>
 
 double fabs(double x)

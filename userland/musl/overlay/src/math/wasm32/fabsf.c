@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-// One wasm instruction.
+// fabsf() is one wasm instruction.
 #include <math.h>
 
 float fabsf(float x)

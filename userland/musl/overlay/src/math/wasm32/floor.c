@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-// One wasm instruction.
+// floor() is one wasm instruction.
 #include <math.h>
 
 double floor(double x)

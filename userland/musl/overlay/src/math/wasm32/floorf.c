@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-// One wasm instruction.
+// floorf() is one wasm instruction.
 #include <math.h>
 
 float floorf(float x)

@@ -1,7 +1,9 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * What picolibc's functions for long double of 128 bits need besides <math.h>: they are the stock ones of OpenBSD (Stephen Moshier's
- * and Sun's), each included by a file here (docs/decisions/0053). musl has its own for other types only.
+ * What picolibc's functions for long double of 128 bits need besides <math.h>.
+ * They are OpenBSD's stock functions (by Stephen Moshier and Sun). A file in
+ * this folder includes each (docs/decisions/0053). musl has its own for other
+ * types only.
  */
 #ifndef QUAD_H
 #define QUAD_H
@@ -18,7 +20,10 @@
 #define u_int64_t uint64_t
 #include "math_private_openbsd.h"
 
-/* There are no flags of exceptions, and musl's functions do not set errno. */
+/*
+ * wasm has no floating-point exception flags. musl's functions do not set
+ * errno.
+ */
 #define __math_oflowl(negative) ((negative) ? -INFINITY : INFINITY)
 #define __math_uflowl(negative) ((negative) ? -0.0L : 0.0L)
 #define __math_divzerol(negative) ((negative) ? -INFINITY : INFINITY)

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-// One wasm instruction.
+// rint() is one wasm instruction.
 #include <math.h>
 
 double rint(double x)

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-// One wasm instruction.
+// rintf() is one wasm instruction.
 #include <math.h>
 
 float rintf(float x)

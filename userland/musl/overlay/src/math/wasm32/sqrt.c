@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-// One wasm instruction.
+// sqrt() is one wasm instruction.
 #include <math.h>
 
 double sqrt(double x)

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-// One wasm instruction.
+// sqrtf() is one wasm instruction.
 #include <math.h>
 
 float sqrtf(float x)

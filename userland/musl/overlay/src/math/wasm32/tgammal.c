@@ -1,10 +1,14 @@
 // SPDX-License-Identifier: MIT
-// The gamma function in 128 bits, which picolibc has as expl(lgammal(x)), wrong in the last three or four digits for large results.
+// The gamma function in 128 bits. picolibc has it as expl(lgammal(x)), whose
+// last three or four digits are wrong for large results.
 #include "libm.h"
 
 long double __lgammal_r(long double, int *);
 
-/* B(2n) / (2n (2n - 1)), n from 1: log(gamma(x)) is (x - 1/2) log(x) - x + log(2 pi) / 2 + the sum of each over x^(2n - 1). */
+/*
+ * Stirling's series: B(2n) / (2n (2n - 1)) for n from 1. log(gamma(x)) is
+ * (x - 1/2) log(x) - x + log(2 pi) / 2 + the sum of each over x^(2n - 1).
+ */
 static const long double stirling[] = {
 	8.3333333333333333333333333333333333333e-2L,
 	-2.7777777777777777777777777777777777778e-3L,
@@ -22,21 +26,25 @@ static const long double stirling[] = {
 	-3.6108771253724989357173265219242230736e+4L,
 };
 #define TERMS (sizeof stirling / sizeof *stirling)
-/* From here on the first term that is left out is less than 2^-118. */
+/*
+ * From here on the first term of the series that is left out is below 2^-118.
+ */
 #define STIRLING_FROM 34
-/* gamma(x) is infinite from here on, and 0 below the negative. */
+/* gamma(x) is infinite from TOO_LARGE on, and 0 below -TOO_SMALL. */
 #define TOO_LARGE 1756
 #define TOO_SMALL 1800
 
 static const long double sqrt_2pi = 2.50662827463100050241576528481104525301L;
 static const long double pi = 3.14159265358979323846264338327950288420L;
 
-/* A value of more than 113 bits, as a sum. */
+/* A value of more than 113 bits, as the sum of two. */
 struct sum {
 	long double high, low;
 };
 
-/* Exactly a * b, for values whose halves do not overflow. */
+/*
+ * The exact a * b, where neither a nor b overflows when it is split in halves.
+ */
 static struct sum product(long double a, long double b)
 {
 	const long double splitter = 0x1p57L + 1;
@@ -46,7 +54,10 @@ static struct sum product(long double a, long double b)
 	return (struct sum){ p, ah * bh - p + ah * (b - bh) + (a - ah) * bh + (a - ah) * (b - bh) };
 }
 
-/* (x - 1)(x - 2) ... down to a factor of at least 1. Each factor is exact; the product is rounded at the end only. */
+/*
+ * (x - 1)(x - 2) ... down to a factor of at least 1. Each factor is exact. The
+ * product is rounded to 113 bits only at the end.
+ */
 static struct sum falling_product(long double x)
 {
 	struct sum result = { 1, 0 };
@@ -60,14 +71,17 @@ static struct sum falling_product(long double x)
 	return result;
 }
 
-/* gamma(x) as two factors, of which each is finite: x is positive. */
+/*
+ * gamma(x) of a positive x as two factors, of which each is finite. Returns
+ * one, and stores the other.
+ */
 static long double factors(long double x, long double *other)
 {
 	long double y, power;
 	int sign;
 
 	*other = 1;
-	/* The error of 1 + x counts little, as gamma is flat there. */
+	/* The error of 1 + x counts little, because gamma is flat there. */
 	if (x < 1) return expl(__lgammal_r(1 + x, &sign)) / x;
 	if (x < STIRLING_FROM) {
 		struct sum p = falling_product(x);
@@ -77,13 +91,16 @@ static long double factors(long double x, long double *other)
 	power = 0;
 	y = 1 / (x * x);
 	for (int n = TERMS - 1; n >= 0; n--) power = power * y + stirling[n];
-	/* The square root of x^(x - 1/2), whose exponent is exact. */
+	/*
+	 * The square root of x^(x - 1/2), because the power itself may
+	 * overflow. Its exponent is exact.
+	 */
 	y = powl(x, x / 2 - 0.25L);
 	*other = y;
 	return y * expl(-x) * sqrt_2pi * expl(power / x);
 }
 
-/* sin(pi x) for a positive x that is no integer. */
+/* sin(pi x) of a positive x that is no integer. */
 static long double sin_pi(long double x)
 {
 	long double fraction = x - 2 * floorl(x / 2);

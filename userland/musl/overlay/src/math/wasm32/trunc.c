@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-// One wasm instruction.
+// trunc() is one wasm instruction.
 #include <math.h>
 
 double trunc(double x)

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-// One wasm instruction.
+// truncf() is one wasm instruction.
 #include <math.h>
 
 float truncf(float x)

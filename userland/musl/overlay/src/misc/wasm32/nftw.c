@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: MIT
-// nftw() of upstream, with calls of the function for each file by its type (callback.h).
+// Upstream's nftw(), which calls the function for each file by its type
+// (callback.h).
 #include "callback.h"
 
 #define fn(path, status, type, level) CALLBACK4(WORD_4, fn, path, status, type, level)

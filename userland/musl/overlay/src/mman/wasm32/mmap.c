@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: MIT
-// mmap() of upstream, which notes what is shared: atomic operations on it are system calls.
+// Upstream's mmap(). It notes memory that is shared, so that atomic operations
+// on it become system calls.
 #include <errno.h>
 #include <sys/mman.h>
 #include <unistd.h>
@@ -13,7 +14,7 @@ static long noted(long ret, size_t length, int flags)
 	return __syscall_ret(ret);
 }
 
-/* Where upstream gives the result of the call back. */
+/* Upstream's mmap() returns the result of its system call through this. */
 #define __syscall_ret(ret) noted(ret, len, flags)
 
 #include "../mmap.c"

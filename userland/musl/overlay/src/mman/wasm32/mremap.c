@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT
-// mremap() of upstream, which notes that what was shared still is: atomic operations on it are
-// system calls.
+// Upstream's mremap(). It notes that shared memory is still shared at its new
+// place, so that atomic operations on it stay system calls.
 #define _GNU_SOURCE
 #include <errno.h>
 #include <sys/mman.h>
@@ -16,7 +16,7 @@ static long remap(void *start, size_t length, size_t new_length, int flags, void
 	return (long)result;
 }
 
-/* The only call of upstream. */
+/* Upstream's mremap() makes one system call, which this replaces. */
 #undef syscall
 #define syscall(number, ...) remap(__VA_ARGS__)
 

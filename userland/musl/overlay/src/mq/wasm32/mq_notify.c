@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: MIT
-// mq_notify() of upstream, with the call of the notification by its type (callback.h).
+// Upstream's mq_notify(), which calls the notification by its type
+// (callback.h).
 #include "callback.h"
 
 #define func(value) CALLBACK1(VOID_1, func, &value)

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: MIT
-// fork, and clone and clone3 that return twice: the program unwinds into a buffer, and both processes rewind from it.
+// fork, and the forms of clone and clone3 that return twice. The program
+// unwinds into a buffer, and both processes rewind from it.
 #include <stdarg.h>
 #include <stdint.h>
 #include <sys/mman.h>
@@ -8,13 +9,18 @@
 #include "wasm_signal.h"
 #include "main_stack.h"
 
-/* Asyncify's data structure, which stores upwards from start and traps beyond end, and the system call to make. */
+/*
+ * Asyncify's data structure, followed by the system call to make. Asyncify
+ * stores frames upwards from start, and traps beyond end.
+ */
 struct unwind_buffer {
 	uint32_t start, end;
 	uint32_t number, arguments[5];
 };
 
-/* About 28 bytes are needed for a frame, so this is enough for several hundred. */
+/*
+ * A frame needs about 28 bytes, so this is enough for several hundred frames.
+ */
 #define MIN_BUFFER 16384
 #define MAPPED_BUFFER (512 * 1024)
 
@@ -24,14 +30,14 @@ long __linux_fork(struct unwind_buffer *);
 __asm__(".globaltype __stack_pointer, i32\n");
 
 /*
- * Lowest usable address of the stack that holds sp, or 0 if we know nothing of it.
- * The main stack begins at address 0, which is nobody's buffer.
+ * The lowest usable address of the stack that holds sp, or 0 if that stack is
+ * not known. The main stack begins at address 0, which cannot be a buffer's.
  */
 static uintptr_t stack_bottom(uintptr_t sp)
 {
 	pthread_t self = __pthread_self();
 	if (sp > (uintptr_t)__stack_low && sp <= (uintptr_t)__stack_high) {
-		/* The deeper the stack, the more frames. */
+		/* A deeper stack has more frames, which need more room. */
 		uintptr_t room = MIN_BUFFER + 2 * ((uintptr_t)__stack_high - sp);
 		if (sp - __stack_limit < room && __stack_limit)
 			__extend_stack(sp > room ? sp - room : 16);
@@ -44,10 +50,11 @@ static uintptr_t stack_bottom(uintptr_t sp)
 }
 
 /*
- * While the program is unwound nothing runs on its stack, so all that is left of
- * it can hold the frames. On a stack without room (a small thread stack, an
- * alternate signal stack) they go to a mapping; the child gets a copy of it at the
- * same address, so both sides drop it.
+ * Nothing runs on the program's stack while the program is unwound, so the
+ * unused rest of the stack can hold the frames. If the rest is too small (a
+ * small thread stack, an alternate signal stack), the frames go to a mapping.
+ * The child gets a copy of the mapping at the same address, so both processes
+ * unmap it.
  */
 long __wasm_fork(long number, long a, long b, long c, long d, long e)
 {
@@ -77,7 +84,10 @@ long __wasm_fork(long number, long a, long b, long c, long d, long e)
 		buffer->arguments[4] = e;
 		r = __linux_fork(buffer);
 		if (r == WASM_SIGNAL_PENDING) r = __wasm_run_signals(0, 0);
-		/* A handler ran before the child was made. The kernel cannot restart the call, because the frames are gone. */
+		/*
+		 * -EINTR: a handler ran before the child was made. The kernel
+		 * cannot restart the call, because the frames are gone.
+		 */
 	} while (r == -EINTR);
 	if (!r) __guard_stack();
 	if (mapped) __syscall(SYS_munmap, mapped, MAPPED_BUFFER);
@@ -85,8 +95,9 @@ long __wasm_fork(long number, long a, long b, long c, long d, long e)
 }
 
 /*
- * What <unistd.h> makes of syscall() where the number is known to be one that returns twice: so a program that
- * calls it for anything else need not be able to unwind.
+ * <unistd.h> makes this of a syscall() whose number is a constant, and that of
+ * a call that returns twice. So a program that calls syscall() only for other
+ * things need not be able to unwind.
  */
 long __syscall_fork(long number, ...)
 {

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: MIT
-// vfork is fork: a child that shares the memory could not return from this function.
+// vfork() is fork(), because a child that shares the memory could not return
+// from this function.
 #define _GNU_SOURCE
 #include <unistd.h>
 

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-// tdestroy() of upstream, with calls of the destructor by its type (callback.h).
+// Upstream's tdestroy(), which calls the destructor by its type (callback.h).
 #include "callback.h"
 
 #define freekey(key) CALLBACK1(VOID_1, freekey, key)

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-// twalk() of upstream, with calls of the action by its type (callback.h).
+// Upstream's twalk(), which calls the action by its type (callback.h).
 #include "callback.h"
 
 #define action(node, visit, depth) CALLBACK3(VOID_3, action, node, visit, depth)

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-// longjmp as a function, for callers that take its address.
+// longjmp() as a function, for programs that take its address.
 #define _GNU_SOURCE
 #include <setjmp.h>
 #include <features.h>

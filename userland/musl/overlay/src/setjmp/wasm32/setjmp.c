@@ -1,20 +1,22 @@
 // SPDX-License-Identifier: MIT
-// What the compiler calls for setjmp and longjmp (-mllvm -enable-emscripten-sjlj).
+// What the compiler calls for setjmp() and longjmp() (-mllvm
+// -enable-emscripten-sjlj).
 #include <setjmp.h>
 #include <features.h>
 #include <stdint.h>
 
 /*
- * A function that calls setjmp makes a pseudo-unique id per invocation (an
- * address in its frame) and numbers its setjmp calls. From then on it makes every
- * call through an invoke_* function, which the compiler driver generates. That
- * catches the wasm exception that a longjmp is, reports it to
- * __wasm_longjmp_caught, and returns; the caller looks at __THREW__, and asks
- * whether the jump is meant for it.
+ * A function that calls setjmp() has a pseudo-unique id for each invocation (an
+ * address in its frame), and numbers its setjmp() calls. After the first of
+ * them, it makes every call through an invoke_* function, which the compiler
+ * wrapper generates. longjmp() throws a wasm exception. The invoke_* function
+ * catches it, reports it to __wasm_longjmp_caught(), and returns. The function
+ * with setjmp() then looks at __THREW__, and asks whether the jump is meant for
+ * it.
  *
- * The compiler has another scheme with the handlers in the function itself. It
- * is not used because asyncify cannot unwind through a handler: a shell that
- * forks below a function with setjmp could not be linked.
+ * The compiler has another scheme, with the handlers in the function itself. It
+ * is not used, because asyncify cannot unwind through a handler: a shell that
+ * forks below a function with setjmp() could not be linked.
  */
 struct jump_buffer {
 	void *invocation;
@@ -36,7 +38,7 @@ void __wasm_setjmp(struct jump_buffer *buffer, uint32_t label, void *invocation)
 	buffer->label = label;
 }
 
-/* The label to continue at, or 0: another function's setjmp is meant. */
+/* The label to continue at, or 0 if the jump is meant for another function. */
 uint32_t __wasm_setjmp_test(struct jump_buffer *buffer, void *invocation)
 {
 	return buffer->invocation == invocation ? buffer->label : 0;
@@ -52,7 +54,7 @@ int getTempRet0(void)
 	return setjmp_result;
 }
 
-/* Tag number 1 is __c_longjmp; its value is the address of a struct thrown. */
+/* Tag 1 is __c_longjmp. Its value is the address of a struct thrown. */
 _Noreturn void emscripten_longjmp(struct jump_buffer *buffer, int value)
 {
 	buffer->thrown.buffer = buffer;

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: MIT
-// The kernel cannot see the stack pointer, so it is told (docs/abi-programs.md): whether
-// the alternate stack is in use depends on it.
+// sigaltstack(). It tells the kernel the stack pointer, which the kernel cannot
+// see (docs/abi-programs.md): the alternate stack is in use if that points into
+// it.
 #include <signal.h>
 #include <errno.h>
 #include <stdint.h>

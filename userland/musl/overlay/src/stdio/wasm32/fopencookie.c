@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: MIT
-// fopencookie() of upstream, with calls of the functions by their type (callback.h).
+// Upstream's fopencookie(), which calls the functions by their type
+// (callback.h).
 #define _GNU_SOURCE
 #include <unistd.h>
 #include "stdio_impl.h"
@@ -10,7 +11,7 @@
 #include <string.h>
 #include "callback.h"
 
-/* The call is of a member, so that these stand behind "fc->iofuncs.". */
+/* Upstream calls members, so these texts follow "fc->iofuncs.". */
 #define read(cookie, a, b) read ? CALLBACK3(WORD_3, fc->iofuncs.read, cookie, a, b) : 0
 #define write(cookie, a, b) write ? CALLBACK3(WORD_3, fc->iofuncs.write, cookie, a, b) : 0
 #define seek(cookie, a, b) seek ? CALLBACK3(WORD_3, fc->iofuncs.seek, cookie, a, b) : 0

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-// bsearch() of upstream, with calls of the comparison by its type (callback.h).
+// Upstream's bsearch(), which calls the comparison by its type (callback.h).
 #include "callback.h"
 
 #define cmp(a, b) COMPARISON(cmp, a, b)

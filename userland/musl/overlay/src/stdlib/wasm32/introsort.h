@@ -1,17 +1,20 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Introsort (Musser, 1997), in place: quicksort with the pivots of Bentley and McIlroy (1993), heapsort where that goes wrong,
- * insertion sort of what is short. The library's smoothsort makes 2.4 times as many comparisons (719,000 against 295,000 for 20,000
- * numbers), and each is a call through a pointer, which costs more here than elsewhere. A comparison that contradicts itself gives any order, and nothing else.
+ * Introsort (Musser, 1997), in place. It is quicksort with the pivots of
+ * Bentley and McIlroy (1993), heapsort where quicksort divides badly, and
+ * insertion sort of short parts. The library's smoothsort makes 2.4 times as
+ * many comparisons (719,000 against 295,000 for 20,000 numbers). Each is a call
+ * through a pointer, which costs more here than elsewhere. A comparison that
+ * contradicts itself gives some order, and does no other harm.
  */
 #ifndef INTROSORT_H
 #define INTROSORT_H
 #include <stddef.h>
 #include <stdint.h>
 
-/* For less, insertion is faster than to divide. */
+/* Insertion sort is faster than dividing below this number of elements. */
 #define DIVIDE_FROM 9
-/* From here on the pivot is the median of three medians. */
+/* From this number on the pivot is the median of three medians. */
 #define NINTHER_FROM 41
 
 #define inline_always static inline __attribute__((__always_inline__))
@@ -64,14 +67,17 @@ inline_always char *choose_pivot(const struct order *order, char *first, size_t 
 		median(order, last - 2 * step, last - step, last));
 }
 
-/* The element that what is before it does not exceed, and what follows is not less than. */
+/*
+ * Divides the elements by a pivot, and returns the pivot's place. No element
+ * before it is greater, and none behind it is less.
+ */
 inline_always char *divide(const struct order *order, char *first, size_t count)
 {
 	char *up = first, *down = first + count * order->width;
 
 	swap(first, choose_pivot(order, first, count), order->width);
 	for (;;) {
-		/* Both stop at equals, which so divide evenly. */
+		/* Both stop at equal elements, so that these divide evenly. */
 		do up += order->width; while (up < down && compare(order, up, first) < 0);
 		do down -= order->width; while (down > first && compare(order, down, first) > 0);
 		if (up >= down) break;
@@ -107,7 +113,10 @@ inline_always void heapsort(const struct order *order, char *first, size_t count
 
 inline_always void introsort(const struct order *order, char *first, size_t count)
 {
-	/* The larger part of each division waits, so there are no more than the bits of a size. */
+	/*
+	 * The larger part of each division waits. So the number of elements at
+	 * least halves each time, and no more parts wait than a size has bits.
+	 */
 	struct { char *first; size_t count; int divisions; } waiting[8 * sizeof(size_t)];
 	int depth = 0, divisions = 0;
 
@@ -135,7 +144,10 @@ inline_always void introsort(const struct order *order, char *first, size_t coun
 	}
 }
 
-/* For the width of pointers and numbers the code is made apart, without loops over bytes. */
+/*
+ * The widths of pointers and numbers get code of their own, in which the
+ * compiler knows the width and makes no loops over bytes.
+ */
 inline_always void sort(struct order order, void *base, size_t count)
 {
 	if (count < 2 || !order.width) return;

@@ -19,7 +19,7 @@ void __qsort_r(void *base, size_t count, size_t width, int (*compare)(const void
 {
 	struct call call = { compare, argument };
 
-	/* Asked once, so that each comparison is one call. */
+	/* The type is asked for once, so that each comparison is one call. */
 	if (!__has_shape((uintptr_t)compare, WORD_3)) {
 		compare = compare_by_shape;
 		argument = &call;

@@ -8,7 +8,11 @@ static int compare_by_shape(const void *a, const void *b, void *function)
 	return CALLBACK2(WORD_2, function, a, b);
 }
 
-/* Apart from qsort(), so that each comparison there is one call of a function that takes what it is given. */
+/*
+ * Sorts by a comparison of another type than the declared one. This is not part
+ * of qsort(), so that each comparison there is one call through the pointer
+ * itself.
+ */
 static __attribute__((__noinline__)) void sort_by_shape(void *base, size_t count, size_t width, void *compare)
 {
 	struct order order = { .compare_with = compare_by_shape, .argument = compare, .width = width };

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: MIT
-// memory.copy has a fixed cost, so short copies are loads and stores.
+// memcpy(). The instruction memory.copy has a fixed cost, so short copies are
+// loads and stores.
 #include <string.h>
 #include <stdint.h>
 

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-// memory.copy allows overlap.
+// memmove(). The instruction memory.copy allows its areas to overlap.
 #include <string.h>
 
 void *memmove(void *dest, const void *src, size_t n)

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: MIT
-// memory.fill has a fixed cost, so short fills are stores.
+// memset(). The instruction memory.fill has a fixed cost, so short fills are
+// stores.
 #include <string.h>
 #include <stdint.h>
 

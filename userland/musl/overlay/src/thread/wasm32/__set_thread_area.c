@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: MIT
-// The thread pointer is a wasm global of the instance: no system call sets it.
+// The thread pointer is a wasm global of the thread's instance, so no system
+// call is needed to set it.
 #include "pthread_impl.h"
 
 __asm__(".globaltype __tls_base, i32\n");

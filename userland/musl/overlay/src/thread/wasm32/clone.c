@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: MIT
-// Makes a task that shares this memory; it starts in __clone_start, in an instance of its own.
+// Makes a task that shares this memory. The task starts in __clone_start(), in
+// an instance of its own.
 #include <stdarg.h>
 #include "pthread_impl.h"
 #include "syscall.h"

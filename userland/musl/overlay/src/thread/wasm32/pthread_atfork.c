@@ -1,9 +1,10 @@
 // SPDX-License-Identifier: MIT
-// pthread_atfork() of upstream, with calls of the functions by their type (callback.h).
+// Upstream's pthread_atfork(), which calls the functions by their type
+// (callback.h).
 #include <pthread.h>
 #include "callback.h"
 
-/* The call is of a member, so that these stand behind "p->". */
+/* Upstream calls members, so these texts follow "p->". */
 #define prepare() prepare ? CALLBACK(VOID_0, p->prepare) : 0
 #define parent() parent ? CALLBACK(VOID_0, p->parent) : 0
 #define child() child ? CALLBACK(VOID_0, p->child) : 0

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: MIT
-// The main thread's stack is where the linker put it, not below the auxiliary vector.
+// pthread_getattr_np(). The main thread's stack is where the linker put it, not
+// below the auxiliary vector.
 #define _GNU_SOURCE
 #include "pthread_impl.h"
 #include "libc.h"

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: MIT
-// Thread-specific data of upstream, with calls of destructors by their type (callback.h).
+// Upstream's thread-specific data, whose destructors are called by their type
+// (callback.h).
 #include "pthread_impl.h"
 #include "callback.h"
 

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-// pthread_once() of upstream, with the call of the function by its type (callback.h).
+// Upstream's pthread_once(), which calls the function by its type (callback.h).
 #include "pthread_impl.h"
 #include "callback.h"
 

@@ -1,11 +1,15 @@
 // SPDX-License-Identifier: MIT
-// Atomic operations on memory that is shared with other processes, which is a copy here: the kernel makes them for all.
+// Atomic operations on memory that is shared with other processes. Each process
+// has a copy of it, so the kernel makes these operations for all.
 #include "atomic.h"
 #include "syscall.h"
 
 struct __shared_range __shared_range = { UINTPTR_MAX, 0 };
 
-/* Memory that may be shared is known by its lowest and highest address. What lies between and is not shared is only slower. */
+/*
+ * Memory that may be shared is known by its lowest and its highest address.
+ * Memory in between that is not shared only gets slower atomic operations.
+ */
 hidden void __note_shared(void *start, size_t size)
 {
 	uintptr_t first = (uintptr_t)start, end = first + size;

@@ -10,9 +10,10 @@ hidden long __syscall_cp_asm(volatile void *, syscall_arg_t,
 	syscall_arg_t, syscall_arg_t, syscall_arg_t);
 
 /*
- * Elsewhere these are addresses of instructions around the system call, compared
- * with the interrupted program counter. Here a signal arrives only inside the
- * call, so they are three addresses in this order and nothing more.
+ * On other machines these are addresses of instructions around the system call,
+ * which a signal handler compares with the interrupted program counter. Here a
+ * signal arrives only inside the call, so they are no more than three addresses
+ * in this order.
  */
 __asm__(
 	".section .rodata.__cp,\"\",@\n"

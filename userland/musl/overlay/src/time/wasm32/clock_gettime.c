@@ -1,5 +1,8 @@
 /* SPDX-License-Identifier: MIT */
-/* Clocks are read without a system call, where the kernel's part in the worker can: docs/abi-programs.md, "Clocks". */
+/*
+ * clock_gettime(). It reads a clock without a system call where the kernel's
+ * instance in the worker can (docs/abi-programs.md, "Clocks").
+ */
 #include <time.h>
 #include "syscall.h"
 

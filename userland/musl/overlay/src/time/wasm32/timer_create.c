@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: MIT
-// timer_create() of upstream, with calls of the notification by its type (callback.h).
+// Upstream's timer_create(), which calls the notification by its type
+// (callback.h).
 #include <time.h>
 #include <setjmp.h>
 #include <limits.h>
