@@ -1,8 +1,10 @@
 // SPDX-License-Identifier: MIT
-// Sets the system up: run once by init, before anything else (/etc/inittab).
+// Sets the system up. init runs it once, before anything else (/etc/inittab).
 //
-// One small program and no shell script, because each command of a script is a fork, and an exec of BusyBox, on the way to
-// the prompt. What a user wants besides goes to /etc/init.d/rcS, which is executed at the end if it is there.
+// This is a small program and no shell script, because each command of a script
+// costs a fork and an exec of BusyBox before the prompt. It executes
+// /etc/init.d/rcS at the end, if that is there. What a user wants besides goes
+// there.
 #define _GNU_SOURCE
 #include <dirent.h>
 #include <errno.h>
@@ -20,13 +22,19 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-/* What fails is said, and the rest goes on: a shell in half a system is better than none. */
+/*
+ * Says what failed. The rest goes on, because a shell in half a system is
+ * better than none.
+ */
 static void complain(const char *what)
 {
 	fprintf(stderr, "sysinit: %s: %s\n", what, strerror(errno));
 }
 
-/* The first line of a file into @text, without its newline; "" if it cannot be read. */
+/*
+ * Reads the first line of a file into @text, without its newline. @text is ""
+ * if the file cannot be read.
+ */
 static void read_line(const char *path, char *text, size_t size)
 {
 	int fd = open(path, O_RDONLY | O_CLOEXEC);
@@ -37,7 +45,10 @@ static void read_line(const char *path, char *text, size_t size)
 	text[strcspn(text, "\n")] = '\0';
 }
 
-/* Files with several names that were moved: each further name becomes a link. */
+/*
+ * The moved files that have several names. Each further name of one becomes a
+ * link to it.
+ */
 struct moved {
 	struct moved *next;
 	ino_t inode;
@@ -46,8 +57,9 @@ struct moved {
 static struct moved *moved;
 
 /*
- * The content goes from the end to the begin, and the old file gets shorter with it: a file of half of the memory has no
- * room for a second time.
+ * Moves the content of a file from its end to its start, and makes the old file
+ * shorter on the way. The memory has no room for a second copy of a file that
+ * takes half of it.
  */
 static int move_content(int in, int out, off_t size)
 {
@@ -102,14 +114,20 @@ static int move_link(int from, int to, const char *name)
 
 static void move_entries(int from, int to, const char *path);
 
-/* Moves one entry of a folder, with its owner, mode and time; -1 if it could not be moved. */
+/*
+ * Moves one entry of a folder, with its owner, mode and times. Returns -1 if
+ * that failed.
+ */
 static int move_entry(int from, int to, const char *name, const char *path)
 {
 	struct stat status, there;
 	int folder_was_there = 0;
 	if (fstatat(from, name, &status, AT_SYMLINK_NOFOLLOW)) return -1;
 	if (fstatat(to, name, &there, AT_SYMLINK_NOFOLLOW) == 0) {
-		/* the same device, which the image has for the time before devtmpfs */
+		/*
+		 * This is the same device. The image has it for the time before
+		 * devtmpfs.
+		 */
 		if ((S_ISCHR(status.st_mode) || S_ISBLK(status.st_mode)) && there.st_rdev == status.st_rdev) return 0;
 		folder_was_there = S_ISDIR(status.st_mode) && S_ISDIR(there.st_mode);
 		errno = EEXIST;
@@ -133,15 +151,19 @@ static int move_entry(int from, int to, const char *name, const char *path)
 	}
 	struct timespec times[] = { status.st_atim, status.st_mtim };
 	if (fchownat(to, name, status.st_uid, status.st_gid, AT_SYMLINK_NOFOLLOW)) return -1;
-	/* after the owner: changing that takes the set-user-ID bit away */
+	/*
+	 * A change of the owner takes the set-user-ID bit away, so this
+	 * follows.
+	 */
 	if (!S_ISLNK(status.st_mode) && fchmodat(to, name, status.st_mode & 07777, 0)) return -1;
 	utimensat(to, name, times, AT_SYMLINK_NOFOLLOW);
 	return unlinkat(from, name, S_ISDIR(status.st_mode) ? AT_REMOVEDIR : 0);
 }
 
 /*
- * Moves what is in the folder @from to the folder @to: a file system in memory was mounted on @path, and hides what the
- * machine's owner has put there before the boot (--put of the command line, files of the API).
+ * Moves what is in the folder @from to the folder @to. A file system in memory
+ * was mounted on @path, and hides what the machine's owner has put there before
+ * the boot (--put of the command line, files of the API).
  */
 static void move_entries(int from, int to, const char *path)
 {
@@ -169,7 +191,10 @@ static int is_in_memory(const char *type)
 	return strcmp(type, "tmpfs") == 0 || strcmp(type, "ramfs") == 0 || strcmp(type, "devtmpfs") == 0;
 }
 
-/* mount(2); what is in the folder is in the file system afterwards, if that begins empty. */
+/*
+ * mount(2). A file system in memory begins empty, so it gets what is in the
+ * folder below it.
+ */
 static int mount_with_files(const char *source, const char *path, const char *type, unsigned long flags, const char *options)
 {
 	int old = is_in_memory(type) ? open(path, O_RDONLY | O_DIRECTORY | O_CLOEXEC) : -1, new;
@@ -186,7 +211,10 @@ static int mount_with_files(const char *source, const char *path, const char *ty
 	return failed;
 }
 
-/* Mounts devtmpfs, and makes what it leaves to user space: mount points of other file systems, and links. */
+/*
+ * Mounts devtmpfs, and makes what it leaves to user space: the mount points of
+ * other file systems, and links.
+ */
 static void make_dev(void)
 {
 	static const char *const folders[] = { "/dev/pts", "/dev/shm" };
@@ -198,13 +226,16 @@ static void make_dev(void)
 	};
 	if (mount_with_files("devtmpfs", "/dev", "devtmpfs", MS_NOSUID, "mode=755")) complain("/dev");
 	for (size_t i = 0; i < sizeof folders / sizeof *folders; i++)
-		/* a file that was put there has brought its folder */
+		/* A file that was put into the folder has brought it along. */
 		if (mkdir(folders[i], 0755) && errno != EEXIST) complain(folders[i]);
 	for (size_t i = 0; i < sizeof links / sizeof *links; i++)
 		if (symlink(links[i][0], links[i][1])) complain(links[i][1]);
 }
 
-/* Takes the options out of @options that are flags of mount(2); the file system gets the others. */
+/*
+ * Takes those options out of @options that are flags of mount(2), and returns
+ * the flags. The file system gets the other options.
+ */
 static unsigned long take_flags(char *options)
 {
 	static const struct { const char *name; unsigned long flag; } known[] = {
@@ -251,8 +282,9 @@ static void mount_all(void)
 }
 
 /*
- * TZ=Area/City on the kernel's command line is a variable of init and of all it starts. Who clears the environment (login,
- * a command of the machine's owner) finds that zone in /etc/localtime, unless the image has a choice of its own there.
+ * TZ=Area/City on the kernel's command line is a variable of init and of all
+ * that init starts. Programs that begin with another environment, as after
+ * login, find the zone in /etc/localtime. A file that is there already stays.
  */
 static void set_time_zone(void)
 {
@@ -266,7 +298,7 @@ static void set_time_zone(void)
 	if (access(path, R_OK) == 0) {
 		if (symlink(path, "/etc/localtime") && errno != EEXIST) complain("/etc/localtime");
 	} else if (!strpbrk(zone, "0123456789")) {
-		/* the other form, of rules like CET-1CEST, has an offset */
+		/* The other form of TZ, a rule like CET-1CEST, has a number. */
 		fprintf(stderr, "sysinit: TZ: there is no time zone %s, so that times are UTC\n", zone);
 	}
 }
@@ -304,7 +336,10 @@ int main(void)
 	bring_loopback_up();
 	set_time_zone();
 	if (kernel_was_told("auklet.exec")) {
-		/* does not come back: the machine is only for the commands of its owner */
+		/*
+		 * The exec agent does not end: the machine is only for the
+		 * commands of its owner.
+		 */
 		execl("/sbin/exec-agent", "exec-agent", (char *)0);
 		complain("/sbin/exec-agent");
 		return 1;

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* What the parts of the exec agent share: connections, and how bytes are on their way. */
+/* What the parts of the exec agent share: its connections, and its relays. */
 #ifndef AGENT_H
 #define AGENT_H
 #include <stddef.h>
@@ -8,7 +8,10 @@
 
 enum { STDIN, STDOUT, STDERR, STREAMS };
 
-/* What the owner sends first on a connection: the number of a stream, or 0 for a command with this behind it. */
+/*
+ * The owner first sends a number on each connection. On a stream it is the
+ * stream's number. For a command it is 0, and this header follows.
+ */
 struct header {
 	uint32_t length;		/* bytes of the strings */
 	uint32_t stream[STREAMS];	/* numbers of streams; 0 for /dev/null */
@@ -24,12 +27,12 @@ struct relay {
 	uint64_t last;		/* where the output of the command itself ends */
 };
 
-/* A connection and what has come of its greeting, its command and its signals. */
+/* A connection, and what has come on it of its greeting or its command. */
 struct connection {
 	struct connection *next;
 	int fd;
 	uint32_t number;	/* of a stream; 0: a command, or not known yet */
-	size_t have;		/* bytes of number, then header and strings */
+	size_t have;		/* bytes that came of number, header, strings */
 	struct header header;
 	char *strings;
 	enum { GREETS, STREAM, COMMAND, RUNS, DRAINS, LEFT } state;
@@ -42,9 +45,11 @@ struct connection {
 /* ---- main.c ---- */
 
 extern struct connection *connections;
-extern int out_of_descriptors;	/* or of memory: nothing is accepted until something was closed */
+/* The agent ran out of descriptors or memory, and has closed nothing since. */
+extern int out_of_descriptors;
 extern int nowhere;		/* /dev/null */
-extern char *zone;		/* the variable TZ of commands that have none; NULL: none */
+/* "TZ=..." for commands that do not set TZ; NULL if the machine has no zone. */
+extern char *zone;
 /* Says what failed, and turns the machine off. */
 void fail(const char *what);
 

@@ -14,7 +14,10 @@
 #include <unistd.h>
 #include "agent.h"
 
-/* The command's environment has the machine's time zone (the kernel's command line), if it names none. */
+/*
+ * Adds the machine's time zone (from the kernel's command line) to a command's
+ * environment, unless that names a zone itself.
+ */
 static void add_time_zone(char **environment, uint32_t count)
 {
 	if (!zone)
@@ -25,7 +28,11 @@ static void add_time_zone(char **environment, uint32_t count)
 	environment[count] = zone;
 }
 
-/* Makes the pipe of a stream: the command's end, or -1. The relay gets the other end and the owner's connection. */
+/*
+ * Makes the pipe of a stream. The relay gets one end, and the owner's
+ * connection. Returns the command's end, or -1. Without a connection there is
+ * no pipe, and the command gets /dev/null.
+ */
 static int make_pipe(struct connection *c, int stream)
 {
 	struct relay *relay = &c->relay[stream];
@@ -40,12 +47,15 @@ static int make_pipe(struct connection *c, int stream)
 	fcntl(ours, F_SETFL, O_NONBLOCK);
 	relay->from = stream == STDIN ? owner->fd : ours;
 	relay->to = stream == STDIN ? ours : owner->fd;
-	/* The connection is the command's now. */
+	/* The descriptor of the connection belongs to the command now. */
 	owner->fd = -1;
 	return stream == STDIN ? ends[0] : ends[1];
 }
 
-/* Into a pipe that nobody reads before this returns: the message must fit. */
+/*
+ * Writes why a command did not start, as the command's own message. Nobody
+ * reads the pipe before this returns, so the message must fit into it.
+ */
 static void complain(int fd, const char *name, int error)
 {
 	dprintf(fd, "%.1024s: %s\n", name, error == ENOENT ? "not found" : strerror(error));
@@ -74,7 +84,7 @@ static int start(struct connection *c, char **arguments, const char *directory, 
 	posix_spawnattr_setflags(&attributes, POSIX_SPAWN_SETSID | POSIX_SPAWN_SETSIGDEF | POSIX_SPAWN_SETSIGMASK);
 	posix_spawnattr_setsigdefault(&attributes, &all);
 	posix_spawnattr_setsigmask(&attributes, &none);
-	environ = environment;	/* its PATH is searched */
+	environ = environment;	/* posix_spawnp() searches its PATH */
 	error = posix_spawnp(&c->leader, arguments[0], &actions, &attributes, arguments, environment);
 	environ = no_environment;
 	posix_spawn_file_actions_destroy(&actions);
@@ -89,7 +99,10 @@ static int start(struct connection *c, char **arguments, const char *directory, 
 	return 0;
 }
 
-/* The command has ended. What is in its pipes now is its output; processes that it has left behind may write more. */
+/*
+ * Called when the command has ended. Its output is what is in its pipes now.
+ * Processes that it has left behind may write more, which does not count.
+ */
 static void begin_to_drain(struct connection *c)
 {
 	for (int i = STDOUT; i < STREAMS; i++) {
@@ -103,7 +116,7 @@ static void begin_to_drain(struct connection *c)
 	c->state = DRAINS;
 }
 
-/* All of a command is here, and its streams. */
+/* Starts a command. All of it has come, and so have its streams. */
 void run(struct connection *c)
 {
 	char *at = c->strings, *end = c->strings + c->header.length, *directory;
@@ -149,8 +162,9 @@ void take_end(struct connection *c)
 }
 
 /*
- * Tells the status, and ends the streams. Processes that the command has left
- * behind still have their pipes: what they write goes nowhere.
+ * Tells the owner the status, and ends the streams. Processes that the command
+ * has left behind still have their pipes, so the agent goes on to read those,
+ * and drops what it reads.
  */
 void tell_end(struct connection *c)
 {

@@ -3,9 +3,10 @@
 // of AF_VSOCK (docs/exec.md).
 //
 // A command has a connection of its own, and one for each of its standard
-// streams. The command itself gets pipes: a program may open /dev/stdout
-// again, which a socket does not allow. splice() moves the bytes between the
-// two; no shell interprets anything. One loop serves all commands.
+// streams. The command itself gets pipes, because a program may open
+// /dev/stdout again, which is impossible for a socket. splice() moves the bytes
+// between pipes and sockets. No shell interprets anything. One loop serves all
+// commands.
 #define _GNU_SOURCE
 #include <errno.h>
 #include <fcntl.h>
@@ -20,7 +21,10 @@
 #include <unistd.h>
 #include "agent.h"
 
-/* Where the agent listens, and where the owner does to learn that. */
+/*
+ * The agent listens on this port. The owner listens on the same port of its
+ * own, to learn that the agent does.
+ */
 #define AGENT_PORT 1
 
 struct connection *connections;
@@ -36,12 +40,15 @@ void fail(const char *what)
 	exit(1);
 }
 
-/* Does what can be done for a connection. False: it is over. */
+/* Does what can be done for a connection now. Returns 0 if it is over. */
 static int serve(struct connection *c)
 {
 	if (c->state == GREETS && take_command(c) < 0)
 		return 0;
-	/* A stream's descriptor is taken by its command, if that comes. Nothing tells if not: each round looks. */
+	/*
+	 * A command takes the descriptors of its streams when it starts. The
+	 * owner may leave before. poll() does not tell, so each round looks.
+	 */
 	if (c->state == STREAM || c->state == COMMAND)
 		return c->fd >= 0 && !is_cut_off(c);
 	if (c->state < RUNS)
@@ -61,8 +68,9 @@ static int serve(struct connection *c)
 }
 
 /*
- * Runs the commands whose streams have come. These may come later, whoever is
- * served first, so this follows when all were. True if there was one.
+ * Runs the commands whose streams have all come. A stream may be served after
+ * its command, so this runs after all connections were served. Returns 1 if it
+ * ran a command.
  */
 static int run_complete(void)
 {
@@ -122,7 +130,7 @@ static void watch(struct pollfd **at, int fd, short events)
 		*(*at)++ = (struct pollfd) { .fd = fd, .events = events };
 }
 
-/* What each connection waits for; returns how many. */
+/* Collects what each connection waits for. Returns the number of entries. */
 static size_t events_of_all(int listener, struct pollfd **events)
 {
 	static size_t capacity;
@@ -141,7 +149,10 @@ static size_t events_of_all(int listener, struct pollfd **events)
 	if (!out_of_descriptors)
 		watch(&at, listener, POLLIN);
 	for (struct connection *c = connections; c; c = c->next) {
-		/* A stream is read by its command, and a command that waits for streams not at all. */
+		/*
+		 * Nothing is read from a command that waits for its streams. A
+		 * relay reads from a stream.
+		 */
 		if (c->state == GREETS || c->state == RUNS)
 			watch(&at, c->fd, POLLIN);
 		watch(&at, c->leader_fd, POLLIN);
@@ -149,7 +160,10 @@ static size_t events_of_all(int listener, struct pollfd **events)
 			const struct relay *relay = &c->relay[i];
 
 			watch(&at, relay->full ? relay->to : relay->from, relay->full ? POLLOUT : POLLIN);
-			/* Who reads may go away while there is nothing to move. */
+			/*
+			 * The reader may go away while there is nothing to
+			 * move. poll() tells that without being asked for it.
+			 */
 			if (!relay->full && i == STDIN)
 				watch(&at, relay->to, 0);
 		}
@@ -167,7 +181,7 @@ static int listen_on_port(void)
 	return fd;
 }
 
-/* A connection that the owner accepts says that the agent listens. */
+/* Connects to the owner, who learns by this that the agent listens. */
 static void tell_owner(void)
 {
 	struct sockaddr_vm address = { .svm_family = AF_VSOCK, .svm_port = AGENT_PORT, .svm_cid = VMADDR_CID_HOST };
@@ -195,7 +209,10 @@ int main(void)
 	for (;;) {
 		size_t count = events_of_all(listener, &events);
 
-		/* What the whole machine has too little of is freed by others, who do not tell. */
+		/*
+		 * The whole machine may have too few descriptors or too little
+		 * memory. Other processes free both without telling the agent.
+		 */
 		if (poll(events, count, again ? 0 : out_of_descriptors ? 1000 : -1) < 0 && errno != EINTR)
 			fail("poll");
 		accept_all(listener);

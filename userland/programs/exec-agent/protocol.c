@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT
-// What comes on a connection: the greeting, a command with its strings, signals,
-// and the owner's leaving (docs/exec.md).
+// What comes on a connection: the greeting, a command with its strings,
+// signals, and the end (docs/exec.md).
 #define _GNU_SOURCE
 #include <errno.h>
 #include <signal.h>
@@ -11,10 +11,14 @@
 #include <unistd.h>
 #include "agent.h"
 
-/* What execve takes, so a longer command could not run. */
+/* execve() takes no more, so a longer command could not run. */
 #define COMMAND_LIMIT (2 * 1024 * 1024)
 
-/* Reads towards @size bytes of @to. 1: they are there; 0: not yet; -1: they will not come. */
+/*
+ * Reads more of @to, whose @size bytes begin at @offset of the connection.
+ * Returns 1 if all have come, 0 if some are missing yet, and -1 if they will
+ * not come.
+ */
 static int read_part(struct connection *c, void *to, size_t offset, size_t size)
 {
 	while (c->have < offset + size) {
@@ -39,12 +43,15 @@ struct connection *find_stream(uint32_t number)
 	return NULL;
 }
 
-/* Cuts the strings of a command into @count pointers and a NULL; NULL if there are fewer, or other bytes. */
+/*
+ * Takes @count strings at *@at, and moves *@at behind them. Returns their
+ * addresses and a NULL. Returns NULL if there are fewer strings before @end.
+ */
 char **take_strings(char **at, char *end, uint32_t count)
 {
 	if (count > (uint32_t)(end - *at))
 		return NULL;
-	/* One more for the time zone. */
+	/* There is room for one more string, the time zone. */
 	char **strings = calloc(count + 2, sizeof *strings);
 	if (!strings)
 		return NULL;
@@ -69,7 +76,10 @@ int streams_are_here(const struct connection *c)
 	return 1;
 }
 
-/* Takes what has come of a greeting and a command. -1: the owner has gone, or sends what is neither. */
+/*
+ * Takes what has come of a greeting and a command. Returns -1 if the owner has
+ * gone, or sends neither of the two.
+ */
 int take_command(struct connection *c)
 {
 	int got = read_part(c, &c->number, 0, sizeof c->number);
@@ -95,7 +105,7 @@ int take_command(struct connection *c)
 	return got < 0 ? -1 : 0;
 }
 
-/* Each byte is a signal for the command's process group. */
+/* Takes signals for the command's process group. Each byte is one. */
 void take_signals(struct connection *c)
 {
 	unsigned char signals[64];
@@ -103,7 +113,7 @@ void take_signals(struct connection *c)
 
 	if (n < 0 && (errno == EINTR || errno == EAGAIN))
 		return;
-	/* Who ends the connection wants neither the command nor its status. */
+	/* An owner who ends the connection wants no command and no status. */
 	if (n <= 0) {
 		kill(-c->leader, SIGKILL);
 		close_fd(&c->fd);
@@ -116,8 +126,9 @@ void take_signals(struct connection *c)
 }
 
 /*
- * Whether the owner has cut the connection off. vsock's poll() does not tell,
- * and an end of what the owner sends is none: to write nothing fails then.
+ * Whether the owner has cut the connection off. vsock's poll() does not tell.
+ * The end of what the owner sends does not count as that. Writing nothing fails
+ * on a connection that was cut off.
  */
 int is_cut_off(const struct connection *c)
 {

@@ -7,10 +7,10 @@
 #include <unistd.h>
 #include "agent.h"
 
-/* As much as a pipe holds. */
+/* A pipe holds as much. */
 #define SPLICE_SIZE 65536
 
-/* So often for one stream, before the others have their turn. */
+/* The most splices for one stream before the other streams have their turn. */
 #define MOST_SPLICES 4
 
 int is_ready(int fd, short events)
@@ -29,7 +29,7 @@ void close_fd(int *fd)
 	*fd = -1;
 }
 
-/* Moves some of what can be moved now; poll() tells of the rest. */
+/* Moves some of what can be moved now. poll() tells that there is more. */
 void move(struct relay *relay)
 {
 	for (int i = 0; i < MOST_SPLICES && relay->from >= 0 && relay->to >= 0; i++) {
@@ -43,17 +43,19 @@ void move(struct relay *relay)
 		if (n < 0 && errno == EINTR)
 			continue;
 		if (n < 0 && errno == EAGAIN) {
-			/* It does not say which of the two is not ready. */
+			/*
+			 * splice() does not say which of the two is not ready.
+			 */
 			relay->full = is_ready(relay->from, POLLIN);
 			return;
 		}
-		/* The end, or nobody reads any more. */
+		/* All was read, or nobody reads any more. */
 		close_fd(&relay->from);
 		close_fd(&relay->to);
 	}
 }
 
-/* The command has ended: true if all that it wrote is on its way. */
+/* Whether the agent has moved all output of a command that has ended. */
 int is_drained(const struct relay *relay)
 {
 	return relay->from < 0 || relay->moved >= relay->last;

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: MIT
-// The arguments of a call as text, each by the letter of its form (calls.c), and
-// what the memory of a tracee has where they point.
+// Prints the arguments of a call, each by its letter in the form of the call
+// (calls.c). Where an argument is a pointer, this reads the memory of the
+// tracee.
 #define _GNU_SOURCE
 #include <asm/unistd.h>
 #include <fcntl.h>
@@ -15,7 +16,10 @@
 #include <unistd.h>
 #include "strace.h"
 
-/* Most bytes of a string, and elements of a vector, that are shown. */
+/*
+ * The most bytes of a buffer and elements of a vector that are shown. Of a
+ * string, such as a path, four times as many bytes are shown.
+ */
 #define SHOWN_BYTES 32
 #define SHOWN_ELEMENTS 32
 
@@ -104,7 +108,7 @@ static void put_strings(pid_t pid, uint32_t address, int only_count)
 	}
 }
 
-/* @length: how many bytes of all are to be shown. */
+/* Shows the vectors up to @length bytes of all their buffers together. */
 static void put_vectors(pid_t pid, uint32_t address, uint32_t count, uint32_t length)
 {
 	uint32_t vector[2];
@@ -126,7 +130,10 @@ static void put_vectors(pid_t pid, uint32_t address, uint32_t count, uint32_t le
 	put("]");
 }
 
-/* Reads what an argument points to. Shows the pointer itself, and returns 0, where that is not there. */
+/*
+ * Reads what an argument points to. If that cannot be read, shows the pointer
+ * itself and returns 0.
+ */
 static int read_argument(pid_t pid, uint32_t address, void *to, size_t size)
 {
 	if (address && read_memory(pid, address, to, size) == size) return 1;
@@ -231,13 +238,16 @@ static void put_statx(pid_t pid, uint32_t address)
 	put(", ...}");
 }
 
-/* Prints argument @at by its letter. @result: of the call, if it has returned. */
+/*
+ * Prints argument @at by its letter. @result is the result of the call, if that
+ * has returned.
+ */
 static void put_argument(const struct tracee *tracee, char letter, unsigned at, int64_t result)
 {
 	uint32_t value = tracee->arguments[at], following = at < 5 ? tracee->arguments[at + 1] : 0;
 	pid_t pid = tracee->pid;
 
-	/* After an error there is nothing where the kernel would have written. */
+	/* The kernel has written nothing if the call failed. */
 	if (result < 0 && strchr("rITPNSK", letter)) letter = 'p';
 	switch (letter) {
 	case 'd': put_signed((int32_t)value); break;
@@ -300,20 +310,23 @@ static int written_by_kernel(char letter)
 	return strchr("rITPNSK", letter) != 0;
 }
 
-/* Prints arguments up to the first that only the return of the call will tell, or all of them. */
+/*
+ * Prints all arguments, or those before the first that the kernel has not
+ * written yet. A second call prints the others.
+ */
 void put_arguments(struct tracee *tracee, int returned, int64_t result)
 {
 	const char *letters = call_form(tracee->number);
 	char guess[7] = "";
 
 	if (!letters) {
-		/* As many as are not 0. */
+		/* Guesses that the last argument is the last that is not 0. */
 		int n = 6;
 		while (n > 0 && !tracee->arguments[n - 1]) n--;
 		memset(guess, 'x', n);
 		letters = guess;
 	}
-	/* Without these flags open has no mode. */
+	/* A file that is not created has no mode argument. */
 	int without_mode = tracee->number == __NR_openat && !(tracee->arguments[2] & (O_CREAT | (O_TMPFILE & ~O_DIRECTORY)));
 	unsigned at = 0;
 	for (unsigned i = 0; letters[i]; i++) {

@@ -1,11 +1,11 @@
 // SPDX-License-Identifier: MIT
-// What is known of each system call: its name, the form of its arguments, and
-// whether it is one of those to show.
+// What strace knows of each system call: its name, the form of its arguments,
+// and whether to show it.
 #include <asm/unistd.h>
 #include <string.h>
 #include "strace.h"
 
-/* Made by build.sh from the header: { name } by number. */
+/* build.sh makes this list from the header: names by number. */
 static const char *const names[] = {
 #include "syscall-names.h"
 };
@@ -15,16 +15,24 @@ _Static_assert(COUNT(names) <= CALLS, "CALLS is too small");
 
 /*
  * The arguments of system calls, a letter each:
- *   d u x m   signed, unsigned, hexadecimal, octal          p   pointer
- *   l         64 bits in two arguments                      D   directory: descriptor or AT_FDCWD
- *   s         string                                        v V strings up to NULL; their number only
- *   b r       bytes read by the kernel (length follows), or written (length is the result)
- *   i I       the same in a struct iovec array (count follows)
- *   t T       struct timespec read or written               P N two descriptors, siginfo of a child, written
- *   S         struct statx written                          g G signal, struct sigaction read
- *   k K h     signal set read or written, how it is applied
+ *   d u x m   number: signed, unsigned, hexadecimal, octal
+ *   l         number of 64 bits in two arguments
+ *   p         pointer
+ *   D         directory: descriptor or AT_FDCWD
+ *   s         string
+ *   v V       strings up to NULL; only their number
+ *   b         bytes that the kernel reads (their number follows)
+ *   r         bytes that the kernel writes (their number is the result)
+ *   i I       the same in a struct iovec array (its length follows)
+ *   t T       struct timespec that the kernel reads; that it writes
+ *   P         two descriptors that the kernel writes
+ *   N         siginfo of a child that the kernel writes
+ *   S         struct statx that the kernel writes
+ *   g G       signal; struct sigaction that the kernel reads
+ *   k K       signal set that the kernel reads; that it writes
+ *   h         how the signal set is applied
  *   others    sets of flags and lists of values (arguments.c)
- * Capital letters, but for D and V and G, stand for what is there when the call returns.
+ * strace prints what the kernel writes (r I T P N S K) when the call returns.
  */
 static const char *const forms[COUNT(names)] = {
 	[__NR_accept] = "dpp", [__NR_accept4] = "dppx", [__NR_bind] = "dpd", [__NR_brk] = "p",

@@ -1,11 +1,13 @@
 // SPDX-License-Identifier: MIT
-// Prints the system calls of a program, as strace does where it has the same options:
+// Prints the system calls of a program. Its options mean what they mean to the
+// well-known strace:
 //
 //   strace [-f] [-c] [-o FILE] [-e [trace=][!]NAME,...] COMMAND [ARGUMENT...]
 //   strace [-f] [-c] [-o FILE] [-e [trace=][!]NAME,...] -p PID
 //
-// A tracee stops at its system calls only (docs/debugging.md), so one that makes none is never seen. It does
-// not use printf or fork, which would make it twice as large.
+// A tracee stops only at its system calls (docs/debugging.md), so a tracee that
+// makes none is never seen. This program does not use printf or fork, which
+// would make it twice as large.
 #define _GNU_SOURCE
 #include <errno.h>
 #include <fcntl.h>
@@ -36,7 +38,10 @@ struct start {
 	int gate[2];
 };
 
-/* In the child, which shares our memory until it executes the command: errno and the like are not its own. */
+/*
+ * Runs in the child, which shares the tracer's memory until it executes the
+ * command. Until then errno and the like belong to the tracer.
+ */
 static int run_command(void *argument)
 {
 	struct start *start = argument;
@@ -52,7 +57,7 @@ static int run_command(void *argument)
 	return 0;
 }
 
-/* The file of a command, as a shell finds it. */
+/* Finds the file of a command as a shell does. */
 static const char *find_command(const char *name)
 {
 	static char path[4096];
@@ -93,7 +98,10 @@ static void start_command(char **arguments)
 	find_tracee(command);
 	while (waitpid(command, &status, __WALL) < 0 && errno == EINTR) {
 	}
-	/* From here on it stops at its calls; what it does before the command is not shown. */
+	/*
+	 * From here on the child stops at its calls. Those before the execve()
+	 * of the command are not shown.
+	 */
 	ptrace(PTRACE_SYSCALL, command, 0, 0);
 	close(start.gate[0]);
 	write(start.gate[1], "", 1);
@@ -134,7 +142,7 @@ int main(int argc, char **argv)
 	}
 	if (process) attach(process);
 	else start_command(argv + optind);
-	/* Not before: the command would inherit it. */
+	/* The command would inherit this if it came before. */
 	static const int fatal[] = { SIGHUP, SIGINT, SIGQUIT, SIGTERM };
 	signal(SIGCHLD, SIG_DFL);
 	sigaddset(&awaited, SIGCHLD);
@@ -148,7 +156,9 @@ int main(int argc, char **argv)
 	if (open_tracee) put(" <detached ...>\n"), flush();
 	if (summary) print_summary();
 	if (interrupted) {
-		/* Who is traced goes on untraced when we end. */
+		/*
+		 * A tracee goes on without a tracer, so the command is ended.
+		 */
 		if (command) kill(command, interrupted);
 		return 128 + interrupted;
 	}

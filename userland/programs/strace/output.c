@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: MIT
-// The line that is being written, and how numbers, names and strings look in it.
+// The line that is being written, and how numbers, names and strings look in
+// it. Nothing here uses stdio (main.c).
 #include <errno.h>
 #include <signal.h>
 #include <stdlib.h>
@@ -7,7 +8,7 @@
 #include <unistd.h>
 #include "strace.h"
 
-/* Made by build.sh from the headers: { name } by number. */
+/* build.sh makes these lists from the headers: names by number. */
 static const char *const error_names[] = {
 #include "errno-names.h"
 };
@@ -126,7 +127,7 @@ void put_quoted(const unsigned char *text, size_t length, int more)
 			put_bytes(pair, 2);
 		} else if (text[i] < 32 || text[i] >= 127) {
 			put("\\");
-			/* three digits if another digit follows */
+			/* Three digits are needed if another digit follows. */
 			if (i + 1 < length && text[i + 1] >= '0' && text[i + 1] <= '9') {
 				char digits[3] = { '0' + (text[i] >> 6), '0' + (text[i] >> 3 & 7), '0' + (text[i] & 7) };
 				put_bytes(digits, 3);

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: MIT
-// The lines that strace prints, one for each call, signal and end, and its summary.
+// The lines that strace prints: one for each call, signal and end of a tracee,
+// and the summary.
 #include <asm/unistd.h>
 #include <signal.h>
 #include <string.h>
@@ -24,7 +25,10 @@ static void put_call_name(unsigned number)
 	else put("syscall_"), put_hex(number);
 }
 
-/* Ends the line that waits for another tracee's call to return, and begins one of @tracee. */
+/*
+ * Begins a line for @tracee. A line that waits for another tracee's call to
+ * return ends here.
+ */
 void begin_line(struct tracee *tracee)
 {
 	if (open_tracee && open_tracee != tracee) {

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: MIT
-// The tracing loop: waits for tracees to stop, has what they did printed, and lets them go on.
+// The tracing loop. It waits for a tracee to stop, has report.c print what the
+// tracee did, and lets it go on.
 #include <signal.h>
 #include <stdint.h>
 #include <stdlib.h>
@@ -36,7 +37,10 @@ static void forget_tracee(struct tracee *tracee)
 	free(tracee);
 }
 
-/* A tracee has stopped; the request and the signal with which it goes on. */
+/*
+ * Handles a stop of a tracee. Returns the ptrace request with which the tracee
+ * goes on, and stores the signal for it.
+ */
 static long handle_stop(struct tracee *tracee, int status, int *signal)
 {
 	int event = status >> 16, number = WSTOPSIG(status);
@@ -63,7 +67,11 @@ static long handle_stop(struct tracee *tracee, int status, int *signal)
 		return PTRACE_LISTEN;
 	}
 	if (event == PTRACE_EVENT_EXEC) {
-		/* The others of the process are gone; a thread that is not the first has become it. */
+		/*
+		 * The other threads of the process are gone. If another thread
+		 * than the first called execve(), it now has the first one's
+		 * number.
+		 */
 		if (ptrace(PTRACE_GETEVENTMSG, tracee->pid, 0, &message) == 0 && (pid_t)message != tracee->pid) {
 			struct tracee *former = find_tracee(message);
 			pid_t pid = tracee->pid;
@@ -92,11 +100,16 @@ static void handle(pid_t pid, int status, int *command_status)
 		return;
 	}
 	long request = handle_stop(tracee, status, &signal);
-	/* It may have been killed meanwhile, which the next wait tells. */
+	/*
+	 * This fails if the tracee was killed meanwhile. The next wait tells.
+	 */
 	ptrace(request, pid, 0, (void *)(intptr_t)signal);
 }
 
-/* Until all are gone, or a signal ends us; the wait status of the command. */
+/*
+ * Traces until all tracees are gone or a signal ends strace. Returns the wait
+ * status of the command.
+ */
 int trace(void)
 {
 	int status, command_status = 0;
