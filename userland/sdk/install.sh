@@ -1,8 +1,9 @@
 #!/bin/sh
 # SPDX-License-Identifier: MIT
 # Installs the SDK: install.sh PREFIX KERNEL_HEADERS
-#   PREFIX           gets bin/ and share/; musl's build.sh installs into PREFIX/sysroot
-#   KERNEL_HEADERS   what "make headers_install" wrote (a folder with include/ in it)
+#   PREFIX           gets bin/, share/ and the headers in sysroot/, where musl's
+#                    build.sh installs too
+#   KERNEL_HEADERS   what "make headers_install" wrote, with include/ in it
 set -eu
 fail() { printf 'sdk: %s\n' "$1" >&2; exit 1; }
 [ $# = 2 ] || fail "usage: install.sh PREFIX KERNEL_HEADERS"

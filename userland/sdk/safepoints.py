@@ -2,16 +2,22 @@
 # SPDX-License-Identifier: MIT
 """Adds safepoints to a linked program: safepoints.py [--no-hints] INPUT OUTPUT
 
-In each loop, and in enough functions that every recursion meets one, a word of memory is polled; when it is not 0, a
-function is called. The program exports both: the data symbol __safepoint_word and the function __safepoint
-(src/internal/wasm32/safepoint.c of the C library), and, if it has it, __wasm_setjmp. These exports are taken away, and
-debugging information by offset, which would be wrong. Branch hints say that the call is rare, unless the program is
-changed again by a tool that does not know them (--no-hints).
+A poll reads a word of memory, and calls a function if the word is not 0. Each
+loop gets a poll, and so do enough functions that every recursion meets one. The
+program exports the word, which is the data symbol __safepoint_word, and the
+function __safepoint (src/internal/wasm32/safepoint.c of the C library). If it
+has __wasm_setjmp, it exports that too. This tool takes these exports away. It
+also takes away debugging information by offset, which would be wrong. Branch
+hints say that the call is rare. --no-hints leaves them out, for a program that
+another tool changes later which does not know them.
 
-No poll is added where one is met anyway: a function "surely polls" if the code from its start to its first branch has
-a poll, a system call, or a call to another function that surely polls; the same for the body of a loop. What
-__safepoint itself needs has no polls. Nor have functions that call setjmp: only from the calls that the compiler made
-with invoke_* functions can they be reached by longjmp.
+No poll is added where one is met anyway. A function "surely polls" if the code
+from its start to its first branch has a poll, a system call, or a call of
+another function that surely polls. The same holds for the body of a loop.
+
+Functions that __safepoint itself needs have no polls. Functions that call
+setjmp have none either, because longjmp can reach such a function only from
+calls that the compiler made through invoke_* functions.
 """
 
 from wasm_program import FUNCTION_KIND, GLOBAL_KIND, Failure, Program, leb, run
@@ -21,8 +27,12 @@ OWN_EXPORTS = ("__safepoint", "__safepoint_word", "__wasm_setjmp")
 
 
 def without_polls(program, safepoint):
-    """Functions that __safepoint may call, itself included, and those that call setjmp. What runs through pointers in a
-    safepoint is the program's own handlers."""
+    """The functions that get no polls.
+
+    They are __safepoint, what it may call, and what calls setjmp. Calls through
+    pointers do not count, because in a safepoint they call the program's own
+    signal handlers.
+    """
     found, todo = set(), [safepoint]
     while todo:
         number = todo.pop()
@@ -34,7 +44,10 @@ def without_polls(program, safepoint):
 
 
 def sure_polls(program, excluded, entries):
-    """Functions that surely poll or make a system call. Those in `entries` have a poll at their start."""
+    """The functions that surely poll or make a system call.
+
+    Functions in `entries` have a poll at their start.
+    """
     sure = {number for number, name in enumerate(program.imported) if name == ("linux", "syscall")} | entries
     changed = True
     while changed:
@@ -47,14 +60,15 @@ def sure_polls(program, excluded, entries):
 
 
 def surely(function, place, sure, loops_poll=True):
-    # A loop that is met has a poll at its head, or surely polls itself.
+    # A loop on the way has a poll at its head, or its body surely polls.
     return any(loops_poll if kind == "loop" else target in sure for kind, target in function.ahead[place])
 
 
 def recursive_entries(program, functions, sure):
-    """Functions that a depth-first walk over the calls comes back to: each cycle of calls has one.
+    """The functions to which a depth-first walk over the calls comes back.
 
-    Those that surely poll end a cycle.
+    Each cycle of calls has one. The walk does not enter functions that surely
+    poll, because they end a cycle.
     """
     by_type = {}
     for number in program.table:
@@ -86,7 +100,7 @@ def recursive_entries(program, functions, sure):
 
 
 def places_of_polls(program, safepoint):
-    """Function -> positions, in order."""
+    """Where polls go: a function's number -> positions in order."""
     excluded = without_polls(program, safepoint)
     functions = {number: function for number, function in program.functions.items() if number not in excluded}
     sure = sure_polls(program, excluded, set())

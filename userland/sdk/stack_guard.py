@@ -2,10 +2,14 @@
 # SPDX-License-Identifier: MIT
 """Makes a linked program check its stack pointer: stack_guard.py INPUT OUTPUT
 
-Where the stack pointer is set, __set_stack_pointer is called instead, which the program exports
-(src/thread/wasm32/stack_guard.c of the C library); that export is taken away. Not where a function gives back what it
-took, because it adds to the stack pointer there. An instruction takes the place of one of the same length, so
-debugging information stays right.
+Calls of __set_stack_pointer take the place of the instructions that set the
+stack pointer. The program exports that function, which is in
+src/thread/wasm32/stack_guard.c of the C library. This tool takes the export
+away.
+
+Where a function adds to the stack pointer it gives back what it took, so that
+instruction stays. Each call has the length of the instruction that it replaces,
+so debugging information stays right.
 """
 
 from wasm_program import CALL, FUNCTION_KIND, GLOBAL_KIND, I32_ADD, Failure, Program, Reader, run
@@ -14,7 +18,7 @@ SETTER = "__set_stack_pointer"
 
 
 def padded(value):
-    """LEB128 of 5 bytes, as the linker writes indexes."""
+    """An index as LEB128 of 5 bytes, which is how the linker writes it."""
     return bytes([value >> shift & 0x7F | 0x80 for shift in (0, 7, 14, 21)] + [value >> 28])
 
 

@@ -1,12 +1,12 @@
 # SPDX-License-Identifier: MIT
-"""Linked programs, as far as the tools of the compiler wrapper change them."""
+"""Reads and writes linked programs for the compiler wrapper's tools."""
 
 import sys
 
 TYPE, IMPORT, FUNCTION, GLOBAL, EXPORT, ELEMENT, CODE = 1, 2, 3, 6, 7, 9, 10
 FUNCTION_KIND, TABLE_KIND, MEMORY_KIND, GLOBAL_KIND, TAG_KIND = range(5)
 
-# Opcodes by what follows them.
+# The opcodes, and then sets of them by what follows them.
 BLOCK, LOOP, IF, ELSE, TRY, CATCH, THROW, RETHROW, END = 0x02, 0x03, 0x04, 0x05, 0x06, 0x07, 0x08, 0x09, 0x0B
 BR, BR_IF, BR_TABLE, RETURN, CALL, CALL_INDIRECT = 0x0C, 0x0D, 0x0E, 0x0F, 0x10, 0x11
 RETURN_CALL, RETURN_CALL_INDIRECT, DELEGATE, CATCH_ALL, UNREACHABLE = 0x12, 0x13, 0x18, 0x19, 0x00
@@ -15,16 +15,17 @@ ONE_NUMBER = {BLOCK, LOOP, IF, TRY, CATCH, THROW, RETHROW, BR, BR_IF, CALL, RETU
 ONE_NUMBER |= {0x14, 0x15, *range(0x20, 0x27), 0x3F, 0x40, 0x41, 0xD0, 0xD2}
 I64_CONST = 0x42
 TWO_NUMBERS = {CALL_INDIRECT, RETURN_CALL_INDIRECT}
-# The way may go on elsewhere: a call in a try in its catch.
+# The program may go on elsewhere after these. A try is one of them, because a
+# call in it may go on in its catch.
 BRANCHES = {IF, ELSE, TRY, TRY_TABLE, CATCH, CATCH_ALL, DELEGATE, BR, BR_IF, BR_TABLE, RETURN, RETURN_CALL_INDIRECT}
 BRANCHES |= {UNREACHABLE, THROW, RETHROW, THROW_REF}
 MEMORY_ACCESS = range(0x28, 0x3F)
-# After the prefix 0xFC: how many numbers.
+# How many numbers follow each opcode after the prefix 0xFC.
 BULK = {8: 2, 9: 1, 10: 2, 11: 1, 12: 2, 13: 1, 14: 2, 15: 1, 16: 1, 17: 1}
 
 
 class Failure(Exception):
-    """Shown as one line."""
+    """Something the user must know. It is shown as one line."""
 
 
 class Reader:
@@ -37,7 +38,7 @@ class Reader:
         return self.position < self.end
 
     def skip(self, size):
-        """Goes over a piece of this size; returns where it starts."""
+        """Goes past a piece of this size. Returns where the piece starts."""
         start = self.position
         if size > self.end - start:
             raise Failure(f"byte {start}: {size} bytes are needed, and {self.end - start} are left")
@@ -48,7 +49,7 @@ class Reader:
         return self.data[self.skip(1)]
 
     def number(self, bits=32):
-        """LEB128; signed numbers are only skipped with this."""
+        """Reads unsigned LEB128. For signed numbers this only skips."""
         start, value = self.position, 0
         for shift in range(0, bits, 7):
             byte = self.byte()
@@ -146,17 +147,19 @@ def skip_vector(code, operation):
 
 
 class Function:
-    """A body: where polls may be put, and what is met on the way."""
+    """A function's body: where polls may go, and what comes on the way."""
 
     def __init__(self, body):
         self.data = body.data
         self.start, self.end = body.position, body.end
         self.calls = set()
         self.indirect = set()
-        # Of each global.set: where its index is, and the opcode before it.
+        # For each global.set: where its index is, and the opcode before it.
         self.global_sets = []
-        # Positions after the head of each loop; what surely follows such a place: ("call", f) or ("loop", position).
+        # Positions after the head of each loop.
         self.loops = []
+        # What surely follows the entry or such a position: a list of
+        # ("call", function) and ("loop", position).
         self.ahead = {}
         self.parse(body)
 
@@ -165,7 +168,7 @@ class Function:
             code.number(), code.byte()
         self.entry = code.position
         self.ahead[self.entry] = []
-        # The places whose straight way ahead has not branched yet.
+        # The places from which there was no branch yet on the way to here.
         straight = [self.entry]
         previous = opcode = None
         while code:
@@ -211,7 +214,7 @@ class Program:
         self.check()
 
     def check(self):
-        """Indexes that are used without a look at them must be those of something."""
+        """Refuses indexes of nothing where the tools use them unchecked."""
         if len(self.types) != len(self.imported) + len(self.functions):
             raise Failure("there is not one body for each function")
         for number in self.table:
@@ -266,7 +269,7 @@ class Program:
 
     @staticmethod
     def constant(content):
-        """The value of an initializer i32.const, else None."""
+        """The value of an initializer if that is an i32.const, else None."""
         first, start, value = content.byte(), content.position, None
         skip_immediates(content, first)
         if first == 0x41:
@@ -282,9 +285,12 @@ class Program:
         return index
 
     def write(self, path, bodies, without_exports, without_sections=(), before_code=None):
-        """The program with other bodies (number -> code).
+        """Writes the program with other bodies (number -> code).
 
-        without_sections: beginnings of custom sections' names; before_code: name and content of one.
+        without_exports: the names of the exports to leave out.
+        without_sections: the beginnings of the names of custom sections to
+        leave out.
+        before_code: the name and content of a custom section to add.
         """
         code = leb(len(bodies)) + b"".join(leb(len(body)) + body for _, body in sorted(bodies.items()))
         exports = [(name, value) for name, value in self.exports.items() if name not in without_exports]
@@ -315,7 +321,7 @@ def text(string):
 
 
 def run(tool, main):
-    """main(arguments), whose failures are shown as one line."""
+    """Runs main(arguments), and shows its failures as one line."""
     try:
         main(sys.argv[1:])
     except (Failure, OSError) as failure:

@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: MIT
-# The invoke_* functions for the assembler, by the list of their signatures. They
-# are linked into a program that asyncify does not change.
+# Writes the invoke_* functions for the assembler, from a list of their
+# signatures. The linker adds them to a program that asyncify does not change.
 BEGIN {
 	type["i"] = "i32"; type["j"] = "i64"; type["f"] = "f32"; type["d"] = "f64"
 	print ".globaltype __stack_pointer, i32\n.tagtype __c_longjmp i32"

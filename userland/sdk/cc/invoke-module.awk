@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: MIT
-# The invoke_* functions as a wat module, by the list of their signatures. It is
-# merged with a program that asyncify has changed.
+# Writes the invoke_* functions as a wat module, from a list of their
+# signatures. The wrapper merges the module with a program that asyncify has
+# changed.
 BEGIN {
 	type["i"] = "i32"; type["j"] = "i64"; type["f"] = "f32"; type["d"] = "f64"
 	print "(module"

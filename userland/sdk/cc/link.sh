@@ -1,12 +1,14 @@
 # SPDX-License-Identifier: MIT
-# Compiles the sources of the compiler wrapper and links them, twice if the program
-# needs functions that only the linked program tells.
+# Compiles the sources on the compiler wrapper's command line and links them. It
+# links a second time if the program needs functions or data that depend on the
+# linked program.
 #
 # shellcheck shell=sh
 # shellcheck disable=SC2086 # lists of flags are meant to be split
-# shellcheck disable=SC2034,SC2154 # the parts of the wrapper share their variables
+# The parts of the wrapper share their variables.
+# shellcheck disable=SC2034,SC2154
 
-# compile the sources in order; object n takes the place of the nth mark
+# Compiles the sources in order. Object n takes the place of the nth mark.
 compile() {
 	n=0
 	while [ $# -gt 0 ]; do
@@ -46,16 +48,21 @@ fi
 names=
 if [ -z "$debug" ] || [ -n "$strip" ]; then names=--strip-debug; fi
 
-# The linker writes the name of its output into the name section, where debuggers and back traces look.
+# The linker writes the name of its output into the name section, where
+# debuggers and back traces look. So the file has the program's name already.
 linked=$temporary/linked/${output##*/}
 mkdir "$temporary/linked"
 
-# What invoke_* functions that are merged in need of the program.
+# The exports that invoke_* functions need when they are merged with the
+# program.
 needed_by_merge='--export-if-defined=__wasm_longjmp_caught --export-if-defined=__c_longjmp --export-table'
 
-# Imports other than those declared with import attributes (the C library has
-# linux.syscall and linux.fork) stay undefined symbols, which are errors.
-# No function may have an address that means something else: SIG_IGN is 1, SIG_HOLD 2.
+# Only an undefined function with import attributes becomes an import: the C
+# library declares linux.syscall, linux.fork and linux.clock. Any other
+# undefined symbol is an error.
+#
+# The table begins at 16, because the address of a function must not mean
+# something else: SIG_IGN is 1, SIG_HOLD 2.
 link() {
 	eval "run \"\$WASM_LD\" -o \"\$linked\" \
 		--import-memory=linux,memory --shared-memory --max-memory=4294967296 \
@@ -64,24 +71,24 @@ link() {
 		$needed_by_merge $sjlj_flags $before $link_args $* \"-L\$sysroot/lib\" $after" || exit
 }
 
-# The shape of each function in the table of the linked program, as C source for
-# the library (its callback.h says what for and has the same numbers), and how to
-# call those that have no number there. Prints nothing for a program that makes
-# no such calls, unless $1 says that it does.
+# Prints C source with the shape of each function in the table of the linked
+# program, and with calls for the shapes that have no number in the library's
+# callback.h. That header says what they are for. Prints nothing for a program
+# that makes no calls by shape, unless $1 says that it does.
 function_shapes() {
 	"$OBJ2YAML" "$linked" | awk -v wanted="${1-}" -f "$share/shapes.awk"
 }
 imports_fork() { LC_ALL=C grep -aq "$(printf 'linux\004fork')" "$1"; }
 
-# The invoke_* functions that the program calls below setjmp, by their signature
-# (v nothing, i i32, j i64, f f32, d f64: the result, then the parameters).
+# Lists the signatures of the invoke_* functions that the program imports. A
+# signature has a letter for the result, then one for each parameter: v nothing,
+# i i32, j i64, f f32, d f64.
 invokes() {
 	LC_ALL=C tr '\n\000' '\001\002' < "$linked" |
 		LC_ALL=C grep -ao "$(printf '\003')env.invoke_[vijfd]*$(printf '\002')" |
 		LC_ALL=C tr -d '\002' | sed 's/.*invoke_//' | sort -u || :
 }
 
-# These functions for the assembler, by the list of their signatures.
 invoke_assembly() {
 	awk -f "$share/invoke-assembly.awk"
 }
@@ -96,7 +103,8 @@ if [ -s "$temporary/shapes.c" ]; then
 	quote "$temporary/shapes.o"
 	more=$quoted
 fi
-# Where asyncify does not run they can be linked in, which keeps debug information as it is.
+# The linker can add the invoke_* functions where asyncify does not run. Debug
+# information stays as it is then.
 if ! imports_fork "$linked"; then
 	invokes > "$temporary/invokes"
 	if [ -s "$temporary/invokes" ]; then
@@ -109,7 +117,8 @@ if ! imports_fork "$linked"; then
 fi
 if [ -n "$more" ]; then
 	link "$more" $wanted
-	# Neither data nor these functions change the table, which is checked.
+	# The shapes hold for the first link. Neither the data nor the functions
+	# that were added change the table, and this checks it.
 	if [ -s "$temporary/shapes.c" ]; then
 		function_shapes yes | cmp -s - "$temporary/shapes.c" || fail "the function table changed between two links"
 	fi

@@ -1,12 +1,13 @@
 # SPDX-License-Identifier: MIT
-# Reads the command line of the compiler wrapper as the driver of clang would. What
-# is not to be linked is compiled here, and the wrapper ends.
+# Reads the compiler wrapper's command line as the driver of clang would. If
+# nothing is to be linked, clang does all of it here, and the wrapper ends.
 #
 # shellcheck shell=sh
 # shellcheck disable=SC2086 # lists of flags are meant to be split
-# shellcheck disable=SC2034,SC2154 # the parts of the wrapper share their variables
+# The parts of the wrapper share their variables.
+# shellcheck disable=SC2034,SC2154
 
-# Lists of words are kept as text in which each word is quoted for eval.
+# A list of words is text in which each word is quoted for eval.
 quote() {
 	quoted= unquoted=$1
 	while :; do
@@ -19,9 +20,9 @@ compile_args= link_args= sources=
 to_compile() { for w; do quote "$w"; compile_args="$compile_args $quoted"; done; }
 to_link() { for w; do quote "$w"; link_args="$link_args $quoted"; done; }
 
-# An option of the linker. Those which only mean something for ELF are dropped,
-# so that makefiles for Linux work; one that asks for a kind of output which
-# cannot be made is an error.
+# Takes an option of the linker. Options that only mean something for ELF are
+# dropped, so that makefiles for Linux work. An option that asks for a kind of
+# output which cannot be made is an error.
 linker_option() {
 	case $1 in
 		--start-group|--end-group|'-('|'-)'|--as-needed|--no-as-needed) ;;
@@ -52,7 +53,8 @@ linker_options() {
 	done
 }
 
-# The names in a file of -fno-fork-in, one in a line, each after a comma.
+# Prints the names in a file of -fno-fork-in, each after a comma. The file has
+# one name in a line.
 no_fork_names() {
 	[ -r "$1" ] || fail "cannot read $1"
 	sed -e 's/#.*//' -e 's/[[:space:]]//g' -e '/^$/d' -e 's/^/,/' "$1" | tr -d '\n'
@@ -83,21 +85,22 @@ if [ $mode = link ]; then
 	for word; do
 		case $word in -|[!-]*) inputs=1 ;; esac
 	done
-	# "clang -v" alone only tells about the compiler
+	# Without inputs, "clang -v" only tells about the compiler.
 	if [ $inputs = 0 ]; then mode=clang; fi
 fi
 if [ $mode != link ]; then
 	for word; do
-		# binaryen, which post-processes programs, aborts on DWARF 5
+		# binaryen, which post-processes programs, aborts on DWARF 5.
 		case $word in -g0) ;; -g*) sjlj_flags="$sjlj_flags -gdwarf-4"; break ;; esac
 	done
-	# for the linker only
+	# These are for linking only, and clang does not know them.
 	for word; do
 		shift
 		case $word in -fsafepoints|-fno-safepoints|-fno-fork-in=*) ;; *) set -- "$@" "$word" ;; esac
 	done
 	[ $mode = compile ] || CCACHE=
-	# -fno-pic is repeated at the end: the target has no use for PIC yet.
+	# -fno-pic at the end overrides a -fpic of the caller, because the
+	# target has no use for PIC yet.
 	exec $CCACHE "$CLANG" $target_flags $sjlj_flags $library_flags --sysroot="$sysroot" \
 		-Wno-unused-command-line-argument "$@" -fno-pic
 fi
@@ -167,7 +170,8 @@ for word; do
 			esac
 			if [ -n "$language" ]; then kind=source; fi
 			if [ $kind = source ]; then
-				# remembered by place, so that the order of objects stays that of the command line
+				# A mark keeps the place of the object: objects
+				# are linked in the order of the command line.
 				quote "${language:-none}"; sources="$sources source $quoted"
 				quote "$word"; sources="$sources $quoted"
 				to_link "@@source@@"

@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: MIT
-# The shapes of the functions in a program's table, as C source, from what obj2yaml
-# says of the program. wanted: also if the program asks for none.
+# Writes C source with the shapes of the functions in a program's table. It
+# reads what obj2yaml says of the program, and writes nothing if the program
+# does not ask for shapes. With the variable wanted it writes them in any case.
 BEGIN {
 	letter["I32"] = "i"; letter["I64"] = "j"; letter["F32"] = "f"; letter["F64"] = "d"
 	c["i"] = "unsigned long"; c["j"] = "unsigned long long"; c["f"] = "float"; c["d"] = "double"
