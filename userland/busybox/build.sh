@@ -1,10 +1,11 @@
 #!/bin/sh
 # SPDX-License-Identifier: MIT
 # Builds BusyBox for the guest: build.sh SOURCE BUILD SDK OUTPUT
-#   SOURCE   the source package's .dsc, a tarball or a folder (pin says which); it is only read
+#   SOURCE   the source package's .dsc, a tarball or a folder (pin says which);
+#            the build only reads it
 #   BUILD    scratch folder, kept between builds
 #   SDK      prefix of the installed SDK, with the kernel's headers
-#   OUTPUT   gets busybox and busybox.links (one path of a link to it per line)
+#   OUTPUT   gets busybox, and busybox.links: one path of a link to it per line
 set -eu
 
 fail() { printf 'busybox: %s\n' "$1" >&2; exit 1; }
@@ -23,7 +24,7 @@ jobs=${JOBS:-2}
 PATH=$sdk/bin:$PATH
 export PATH
 
-# No overlay and no patches of ours: both folders are not there.
+# There are no patches of ours and no overlay, so neither folder exists.
 "$here/../../tools/prepare-source" "$source" "$here/overlay" "$here/patches" "$build/src"
 . "$here/pin"
 found=$(sed -nE 's/^(VERSION|PATCHLEVEL|SUBLEVEL) = //p' "$build/src/Makefile" | paste -sd .)
@@ -32,7 +33,8 @@ found=$(sed -nE 's/^(VERSION|PATCHLEVEL|SUBLEVEL) = //p' "$build/src/Makefile" |
 mkdir -p "$build/obj"
 if ! cmp -s "$here/config" "$build/config"; then
 	cp "$here/config" "$build/obj/.config"
-	# an option that config does not name gets its default, and is found below
+	# An option that config does not name gets its default. The comparison
+	# below finds it.
 	yes '' | make -s -C "$build/src" O="$build/obj" oldconfig > "$build/oldconfig.log" 2>&1 ||
 		{ cat "$build/oldconfig.log" >&2; fail "make oldconfig failed"; }
 	grep '^CONFIG_' "$here/config" | LC_ALL=C sort > "$build/wanted"
@@ -41,7 +43,7 @@ if ! cmp -s "$here/config" "$build/config"; then
 	cp "$here/config" "$build/config"
 fi
 
-# make does not know what else goes into the program
+# make does not know that these go into the program, too.
 if [ "$sdk/sysroot/lib/libc.a" -nt "$build/obj/busybox_unstripped" ] ||
 	[ "$here/no-fork" -nt "$build/obj/busybox_unstripped" ] ||
 	[ "$sdk/bin/wasm32-linux-musl-clang" -nt "$build/obj/busybox_unstripped" ]; then
@@ -49,10 +51,12 @@ if [ "$sdk/sysroot/lib/libc.a" -nt "$build/obj/busybox_unstripped" ] ||
 fi
 CFLAGS_busybox=-fno-fork-in=@$here/no-fork
 export CFLAGS_busybox
-# The libraries that BusyBox would try are empty archives in musl. Naming none
-# saves a full link, with its asyncify, for each.
-# Debian's patch of syslogd passes a sockaddr_un to getsockname() as glibc's header allows it; for musl's that is an error
-# to clang, and right all the same.
+# LDLIBS: the libraries that BusyBox would try are empty archives in musl.
+# Naming none saves a full link, with its asyncify, for each.
+#
+# CFLAGS_syslogd_and_logger.o: Debian's patch of syslogd passes a sockaddr_un to
+# getsockname(). glibc's header allows that. With musl's header it is an error
+# to clang, but it is right all the same.
 make -s -C "$build/obj" -j"$jobs" LDLIBS= CFLAGS_syslogd_and_logger.o=-Wno-error=incompatible-pointer-types \
 	busybox_unstripped busybox.links
 cmp -s "$build/obj/busybox_unstripped" "$output/busybox" || cp "$build/obj/busybox_unstripped" "$output/busybox"
