@@ -1,9 +1,12 @@
 // SPDX-License-Identifier: MIT
-// What a site ships, in which versions, under which licences, and where the source is:
-// about.mjs FOLDER BUILD SOURCES [LINUX-TARBALL]. Writes FOLDER/about.html, FOLDER/licenses/ and FOLDER/source/.
+// Writes what a site ships, in which versions, under which licences, and where
+// the source is, to FOLDER/about.html, FOLDER/licenses/ and FOLDER/source/:
 //
-// SOURCES is where the source packages are. Linux's tarball is 150 MB, so that it comes only where it is asked for
-// (./auklet dist --sources); without it the page makes the written offer of section 3b of the GPL.
+//   about.mjs FOLDER BUILD SOURCES [LINUX-TARBALL]
+//
+// SOURCES is where the source packages are. Linux's tarball is 150 MB, so a
+// site has it only if it is asked for (./auklet dist --sources). Without it the
+// page makes the written offer of section 3b of the GPL.
 
 import { execFileSync } from 'node:child_process';
 import { copyFileSync, existsSync, mkdirSync, readFileSync, readdirSync, rmSync, writeFileSync } from 'node:fs';
@@ -22,7 +25,7 @@ const versions = new Map(
 );
 const installed = (name) => run('dpkg-query', '--show', '--showformat', '${source:Version}', name);
 
-/** The packages of the page: those that web/package.json names, and what they need. */
+/** The packages of the page: those in web/package.json, and what these need. */
 function npmPackages() {
   const found = new Map();
   const add = (name) => {

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: MIT
-// Finishes the site that Vite made: finish-dist.mjs FOLDER. Writes _headers and precompressed copies of what compresses.
+// Finishes the site that Vite made: finish-dist.mjs FOLDER
+// Writes _headers, and compressed copies of the files that get smaller by it.
 
 import { createHash } from 'node:crypto';
 import { copyFileSync, existsSync, mkdirSync, readFileSync, readdirSync, statSync, writeFileSync } from 'node:fs';
@@ -23,7 +24,7 @@ writeFileSync(
 `,
 );
 
-// Brotli at its best takes seconds for a kernel: what was compressed once is kept.
+// Brotli at its best takes seconds for a kernel, so compressed copies are kept.
 const kept = join(folder, '..', 'compressed');
 mkdirSync(kept, { recursive: true });
 
@@ -36,7 +37,8 @@ function compressed(content, extension, compress) {
 const best = { params: { [constants.BROTLI_PARAM_QUALITY]: 11, [constants.BROTLI_PARAM_LGWIN]: 24 } };
 for (const entry of readdirSync(folder, { recursive: true })) {
   const path = join(folder, entry);
-  // A page's gzip archive is compressed already; _headers is for the host, not for visitors.
+  // A page's gzip archive is compressed already. _headers is for the server
+  // that hosts the site, not for visitors.
   if (!statSync(path).isFile() || /\.(br|gz)$|_headers$/.test(path)) continue;
   const content = readFileSync(path);
   const packed = compressed(content, '.br', (bytes) => brotliCompressSync(bytes, best));

@@ -1,14 +1,17 @@
 #!/bin/sh
 # SPDX-License-Identifier: GPL-2.0-only
-# Links the kernel image in the build folder: link.sh LINKER OUTPUT COMPILER-RESOURCES
-# With kallsyms it needs the variables that the top Makefile exports, and writes System.map too.
-# The order of the objects is the order of the data segments: kernel/sections.h.
+# Links the kernel image in the build folder:
+#     link.sh LINKER OUTPUT COMPILER-RESOURCES
+# With kallsyms it needs the variables that the top Makefile exports, and writes
+# System.map too. The order of the objects is the order of the data segments
+# (kernel/sections.h).
 set -eu
 linker=$1
 output=$2
 # 128-bit multiplication
 builtins=$3/lib/wasi/libclang_rt.builtins-wasm32.a
-# The linker's stack lies first, and so no object has an address that is also an index of the function table.
+# The linker's stack lies first, so that no object has an address that is also
+# an index of the function table.
 stack=65536
 
 libraries=$(find lib arch/wasm/lib -maxdepth 1 -name lib.a)
@@ -27,8 +30,8 @@ link_image() {
 		$libraries "$builtins" "$@" arch/wasm/kernel/sections_end.o
 }
 
-# Turns the output of scripts/kallsyms into what the wasm assembler accepts: flags in its own syntax, and every
-# symbol an object with a size.
+# Turns the output of scripts/kallsyms into what the wasm assembler accepts: it
+# has flags in a syntax of its own, and each symbol is an object with a size.
 wasm_assembly() {
 	awk '
 		function finish() { if (symbol) printf ".size %s, . - %s\n", symbol, symbol }
@@ -52,9 +55,10 @@ if ! grep -q '^CONFIG_KALLSYMS=y' include/config/auto.conf; then
 	exit
 fi
 
-# The table of functions is the same in both links, because kallsyms holds no functions. The data that follows it
-# moves, but the symbols are those of functions only: there is nothing to repeat.
-# The first image lacks kallsyms; anything else that is undefined is reported by the second link.
+# The table of functions is the same in both links, because kallsyms holds no
+# functions. The data behind kallsyms moves, but only functions have symbols
+# here, so the second link is the last. The first image lacks kallsyms. The
+# second link reports whatever else is undefined.
 link_image .tmp_vmlinux.wasm --emit-relocs --unresolved-symbols=ignore-all
 # shellcheck disable=SC2154 # Kbuild exports srctree
 "$PYTHON3" "$srctree/arch/wasm/tools/table-symbols.py" map .tmp_vmlinux.wasm > .tmp_System.map
@@ -67,7 +71,8 @@ mv .tmp_System.map System.map
 	scripts/kallsyms System.map
 	text_bounds
 } | wasm_assembly > .tmp_kallsyms.S
-# Indexes are relative to nothing: scripts/kallsyms would have them relative to _text.
+# scripts/kallsyms makes addresses relative to _text. Indexes of the table are
+# relative to nothing, so _text is 0.
 # shellcheck disable=SC2086  # lists of words
 $CC $NOSTDINC_FLAGS $LINUXINCLUDE $KBUILD_CPPFLAGS $KBUILD_AFLAGS -D_text=0 -c -o .tmp_kallsyms.o .tmp_kallsyms.S
 link_image "$output" .tmp_kallsyms.o
