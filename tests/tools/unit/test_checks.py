@@ -1,10 +1,11 @@
 # SPDX-License-Identifier: MIT
-"""The checks of commit messages, licences and lengths: what each accepts, and what it refuses."""
+"""The checks of commit messages, licences, lengths and comments: what each accepts, and what it refuses."""
 
 import unittest
 
 import support
 
+comment_width = support.load("tests/tools/comment_width.py")
 commits = support.load("tests/tools/commits.py")
 lengths = support.load("tests/tools/lengths.py")
 licences = support.load("tests/tools/licences.py")
@@ -97,6 +98,93 @@ class LengthsTest(unittest.TestCase):
             ({}, {"a.c": 600}, "a.c is on the list and does not exist"),
         ):
             self.assertIn(fault, "\n".join(lengths.faults_of(lines, longer)))
+
+
+class CommentWidthTest(unittest.TestCase):
+    def lines(self, name, text):
+        """The numbers of the lines that the check finds."""
+        return [int(fault.split(":")[1]) for fault in comment_width.faults_of(name, text)]
+
+    def test_column(self):
+        for name, text in (
+            ("a.c", "// {}\n"),
+            ("a.c", "\t/* {} */\n"),
+            ("a.h", "/*\n * {}\n */\n"),
+            ("a.cpp", "    /// {}\n"),
+            ("a.inc", "// {}"),
+            ("a.S", "\t// {}\n"),
+            ("a.ts", "  /** {} */\n"),
+            ("a.s", "# {}\n"),
+            ("a.sh", "\t# {}\n"),
+            ("a.awk", "# {}\n"),
+            ("a.py", "if x:\n    # {}\n    pass\n"),
+            ("tool", "#!/bin/sh\n# {}\n"),
+            ("tool", "#!/usr/bin/env python3\n# {}\n"),
+            ("tool", "#!/usr/bin/env node\n// {}\n"),
+        ):
+            line, longest = next((line, line) for line in text.split("\n") if "{}" in line)
+            room = 80 - len(longest.expandtabs(8).replace("{}", ""))
+            number = text.split("\n").index(line) + 1
+            with self.subTest(name=name, text=text):
+                self.assertEqual(self.lines(name, text.replace("{}", "x" * room)), [])
+                self.assertEqual(self.lines(name, text.replace("{}", "x" * (room + 1))), [number])
+
+    def test_sentence(self):
+        fault = "a.c:1: this comment ends at column 83, and 80 is the last"
+        self.assertEqual(comment_width.faults_of("a.c", f"// {'x' * 80}\n"), [fault])
+
+    def test_beside_code(self):
+        wide = "x" * 90
+        for name, text in (
+            ("a.c", f"int x; // {wide}\n"),
+            ("a.c", f"int x; /* {wide} */\n"),
+            ("a.c", f"/* {wide} */ int x;\n"),
+            ("a.py", f"x = 1  # {wide}\n"),
+            ("a.sh", f"true # {wide}\n"),
+        ):
+            self.assertEqual(self.lines(name, text), [], text)
+        self.assertEqual(self.lines("a.c", f"// only https:// {wide}\n"), [1])
+        self.assertEqual(self.lines("a.c", f"int x; /* {wide}\n * {wide}\n * {wide} */ int y;\n"), [2])
+
+    def test_exempt(self):
+        wide = "x" * 90
+        for name, text in (
+            ("a.c", f"// https://{wide}\n"),
+            ("a.c", f"// SPDX-License-Identifier: {wide}\n"),
+            ("a.sh", f"#!/bin/{wide}\n"),
+            ("a.md", f"# {wide}\n"),
+            ("config", f"# {wide}\n"),
+            ("a.c", f"#define {wide}\n"),
+        ):
+            self.assertEqual(self.lines(name, text), [], text)
+
+    def test_no_comment(self):
+        wide = "x" * 90
+        for name, text in (
+            ("a.c", f'char *s = "\\\n// {wide}";\n'),
+            ("a.cpp", f'auto s = R"(\n// {wide}\n)";\n'),
+            ("a.cpp", f'auto s = R"d()"\n// {wide}\n)d";\n'),
+            ("a.ts", f"const s = `\n// {wide}\n`;\n"),
+            ("a.ts", f"const s = `${{f({{ a: `\n// {wide}` }})}}\n// {wide}\n`;\n"),
+            ("a.ts", f"const r = /[/*]/.test(s);\nconst {wide} = 1; /**/\n"),
+            ("a.ts", f"return /\\/*/.test(s);\nconst {wide} = 1; /**/\n"),
+            ("a.py", f'x = """\n# {wide}\n"""\n'),
+        ):
+            self.assertEqual(self.lines(name, text), [], text)
+
+    def test_behind_what_is_no_comment(self):
+        wide = "x" * 90
+        for name, text in (
+            ("a.c", f"char a = '\"'; char b = '\\'';\n// {wide}\n"),
+            ("a.c", f'puts("/*");\n// {wide}\n'),
+            ("a.c", f"#error don't\n// {wide}\n"),
+            ("a.cpp", f"int x = 1'000; /* y\n * {wide} */\n"),
+            ("a.ts", f"const r = /[`'/]/;\n// {wide}\n"),
+            ("a.ts", f"const x = a / b; const s = `/`;\n// {wide}\n"),
+            ("a.ts", f"const s = `${{a ? `http://b` : '}}'}}`;\n// {wide}\n"),
+            ("a.ts", f"const s = `${{a({{}})\n// {wide}\n}}`;\n"),
+        ):
+            self.assertEqual(self.lines(name, text), [2], text)
 
 
 if __name__ == "__main__":
