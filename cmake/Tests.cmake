@@ -24,6 +24,7 @@ add_test(NAME sources.musl COMMAND "${root}/tools/prepare-source" "${sources}/mu
     "${root}/userland/musl/patches" "${build}/musl/src")
 add_test(NAME sources.licences COMMAND python3 "${root}/tests/tools/licences.py")
 add_test(NAME format.lengths COMMAND python3 "${root}/tests/tools/lengths.py")
+add_test(NAME format.comments COMMAND python3 "${root}/tests/tools/comment_width.py")
 add_test(NAME format.commits COMMAND python3 "${root}/tests/tools/commits.py")
 add_test(NAME format.shellcheck COMMAND sh "${root}/tests/tools/shellcheck.sh")
 add_test(NAME format.python COMMAND "${node}" "${root}/tests/tools/python.mjs")
@@ -42,8 +43,8 @@ add_test(NAME sources.pages COMMAND python3 "${root}/tests/tools/pages.py")
 add_test(NAME sources.results COMMAND "${node}" --test --test-reporter=spec "${root}/tests/tools/results.test.mjs")
 add_test(NAME types.web COMMAND "${node}" "${node_modules}/typescript/bin/tsc" --project "${root}/web/tsconfig.json")
 set_tests_properties(sources.tool sources.packages sources.pack sources.linux sources.musl sources.licences sources.pages
-    sources.results format.lengths format.commits format.shellcheck format.python format.kernel format.cpp format.web
-    format.markdown format.lint types.web
+    sources.results format.lengths format.comments format.commits format.shellcheck format.python format.kernel format.cpp
+    format.web format.markdown format.lint types.web
     PROPERTIES LABELS sources TIMEOUT 600)
 
 # The Python and shell tools, on inputs made by hand.
