@@ -80,7 +80,7 @@ TEST_CASE("the console does not offer multiport") {
     Fixture f;
     auto page = f.driver.page.read_structure<abi::VirtioPage>(0);
     CHECK(page.device_id == 3);
-    CHECK(page.device_features[0] == feature_size);
+    CHECK(page.device_features[0] == (feature_indirect | feature_size));
     CHECK(page.queue_count == 2);
     CHECK(f.configuration(0) == 80);
     CHECK(f.configuration(2) == 24);

@@ -29,7 +29,7 @@ TEST_CASE("the control page describes the device") {
     auto page = f.driver.page.read_structure<abi::VirtioPage>(0);
     CHECK(page.magic == AUKLET_VIRTIO_MAGIC);
     CHECK(page.device_id == 4);
-    CHECK(page.device_features[0] == 0);
+    CHECK(page.device_features[0] == feature_indirect);
     CHECK(page.device_features[1] == 1);
     CHECK(page.queue_count == 1);
     CHECK(page.queue[0].size_max == 8);

@@ -15,6 +15,9 @@
 
 namespace auklet::test {
 
+/// VIRTIO_F_INDIRECT_DESC, which the transport offers for every device.
+inline constexpr std::uint32_t feature_indirect = 1U << 28;
+
 inline constexpr std::uint16_t flag_next = 1;
 inline constexpr std::uint16_t flag_write = 2;
 inline constexpr std::uint16_t flag_indirect = 4;

@@ -290,3 +290,69 @@ TEST_CASE("a chain is read as structures and split where its parts end") {
     CHECK(chain.writer.written() == 2);
     CHECK(std::memcmp(f.memory.data() + buffers + 300, "\0ab", 3) == 0);
 }
+
+TEST_CASE("a table of indirect descriptors is checked") {
+    Fixture f;
+    auto indirect = *Virtqueue::create(f.memory, f.driver.addresses(), 16, true);
+    auto error = [&] {
+        f.driver.offer(0);
+        auto chain = indirect.pop();
+        REQUIRE_FALSE(chain);
+        return chain.error();
+    };
+    constexpr GuestAddress table = buffers + 4096;
+    for (std::uint32_t index = 0; index < 9; ++index)
+        f.driver.put(table + 16 * index, Descriptor{buffers, 16, flag_next, static_cast<std::uint16_t>(index + 1)});
+    SECTION("that goes on in the queue") {
+        f.driver.descriptor(0, {table, 32, flag_indirect | flag_next, 1});
+        CHECK(error() == QueueError::indirect_goes_on);
+    }
+    SECTION("that is empty") {
+        f.driver.descriptor(0, {table, 0, flag_indirect, 0});
+        CHECK(error() == QueueError::invalid_indirect_table);
+    }
+    SECTION("that ends within a descriptor") {
+        f.driver.descriptor(0, {table, 24, flag_indirect, 0});
+        CHECK(error() == QueueError::invalid_indirect_table);
+    }
+    SECTION("that is longer than the queue") {
+        f.driver.descriptor(0, {table, 9 * 16, flag_indirect, 0});
+        CHECK(error() == QueueError::invalid_indirect_table);
+    }
+    SECTION("outside of memory") {
+        f.driver.descriptor(0, {memory_size - 16, 32, flag_indirect, 0});
+        CHECK(error() == QueueError::indirect_table_out_of_bounds);
+    }
+    SECTION("that has one itself") {
+        f.driver.descriptor(0, {table, 32, flag_indirect, 0});
+        f.driver.put(table, Descriptor{table, 32, flag_indirect, 0});
+        CHECK(error() == QueueError::indirect_within_indirect);
+    }
+    SECTION("that goes on behind its end") {
+        f.driver.descriptor(0, {table, 32, flag_indirect, 0});
+        CHECK(error() == QueueError::next_out_of_range);
+    }
+    SECTION("that is a loop") {
+        f.driver.descriptor(0, {table, 32, flag_indirect, 0});
+        f.driver.put(table + 16, Descriptor{buffers, 16, flag_next, 0});
+        CHECK(error() == QueueError::descriptor_loop);
+    }
+}
+
+TEST_CASE("a table as long as the queue is a chain") {
+    Fixture f;
+    auto indirect = *Virtqueue::create(f.memory, f.driver.addresses(), 16, true);
+    constexpr GuestAddress table = buffers + 4096;
+    for (std::uint16_t index = 0; index < 8; ++index)
+        f.driver.put(table + 16 * index, Descriptor{buffers, 16, static_cast<std::uint16_t>(index < 7 ? flag_next : 0),
+                                                    static_cast<std::uint16_t>(index + 1)});
+    // 2.7.5.3.2: after a descriptor of the queue, and whatever its flag WRITE says.
+    f.driver.descriptor(2, {buffers, 5, flag_next, 3});
+    f.driver.descriptor(3, {table, 8 * 16, flag_indirect | flag_write, 0});
+    f.driver.offer(2);
+    auto chain = indirect.pop();
+    REQUIRE(chain);
+    REQUIRE(*chain);
+    CHECK((*chain)->head == 2);
+    CHECK((*chain)->reader.remaining() == 5 + 8 * 16);
+}

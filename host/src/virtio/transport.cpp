@@ -15,6 +15,9 @@ constexpr std::uint32_t status_driver_ok = 4;
 constexpr std::uint32_t status_features_ok = 8;
 constexpr std::uint32_t status_needs_reset = 64;
 
+// 6: VIRTIO_F_INDIRECT_DESC. A request of many pages takes one descriptor of
+// the queue.
+constexpr std::uint64_t feature_indirect = std::uint64_t{1} << 28;
 // 6: the driver must accept this feature, because there is no legacy interface.
 constexpr std::uint64_t feature_version_1 = std::uint64_t{1} << 32;
 
@@ -39,7 +42,7 @@ Transport::Transport(GuestMemory& memory, GuestRegion page, std::uint32_t line, 
     write_configuration();
 }
 
-std::uint64_t Transport::offered_features() const { return device_.features() | feature_version_1; }
+std::uint64_t Transport::offered_features() const { return device_.features() | feature_indirect | feature_version_1; }
 
 void Transport::service() {
     auto kick = page_.exchange32(offsetof(abi::VirtioPage, kick), 0);
@@ -161,8 +164,9 @@ void Transport::activate() {
         auto settings = page_.read_structure<abi::VirtioQueue>(queue_field(index, 0));
         if (settings.ready == 0)
             continue;
-        auto queue = Virtqueue::create(
-            memory_, {settings.size, settings.descriptors, settings.available, settings.used}, sizes[index]);
+        auto queue =
+            Virtqueue::create(memory_, {settings.size, settings.descriptors, settings.available, settings.used},
+                              sizes[index], (features_ & feature_indirect) != 0);
         if (!queue)
             return stop(text_of("queue ", index, ": ", message(queue.error())));
         queues_[index] = *queue;

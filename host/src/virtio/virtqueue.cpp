@@ -73,6 +73,14 @@ std::string_view message(QueueError error) {
         return "a descriptor chain is longer than the queue (a loop)";
     case QueueError::indirect_not_negotiated:
         return "an indirect descriptor, which was not negotiated";
+    case QueueError::indirect_within_indirect:
+        return "an indirect descriptor in a table of indirect descriptors";
+    case QueueError::indirect_goes_on:
+        return "an indirect descriptor that goes on to another one";
+    case QueueError::invalid_indirect_table:
+        return "a table of indirect descriptors is empty, longer than the queue, or ends within a descriptor";
+    case QueueError::indirect_table_out_of_bounds:
+        return "a table of indirect descriptors is outside of memory";
     case QueueError::zero_length:
         return "a descriptor of length zero";
     case QueueError::readable_after_writable:
@@ -141,7 +149,7 @@ std::vector<GuestRegion> BufferCursor::take_regions() {
 }
 
 std::expected<Virtqueue, QueueError> Virtqueue::create(GuestMemory& memory, const QueueAddresses& addresses,
-                                                       std::uint32_t largest_size) {
+                                                       std::uint32_t largest_size, bool indirect) {
     // 2.7: a queue size is a power of two, and at most 32768. No device has a
     // largest_size above that.
     if (!std::has_single_bit(addresses.size) || addresses.size > largest_size)
@@ -157,7 +165,7 @@ std::expected<Virtqueue, QueueError> Virtqueue::create(GuestMemory& memory, cons
     auto used = memory.region(addresses.used, used_bytes(addresses.size));
     if (!used)
         return std::unexpected(QueueError::used_ring_out_of_bounds);
-    return Virtqueue(memory, addresses.size, *descriptors, *available, *used);
+    return Virtqueue(memory, addresses.size, *descriptors, *available, *used, indirect);
 }
 
 std::expected<std::optional<DescriptorChain>, QueueError> Virtqueue::pop() {
@@ -179,12 +187,27 @@ std::expected<DescriptorChain, QueueError> Virtqueue::collect(std::uint16_t head
     if (head >= size_)
         return std::unexpected(QueueError::head_out_of_range);
     DescriptorChain chain{head, {}, {}};
+    GuestRegion table = descriptors_;
+    std::uint64_t entries = size_;
+    bool nested = false;
     std::uint16_t index = head;
-    for (std::uint32_t count = 0; count < size_; ++count) {
+    for (std::uint64_t left = size_; left != 0; --left) {
         // Copy the descriptor once: the driver may change the table meanwhile.
-        auto descriptor = descriptors_.read_structure<Descriptor>(std::uint64_t{index} * sizeof(Descriptor));
-        if ((descriptor.flags & descriptor_indirect) != 0)
-            return std::unexpected(QueueError::indirect_not_negotiated);
+        auto descriptor = table.read_structure<Descriptor>(std::uint64_t{index} * sizeof(Descriptor));
+        if ((descriptor.flags & descriptor_indirect) != 0) {
+            if (nested)
+                return std::unexpected(QueueError::indirect_within_indirect);
+            auto indirect =
+                indirect_table(descriptor.address, descriptor.length, (descriptor.flags & descriptor_next) != 0);
+            if (!indirect)
+                return std::unexpected(indirect.error());
+            table = *indirect;
+            entries = table.length() / sizeof(Descriptor);
+            nested = true;
+            index = 0;
+            left = entries + 1;
+            continue;
+        }
         if (descriptor.length == 0)
             return std::unexpected(QueueError::zero_length);
         auto buffer = memory_->region(descriptor.address, descriptor.length);
@@ -203,11 +226,25 @@ std::expected<DescriptorChain, QueueError> Virtqueue::collect(std::uint16_t head
             return std::unexpected(QueueError::chain_too_long);
         if ((descriptor.flags & descriptor_next) == 0)
             return chain;
-        if (descriptor.next >= size_)
+        if (descriptor.next >= entries)
             return std::unexpected(QueueError::next_out_of_range);
         index = descriptor.next;
     }
     return std::unexpected(QueueError::descriptor_loop);
+}
+
+std::expected<GuestRegion, QueueError> Virtqueue::indirect_table(std::uint64_t address, std::uint32_t length,
+                                                                 bool goes_on) const {
+    if (!indirect_)
+        return std::unexpected(QueueError::indirect_not_negotiated);
+    if (goes_on)
+        return std::unexpected(QueueError::indirect_goes_on);
+    if (length == 0 || length % sizeof(Descriptor) != 0 || length / sizeof(Descriptor) > size_)
+        return std::unexpected(QueueError::invalid_indirect_table);
+    auto table = memory_->region(address, length);
+    if (!table)
+        return std::unexpected(QueueError::indirect_table_out_of_bounds);
+    return *table;
 }
 
 void Virtqueue::push(std::uint16_t head, std::uint32_t written) {

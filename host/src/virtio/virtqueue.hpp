@@ -34,6 +34,10 @@ enum class QueueError : std::uint8_t {
     next_out_of_range,       ///< a `next` field is no descriptor number
     descriptor_loop,         ///< a chain longer than the queue
     indirect_not_negotiated,
+    indirect_within_indirect, ///< 2.7.5.3.1
+    indirect_goes_on,         ///< 2.7.5.3.1: flags INDIRECT and NEXT
+    invalid_indirect_table,   ///< empty, no whole number of descriptors, or longer than the queue
+    indirect_table_out_of_bounds,
     zero_length,
     readable_after_writable, ///< 2.7.4.2
     buffer_out_of_bounds,
@@ -139,9 +143,10 @@ struct QueueAddresses {
 class Virtqueue {
   public:
     /// Fails if the size is not valid, or one of the three parts is misaligned
-    /// or not inside the guest's memory.
+    /// or not inside the guest's memory. `indirect`: the driver may use tables
+    /// of descriptors elsewhere (2.7.5.3).
     [[nodiscard]] static std::expected<Virtqueue, QueueError>
-    create(GuestMemory& memory, const QueueAddresses& addresses, std::uint32_t largest_size);
+    create(GuestMemory& memory, const QueueAddresses& addresses, std::uint32_t largest_size, bool indirect = false);
 
     /// Takes the next chain that the driver made available, if there is one.
     [[nodiscard]] std::expected<std::optional<DescriptorChain>, QueueError> pop();
@@ -156,10 +161,15 @@ class Virtqueue {
     [[nodiscard]] std::uint32_t size() const { return size_; }
 
   private:
-    Virtqueue(GuestMemory& memory, std::uint32_t size, GuestRegion descriptors, GuestRegion available, GuestRegion used)
-        : memory_(&memory), size_(size), descriptors_(descriptors), available_(available), used_(used) {}
+    Virtqueue(GuestMemory& memory, std::uint32_t size, GuestRegion descriptors, GuestRegion available, GuestRegion used,
+              bool indirect)
+        : memory_(&memory), size_(size), descriptors_(descriptors), available_(available), used_(used),
+          indirect_(indirect) {}
 
     [[nodiscard]] std::expected<DescriptorChain, QueueError> collect(std::uint16_t head) const;
+    /// The table that a descriptor of a chain points to.
+    [[nodiscard]] std::expected<GuestRegion, QueueError> indirect_table(std::uint64_t address, std::uint32_t length,
+                                                                        bool goes_on) const;
 
     GuestMemory* memory_;
     std::uint32_t size_;
@@ -169,6 +179,7 @@ class Virtqueue {
     std::uint16_t next_available_ = 0;
     std::uint16_t next_used_ = 0;
     bool pushed_ = false;
+    bool indirect_;
 };
 
 } // namespace auklet::virtio
