@@ -26,6 +26,7 @@ const SCRIPTS = {
   'host-worker': 'machine/host-worker.ts',
   'relayed-host-worker': 'api/relayed-host-worker.ts',
   'guest-worker': 'guest/guest-worker.ts',
+  'storage-worker': 'storage/storage-worker.ts',
 };
 
 const nameOf = (path: string) => path.split('/').at(-1)!;

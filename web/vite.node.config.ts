@@ -23,6 +23,7 @@ export default defineConfig({
           ['machine', source('node/machine.ts')],
           ['host-worker', source('machine/host-worker.ts')],
           ['guest-worker', source('guest/guest-worker.ts')],
+          ['storage-worker', source('storage/storage-worker.ts')],
         ].filter(([, path]) => existsSync(path!)),
       ),
       output: { entryFileNames: '[name].mjs', chunkFileNames: '[name]-[hash].mjs' },

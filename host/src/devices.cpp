@@ -3,14 +3,54 @@
 
 #include "devices.hpp"
 
+#include <algorithm>
+#include <bit>
+#include <string_view>
+
 namespace auklet {
+
+namespace {
+
+/// virtio 1.2, 5.2.6: VIRTIO_BLK_T_GET_ID gives so many bytes.
+constexpr std::size_t longest_disk_name = 20;
+constexpr std::uint32_t smallest_unit = 4096;
+
+/// Letters that a path of the guest can have: it finds the disk by its name.
+bool is_disk_name(std::string_view name) {
+    const auto is_valid = [](char letter) {
+        return (letter >= 'a' && letter <= 'z') || (letter >= 'A' && letter <= 'Z') ||
+               (letter >= '0' && letter <= '9') || letter == '-' || letter == '_';
+    };
+    return !name.empty() && name.size() <= longest_disk_name && std::ranges::all_of(name, is_valid);
+}
+
+} // namespace
 
 Devices::Devices(const Configuration& configuration, const Backends& backends)
     : console_({static_cast<std::uint16_t>(configuration.columns), static_cast<std::uint16_t>(configuration.rows)},
                backends.console),
-      entropy_(backends.random), sockets_(backends.sockets), all_{&console_, &entropy_} {
+      entropy_(backends.random), sockets_(backends.sockets), disk_backend_(backends.disks), all_{&console_, &entropy_} {
     if (configuration.sockets != 0)
         all_.push_back(&sockets_);
+}
+
+Result<void> Devices::add_disk(DiskDescription description) {
+    const auto& name = description.name;
+    if (!is_disk_name(name))
+        return failure("a disk's name has 1 to ", longest_disk_name, " letters, digits, - and _, not \"", name, "\"");
+    if (std::ranges::any_of(disks_, [&](const auto& disk) { return disk->description().name == name; }))
+        return failure("there are two disks with the name ", name);
+    if (description.size == 0 || description.size % 512 != 0)
+        return failure("disk ", name, ": its size must be a multiple of 512 bytes, not ", description.size);
+    if (description.unit != 0 && (!std::has_single_bit(description.unit) || description.unit < smallest_unit))
+        return failure("disk ", name, ": a unit of ", description.unit, " bytes is no power of two from ",
+                       smallest_unit, " on");
+    if (all_.size() >= AUKLET_MAX_DEVICES)
+        return failure("disk ", name, ": there are ", AUKLET_MAX_DEVICES, " devices already, which is the most");
+    const auto id = static_cast<DiskId>(disks_.size());
+    disks_.push_back(std::make_unique<virtio::BlockDevice>(id, std::move(description), disk_backend_));
+    all_.push_back(disks_.back().get());
+    return {};
 }
 
 } // namespace auklet

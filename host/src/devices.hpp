@@ -4,14 +4,17 @@
 #pragma once
 
 #include "backends/console.hpp"
+#include "backends/disks.hpp"
 #include "backends/sockets.hpp"
 #include "configuration.hpp"
 #include "platform.hpp"
+#include "virtio/block.hpp"
 #include "virtio/console.hpp"
 #include "virtio/device.hpp"
 #include "virtio/entropy.hpp"
 #include "virtio/socket.hpp"
 
+#include <memory>
 #include <span>
 #include <vector>
 
@@ -21,6 +24,7 @@ namespace auklet {
 struct Backends {
     ConsoleBackend& console;
     SocketBackend& sockets;
+    DiskBackend& disks;
     Random& random;
 };
 
@@ -28,17 +32,29 @@ class Devices {
   public:
     Devices(const Configuration& configuration, const Backends& backends);
 
+    /// Adds a disk. Its DiskId is the number of disks before it. Comes before
+    /// the transports are made.
+    [[nodiscard]] Result<void> add_disk(DiskDescription description);
+
     /// The devices, in the order of their numbers. A device's number is also
     /// its interrupt line and its doorbell bit.
     [[nodiscard]] std::span<virtio::Device* const> all() const { return all_; }
 
     [[nodiscard]] virtio::ConsoleDevice& console() { return console_; }
     [[nodiscard]] virtio::SocketDevice& sockets() { return sockets_; }
+    /// The number of the first disk's device.
+    [[nodiscard]] std::uint32_t first_disk_line() const {
+        return static_cast<std::uint32_t>(all_.size() - disks_.size());
+    }
+    /// Null if there is no such disk.
+    [[nodiscard]] virtio::BlockDevice* disk(DiskId id) { return id < disks_.size() ? disks_[id].get() : nullptr; }
 
   private:
     virtio::ConsoleDevice console_;
     virtio::EntropyDevice entropy_;
     virtio::SocketDevice sockets_;
+    DiskBackend& disk_backend_;
+    std::vector<std::unique_ptr<virtio::BlockDevice>> disks_;
     std::vector<virtio::Device*> all_;
 };
 

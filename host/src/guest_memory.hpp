@@ -63,6 +63,14 @@ class GuestRegion {
     [[nodiscard]] GuestAddress address() const { return address_; }
     [[nodiscard]] std::uint64_t length() const { return length_; }
     [[nodiscard]] GuestRegion part(std::uint64_t offset, std::uint64_t length) const;
+    /// Takes in `next` if it begins where this range ends; false if it does
+    /// not.
+    [[nodiscard]] bool join(const GuestRegion& next) {
+        if (address_ + length_ != next.address_)
+            return false;
+        length_ += next.length_;
+        return true;
+    }
 
     void read(std::uint64_t offset, std::span<std::byte> destination) const;
     void write(std::uint64_t offset, std::span<const std::byte> source) const;

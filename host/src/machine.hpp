@@ -76,6 +76,17 @@ class Machine final : private virtio::TransportEvents {
     /// For the owner, who may use them before the machine has started.
     [[nodiscard]] virtio::ConsoleDevice& console() { return devices_.console(); }
     [[nodiscard]] virtio::SocketDevice& sockets() { return devices_.sockets(); }
+    /// Comes before prepare(), and so before the disks' requests.
+    [[nodiscard]] Result<void> add_disk(DiskDescription description) {
+        return devices_.add_disk(std::move(description));
+    }
+    /// The device number of the first disk.
+    [[nodiscard]] std::uint32_t first_disk_line() const { return devices_.first_disk_line(); }
+    /// The disk has done a request, or has failed to.
+    void disk_completed(DiskId disk, std::uint32_t request, bool succeeded) {
+        if (auto* device = devices_.disk(disk))
+            device->completed(request, succeeded);
+    }
 
     /// Somebody uses the machine, maybe after a pause. The machine looks at the
     /// clock, and keeps workers ready from now on.

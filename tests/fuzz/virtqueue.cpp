@@ -1,10 +1,11 @@
 // SPDX-License-Identifier: MIT
-// libFuzzer: the queue parser, and the console and socket devices behind it, on memory that an attacker wrote.
+// libFuzzer: the queue parser, and the console, socket and block devices behind it, on memory that an attacker wrote.
 //
-// The first byte of the input chooses what the others are: see the four functions. AddressSanitizer and GuestRegion's
+// The first byte of the input chooses what the others are: see the five functions. AddressSanitizer and GuestRegion's
 // checks find accesses outside of memory; the checks below find wrong chains.
 
 #include "platform/native/plain_memory.hpp"
+#include "src/virtio/block.hpp"
 #include "src/virtio/console.hpp"
 #include "src/virtio/socket.hpp"
 
@@ -15,6 +16,7 @@
 #include <cstring>
 #include <map>
 #include <set>
+#include <vector>
 
 namespace {
 
@@ -38,7 +40,7 @@ class Sink final : public ConsoleBackend, public virtio::TransportEvents {
 
 /// Takes chains as a device does, and checks what it is given.
 void use_queue(native::PlainMemory& memory, const virtio::QueueAddresses& addresses) {
-    auto queue = virtio::Virtqueue::create(memory, addresses, largest_queue);
+    auto queue = virtio::Virtqueue::create(memory, addresses, largest_queue, true);
     if (!queue)
         return;
     std::array<std::byte, 512> bytes{};
@@ -49,7 +51,7 @@ void use_queue(native::PlainMemory& memory, const virtio::QueueAddresses& addres
         auto& [head, reader, writer] = **chain;
         require(head < addresses.size);
         require(reader.remaining() + writer.remaining() > 0);
-        require(reader.remaining() + writer.remaining() <= std::uint64_t{addresses.size} * memory_size);
+        require(reader.remaining() + writer.remaining() <= std::uint64_t{2} * addresses.size * memory_size);
         const auto readable = reader.remaining();
         std::uint64_t read = 0;
         while (auto part = reader.read(bytes))
@@ -262,6 +264,133 @@ void drive_socket(std::span<const std::uint8_t> input) {
     require(owner.open.empty());
 }
 
+/// Checks what the device asks of a disk, and answers when it is told to.
+class DiskSink final : public DiskBackend {
+  public:
+    static constexpr std::uint64_t size = 64 * 512;
+
+    void submit(DiskId disk, const DiskRequest& request) override {
+        require(disk == 0 && !requests.contains(request.id));
+        require(request.offset % 512 == 0 && request.length % 512 == 0);
+        require(request.length <= size && request.offset <= size - request.length);
+        std::uint64_t total = 0;
+        for (const auto& region : request.memory)
+            total += region.length();
+        const bool moves = request.operation == DiskOperation::read || request.operation == DiskOperation::write;
+        require(total == (moves ? request.length : 0));
+        require((request.length != 0) == (request.operation != DiskOperation::flush));
+        requests[request.id] = {request.operation, {request.memory.begin(), request.memory.end()}};
+    }
+
+    /// The memory of a request is the disk's until it is answered.
+    void answer(virtio::BlockDevice& device, bool succeeded) {
+        if (requests.empty())
+            return;
+        auto [id, request] = *requests.begin();
+        requests.erase(requests.begin());
+        if (request.operation == DiskOperation::read)
+            for (const auto& region : request.memory)
+                region.write(0, std::vector<std::byte>(region.length(), std::byte{0xdd}));
+        device.completed(id, succeeded);
+    }
+
+    struct Request {
+        DiskOperation operation;
+        std::vector<GuestRegion> memory;
+    };
+    std::map<std::uint32_t, Request> requests;
+};
+
+/// The input is a list of requests of 8 bytes, most of whose values are nearly right, between which the disk answers
+/// and the driver resets the device.
+void drive_block(std::span<const std::uint8_t> input) {
+    constexpr std::uint16_t queue_size = 16;
+    constexpr GuestAddress table = 0x1000;
+    constexpr GuestAddress header = 0x2000;
+    constexpr GuestAddress data = 0x3000;
+    native::PlainMemory memory(memory_size);
+    Sink events;
+    DiskSink disk;
+    virtio::BlockDevice device(0, {.name = "disk", .size = DiskSink::size, .discards = true}, disk);
+    auto page = memory.region(memory_size - AUKLET_VIRTIO_PAGE, AUKLET_VIRTIO_PAGE);
+    virtio::Transport transport(memory, *page, 0, device, events);
+    auto put = [&](std::size_t address, auto value) { std::memcpy(memory.data() + address, &value, sizeof value); };
+    auto set_status = [&](std::uint32_t status) {
+        page->store32(offsetof(abi::VirtioPage, status), status);
+        page->store32(offsetof(abi::VirtioPage, kick), AUKLET_VIRTIO_KICK_STATUS);
+        transport.service();
+    };
+    auto start = [&] {
+        set_status(0);
+        std::memset(memory.data(), 0, 0x1000);
+        auto registers = page->read_structure<abi::VirtioPage>(0);
+        registers.driver_features[0] = 1U << 28;
+        registers.driver_features[1] = 1;
+        registers.queue[0].size = queue_size;
+        registers.queue[0].ready = 1;
+        registers.queue[0].descriptors = 0;
+        registers.queue[0].available = 0x400;
+        registers.queue[0].used = 0x800;
+        page->write_structure(0, registers);
+        set_status(15);
+    };
+    start();
+    std::uint16_t available = 0;
+    for (std::size_t record = 0; (record + 1) * 8 <= input.size(); ++record) {
+        const auto bytes = input.subspan(record * 8, 8);
+        if (bytes[0] % 4 == 3) {
+            disk.answer(device, bytes[1] % 2 == 0);
+            continue;
+        }
+        if (bytes[0] == 254) {
+            set_status(0);
+            while (!disk.requests.empty())
+                disk.answer(device, true);
+            start();
+            available = 0;
+            continue;
+        }
+        // The header: a type of 0 to 15, and a sector near the disk's end or far behind it.
+        put(header, std::uint32_t{bytes[1] % 16U});
+        put(header + 8, bytes[2] > 250 ? ~std::uint64_t{0} - bytes[2] % 4 : std::uint64_t{bytes[2] % 70U});
+        // A range, for those that take one.
+        put(data, std::uint64_t{bytes[3] % 70U});
+        put(data + 8, bytes[3] > 250 ? ~0U : bytes[3] % 70U);
+        put(data + 12, std::uint32_t{bytes[3] == 250});
+        const bool indirect = bytes[4] % 2 != 0;
+        const GuestAddress descriptors = indirect ? table : 0;
+        const std::uint16_t first = indirect ? 0 : record * 4 % queue_size;
+        const std::uint32_t length = bytes[5] == 255 ? 16 : bytes[5] % 8 * 512U;
+        auto describe = [&](std::uint16_t index, GuestAddress address, std::uint32_t size, std::uint16_t flags) {
+            const std::size_t place = descriptors + (first + index) * 16U;
+            put(place, std::uint64_t{address});
+            put(place + 8, size);
+            put(place + 12, flags);
+            put(place + 14, static_cast<std::uint16_t>(first + index + 1));
+        };
+        const std::uint16_t writable = bytes[6] % 2 * 2;
+        describe(0, header, bytes[6] == 255 ? 8 : 16, 1);
+        describe(1, data, length == 0 ? 16 : length, 1 | writable);
+        describe(2, data + (bytes[7] % 2 != 0 ? length : 0x2000), 512, 1 | writable);
+        describe(3, header + 64, bytes[6] == 254 ? 2 : 1, 2);
+        const std::uint16_t head = indirect ? record % queue_size : first;
+        if (indirect) {
+            put(head * 16U, std::uint64_t{table});
+            put(head * 16U + 8, std::uint32_t{bytes[4] == 255 ? 63U : 64U});
+            put(head * 16U + 12, std::uint16_t{4});
+        }
+        put(0x400 + 4 + 2U * (available % queue_size), head);
+        put(0x400 + 2, ++available);
+        page->store32(offsetof(abi::VirtioPage, kick), 1U);
+        transport.service();
+    }
+    set_status(0);
+    while (!disk.requests.empty())
+        disk.answer(device, false);
+    // The reset is over when all is answered.
+    require(page->load32(offsetof(abi::VirtioPage, status_result)) == 0);
+}
+
 } // namespace
 
 extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size) {
@@ -271,7 +400,7 @@ extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size
     const auto rest = input.subspan(1);
     if (rest.empty())
         return 0;
-    switch (input[0] % 4) {
+    switch (input[0] % 5) {
     case 0:
         parse_memory(rest);
         break;
@@ -281,8 +410,11 @@ extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size
     case 2:
         drive_console(rest);
         break;
-    default:
+    case 3:
         drive_socket(rest);
+        break;
+    default:
+        drive_block(rest);
     }
     return 0;
 }

@@ -169,3 +169,25 @@ TEST_CASE("a machine whose kernel never started has nobody to wake") {
     f.machine->end();
     CHECK(f.notified.empty());
 }
+
+TEST_CASE("a disk that cannot be is refused with a reason") {
+    MachineFixture f;
+    auto error = [&](DiskDescription description) {
+        auto added = f.machine->add_disk(std::move(description));
+        REQUIRE_FALSE(added);
+        return added.error().message;
+    };
+    CHECK(error({.name = "", .size = 512}) == "a disk's name has 1 to 20 letters, digits, - and _, not \"\"");
+    CHECK(error({.name = "../home", .size = 512}).contains("letters"));
+    CHECK(error({.name = std::string(21, 'a'), .size = 512}).contains("1 to 20"));
+    CHECK(error({.name = "a", .size = 0}) == "disk a: its size must be a multiple of 512 bytes, not 0");
+    CHECK(error({.name = "a", .size = 1000}).contains("not 1000"));
+    CHECK(error({.name = "a", .size = 512, .unit = 5000}).contains("5000"));
+    CHECK(error({.name = "a", .size = 512, .unit = 2048}).contains("4096"));
+    REQUIRE(f.machine->add_disk({.name = "a", .size = 512}));
+    CHECK(error({.name = "a", .size = 512}) == "there are two disks with the name a");
+    for (char name = 'b'; name <= 'u'; ++name)
+        REQUIRE(f.machine->add_disk({.name = {name}, .size = 512}));
+    CHECK(error({.name = "z", .size = 512}) == "disk z: there are 24 devices already, which is the most");
+    CHECK(f.machine->prepare());
+}

@@ -187,7 +187,7 @@ test('the page’s address', () => {
 });
 
 test('the command line', () => {
-  const known = { values: [...TYPED_OPTIONS, 'timeout'], flags: ['console'], puts: true };
+  const known = { values: [...TYPED_OPTIONS, 'timeout'], flags: ['console'], lists: ['put', 'disk'] };
   const line = parseCommandLine(
     'exec',
     ['--cpus', '2', '--memory=64', '--console', '--put', 'a:/b', '--put=c:/d', 'word', '-x', '--', '--cpus', '-h'],
@@ -201,7 +201,13 @@ test('the command line', () => {
     ],
   );
   assert.deepEqual([...line.flags], ['console']);
-  assert.deepEqual(line.puts, ['a:/b', 'c:/d']);
+  assert.deepEqual(
+    [...line.lists],
+    [
+      ['put', ['a:/b', 'c:/d']],
+      ['disk', []],
+    ],
+  );
   assert.deepEqual(line.words, ['word', '-x']);
   assert.deepEqual(line.rest, ['--cpus', '-h']);
   assert.deepEqual(sizeOptions(line), { cpus: 2, memory: 64 });
@@ -213,7 +219,10 @@ test('the command line', () => {
   for (const [words, message] of [
     [['--cpus', '1', '--cpus=2'], 'exec: --cpus is given twice'],
     [['--cpus'], 'exec: --cpus needs a value'],
-    [['--disk=1'], 'exec: unknown option --disk=1; known are --cpus, --memory, --timeout, --put, --console, --help'],
+    [
+      ['--share=1'],
+      'exec: unknown option --share=1; known are --cpus, --memory, --timeout, --put, --disk, --console, --help',
+    ],
     [['-c'], /^exec: unknown option -c; known are /],
     [['--console=yes'], /^exec: unknown option --console=yes/],
   ]) {

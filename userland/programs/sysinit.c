@@ -233,6 +233,29 @@ static void make_dev(void)
 }
 
 /*
+ * Names the disks as udev does: /dev/disk/by-id/virtio-NAME is a link to the
+ * device whose serial number is NAME. Nothing is done where there are none.
+ */
+static void link_disks(void)
+{
+	DIR *disks = opendir("/sys/block");
+	if (!disks) return;
+	for (struct dirent *entry; (entry = readdir(disks));) {
+		char path[NAME_MAX + 32], serial[64], target[NAME_MAX + 8], name[128];
+		if (strncmp(entry->d_name, "vd", 2) != 0) continue;
+		snprintf(path, sizeof path, "/sys/block/%s/serial", entry->d_name);
+		read_line(path, serial, sizeof serial);
+		if (!serial[0] || strchr(serial, '/')) continue;
+		snprintf(target, sizeof target, "../../%s", entry->d_name);
+		snprintf(name, sizeof name, "/dev/disk/by-id/virtio-%s", serial);
+		mkdir("/dev/disk", 0755);
+		mkdir("/dev/disk/by-id", 0755);
+		if (symlink(target, name) && errno != EEXIST) complain(name);
+	}
+	closedir(disks);
+}
+
+/*
  * Takes those options out of @options that are flags of mount(2), and returns
  * the flags. The file system gets the other options.
  */
@@ -277,6 +300,8 @@ static void mount_all(void)
 		unsigned long flags = take_flags(entry->mnt_opts);
 		if (mount_with_files(entry->mnt_fsname, entry->mnt_dir, entry->mnt_type, flags, entry->mnt_opts) && !may_fail)
 			complain(entry->mnt_dir);
+		/* the lines after it may name disks */
+		if (strcmp(entry->mnt_type, "sysfs") == 0) link_disks();
 	}
 	endmntent(table);
 }

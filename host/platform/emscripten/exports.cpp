@@ -10,6 +10,7 @@
 #include <cstdlib>
 #include <memory>
 #include <string>
+#include <vector>
 
 namespace {
 
@@ -86,6 +87,23 @@ class JavaScriptSockets final : public SocketBackend {
     void socket_closed(ConnectionId id, bool reset) override { javascript::socket_closed(id, reset ? 1 : 0); }
 };
 
+class JavaScriptDisks final : public DiskBackend {
+  public:
+    void submit(DiskId disk, const DiskRequest& request) override {
+        places_.clear();
+        for (const auto& region : request.memory) {
+            places_.push_back(region.address());
+            places_.push_back(static_cast<std::uint32_t>(region.length()));
+        }
+        javascript::disk_submit(disk, static_cast<std::uint32_t>(request.operation), request.id,
+                                static_cast<double>(request.offset), static_cast<double>(request.length),
+                                places_.data(), request.memory.size());
+    }
+
+  private:
+    std::vector<std::uint32_t> places_;
+};
+
 /// Bytes that JavaScript keeps until they are copied to K.
 class JavaScriptSource final : public ByteSource {
   public:
@@ -107,12 +125,14 @@ class JavaScriptSource final : public ByteSource {
 struct Instance {
     explicit Instance(Configuration parsed)
         : configuration(parsed), memory(std::uint64_t{parsed.kernel_pages()} << 16),
-          machine(std::move(parsed), platform, {.console = console, .sockets = sockets, .random = platform}, memory) {}
+          machine(std::move(parsed), platform,
+                  {.console = console, .sockets = sockets, .disks = disks, .random = platform}, memory) {}
 
     Configuration configuration;
     JavaScriptPlatform platform;
     JavaScriptConsole console;
     JavaScriptSockets sockets;
+    JavaScriptDisks disks;
     SharedMemory memory;
     Machine machine;
 };
@@ -180,6 +200,17 @@ int host_add_link(const char* path, std::size_t path_size, const char* target, s
     return succeed_or_keep(instance->machine.initramfs().add_link({path, path_size}, {target, target_size}));
 }
 
+/// Adds a disk of `size` bytes. Disks have numbers from 0 on.
+AUKLET_EXPORT(addDisk)
+int host_add_disk(const char* name, std::size_t name_size, double size, std::uint32_t read_only, std::uint32_t discards,
+                  std::uint32_t unit) {
+    return succeed_or_keep(instance->machine.add_disk({.name = {name, name_size},
+                                                       .size = static_cast<std::uint64_t>(size),
+                                                       .read_only = read_only != 0,
+                                                       .discards = discards != 0,
+                                                       .unit = unit}));
+}
+
 /// Returns the address of the device tree, or 0 after an error.
 AUKLET_EXPORT(prepare) std::uint32_t host_prepare() {
     auto device_tree = instance->machine.prepare();
@@ -235,6 +266,14 @@ AUKLET_EXPORT(socketTaken) void host_socket_taken(std::uint32_t id, std::size_t 
 }
 AUKLET_EXPORT(socketFinish) void host_socket_finish(std::uint32_t id) { instance->machine.sockets().finish(id); }
 AUKLET_EXPORT(socketAbort) void host_socket_abort(std::uint32_t id) { instance->machine.sockets().abort(id); }
+
+/// The device number of the first disk: its bit in the doorbell wakes the host.
+AUKLET_EXPORT(firstDiskLine) std::uint32_t host_first_disk_line() { return instance->machine.first_disk_line(); }
+
+AUKLET_EXPORT(diskCompleted)
+void host_disk_completed(std::uint32_t disk, std::uint32_t request, std::uint32_t succeeded) {
+    instance->machine.disk_completed(disk, request, succeeded != 0);
+}
 
 AUKLET_EXPORT(diagnose) void host_diagnose() { text_result = instance->machine.diagnostics(); }
 

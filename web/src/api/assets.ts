@@ -1,10 +1,15 @@
 // SPDX-License-Identifier: MIT
 // Loads the parts of a machine, and counts their bytes for progress.
 
-import { nodeFiles } from '../machine/platform.ts';
+import { nodeModule } from '../machine/platform.ts';
 import { MachineError, type Asset, type Assets, type SizedUrl } from './types.ts';
 
 type LoadedBytes = (bytes: number) => void;
+
+/** What is used of node:fs/promises. */
+interface FileReader {
+  readFile(path: URL): Promise<Uint8Array<ArrayBuffer>>;
+}
 
 function isSized(asset: unknown): asset is SizedUrl {
   return typeof asset === 'object' && asset !== null && 'url' in asset && 'size' in asset;
@@ -74,7 +79,7 @@ function broken(url: string, error: unknown): MachineError {
  * undefined for any other URL.
  */
 async function readFile(url: string, loaded: LoadedBytes): Promise<Uint8Array<ArrayBuffer> | undefined> {
-  const files = url.startsWith('file:') ? nodeFiles() : undefined;
+  const files = url.startsWith('file:') ? (nodeModule('node:fs/promises') as FileReader | undefined) : undefined;
   if (files === undefined) return undefined;
   try {
     const bytes = await files.readFile(new URL(url));

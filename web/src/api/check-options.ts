@@ -11,8 +11,9 @@ import {
   type Range,
 } from '../machine/options.ts';
 import type { InitialDirectory, InitialEntry, InitialFile, InitialLink } from '../machine/protocol.ts';
+import { parseSize } from '../storage/size.ts';
 import { isTimeZone } from './time-zone.ts';
-import { MachineError, type BootOptions, type ExecOptions, type PlatformOptions } from './types.ts';
+import { MachineError, type BootOptions, type DiskOptions, type ExecOptions, type PlatformOptions } from './types.ts';
 
 /** Returns what is wrong with a value, or undefined if nothing is. */
 type Check = (value: unknown) => string | undefined;
@@ -101,6 +102,52 @@ const files: Check = (value) => {
   return undefined;
 };
 
+const SECTOR = 512;
+
+const DISK: Checks<DiskOptions> = {
+  name: (value) =>
+    typeof value === 'string' && /^[\w-]{1,20}$/.test(value)
+      ? undefined
+      : `must be 1 to 20 letters, digits, - and _, not ${shown(value)}`,
+  size: (value) => {
+    const bytes = typeof value === 'string' ? parseSize(value) : value;
+    return isInRange(bytes, { least: SECTOR, most: Number.MAX_SAFE_INTEGER, unit: '' }) && bytes % SECTOR === 0
+      ? undefined
+      : `must be a multiple of ${SECTOR} bytes, or text such as 4G, not ${shown(value)}`;
+  },
+  file: (value) =>
+    typeof value === 'string' && value !== '' && !value.includes('\0')
+      ? undefined
+      : `must be the path of a file, not ${shown(value)}`,
+  memory: (value) =>
+    value === true || isBytes(value) ? undefined : `must be true or a Uint8Array, not ${shown(value)}`,
+  readOnly: ofType('boolean'),
+};
+
+const disks: Check = (value) => {
+  if (!Array.isArray(value)) return `must be an array, not ${shown(value)}`;
+  const names = new Set<string>();
+  value.forEach((disk: unknown, index) => {
+    const what = `disks[${index}]`;
+    checkNames(what, disk, DISK);
+    const { name, size, file, memory } = disk as Partial<DiskOptions>;
+    if (name === undefined) throw invalid(`${what} needs a name`);
+    if (names.has(name)) throw invalid(`${what}: there is a disk ${name} already`);
+    names.add(name);
+    if ((file === undefined) === (memory === undefined)) throw invalid(`${what} needs either a file or memory`);
+    if (memory === true && size === undefined) throw invalid(`${what} needs a size`);
+    if (memory !== undefined && memory !== true) checkContent(what, memory, size);
+  });
+  return undefined;
+};
+
+function checkContent(what: string, content: Uint8Array, size: number | string | undefined): void {
+  const bytes = typeof size === 'string' ? parseSize(size)! : (size ?? content.length);
+  if (content.length > bytes) throw invalid(`${what}: memory has ${content.length} bytes, more than its size`);
+  if (bytes % SECTOR !== 0 || bytes === 0)
+    throw invalid(`${what}: memory must have a multiple of ${SECTOR} bytes, not ${bytes}, or be given a size`);
+}
+
 const NUMBERS = Object.fromEntries(
   NUMBER_OPTION_NAMES.map((name) => [name, whole(NUMBER_OPTIONS[name])]),
 ) as Checks<NumberOptions>;
@@ -112,6 +159,7 @@ const BOOT: Checks<BootOptions & PlatformOptions> = {
     isTimeZone(value) ? undefined : `must be the name of a time zone, such as Europe/Berlin, not ${shown(value)}`,
   files,
   exec: ofType('boolean'),
+  disks,
   sockets: ofType('boolean'),
   onProgress: ofType('function'),
   signal: ofType('object', 'an AbortSignal'),
@@ -119,6 +167,7 @@ const BOOT: Checks<BootOptions & PlatformOptions> = {
   hostWorkerUrl: ofType('string'),
   hostHere: ofType('function'),
   guestWorkerUrl: ofType('string'),
+  storageWorkerUrl: ofType('string'),
 };
 
 /** @throws MachineError 'invalid-option' */

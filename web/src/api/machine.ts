@@ -11,6 +11,7 @@ import { isPromise, reportException } from './handlers.ts';
 import { leave, oneGone } from './leaving.ts';
 import { checkPlatform, withPlatform, type MachineOptions } from './platform-options.ts';
 import { SocketClient } from './sockets.ts';
+import { StorageClient } from './storage.ts';
 import { needsRelay, relayWorkers } from './worker-relay.ts';
 import {
   MachineError,
@@ -70,6 +71,7 @@ export class Machine {
   private readonly host: WorkerHandle<ToHost, FromHost>;
   private readonly commands: ExecClient | undefined;
   private readonly sockets = new SocketClient((request) => this.post({ type: 'socket', request }));
+  private readonly storage: StorageClient | undefined;
   private readonly consumers = new Set<() => void>();
   private readonly diagnosed: ((text: string) => void)[] = [];
   private readonly decoder = new TextDecoder();
@@ -121,6 +123,12 @@ export class Machine {
     this.host.onMessage = (message) => this.handle(message);
     this.host.onError = (message, detail) =>
       this.fail(new MachineError('failed', `the host worker has failed: ${message}`, detail));
+    const { disks = [] } = options;
+    if (disks.length > 0)
+      this.storage = new StorageClient(disks, options.storageWorkerUrl, {
+        trouble: (message) => this.emit('log', 'warning', message),
+        failed: (error) => this.fail(error),
+      });
     if (options.exec) this.commands = new ExecClient(this.sockets, timeZone === undefined ? {} : { TZ: timeZone });
     this.load().catch((error: unknown) => {
       if (this.disposal !== undefined) return;
@@ -242,9 +250,11 @@ export class Machine {
     this.post({ type: 'dispose' });
     const hostEnded = this.endHost(disposed);
     leave(hostEnded.then(() => disposed).then(({ others }) => locksFree(others)));
-    // A busy computer may take longer. Only a machine that needs the memory
-    // waits for the rest.
-    await within(DISPOSE_PATIENCE, hostEnded);
+    const ended = hostEnded.then(() => this.storage?.close());
+    ended.catch(() => {});
+    // A busy computer or a slow disk may take longer. Only a machine that needs
+    // the memory, or the disk, waits for the rest.
+    await within(DISPOSE_PATIENCE, ended);
   }
 
   private async endHost(disposed: Promise<RemainingLocks>): Promise<void> {
@@ -270,6 +280,7 @@ export class Machine {
     }
     const buffer = sentBytes(message)?.buffer;
     if (buffer instanceof ArrayBuffer) this.host.post(message, [buffer]);
+    else if (message.type === 'supply' && message.disks !== undefined) this.host.post(message, [message.disks.port]);
     else this.host.post(message);
   }
 
@@ -360,6 +371,7 @@ export class Machine {
         host: await loadModule(assets.host, loaded, signal),
         ...(files === undefined ? {} : { files: [...files] }),
         ...(guestWorkerUrl === undefined ? {} : { guestWorkerUrl }),
+        ...(this.storage === undefined ? {} : { hasDisks: true }),
       },
     });
     const waiting = this.beforeStart ?? [];
@@ -367,7 +379,10 @@ export class Machine {
     for (const message of waiting) this.post(message);
     const supply = async (part: 'kernel' | 'initramfs', value: Promise<WebAssembly.Module | Uint8Array>) =>
       this.post({ type: 'supply', [part]: await value });
-    await Promise.all([supply('kernel', kernel), supply('initramfs', initramfs)]);
+    const supplyDisks = async () => {
+      if (this.storage !== undefined) this.post({ type: 'supply', disks: await this.storage.opened });
+    };
+    await Promise.all([supply('kernel', kernel), supply('initramfs', initramfs), supplyDisks()]);
   }
 
   private handle(message: FromHost): void {

@@ -69,6 +69,11 @@ export interface BootOptions extends NumberOptions {
    * the console; default false. It needs `sockets`.
    */
   exec?: boolean;
+  /**
+   * Disks: the guest's /dev/vda, /dev/vdb, ... in this order, and by name in
+   * /dev/disk/by-id/virtio-NAME.
+   */
+  disks?: readonly DiskOptions[];
   /** Whether `Machine.connect` and `Machine.listen` work; default true. */
   sockets?: boolean;
   /** Called for each piece that was loaded, and for each stage. */
@@ -78,6 +83,25 @@ export interface BootOptions extends NumberOptions {
    * loaded.
    */
   signal?: AbortSignal;
+}
+
+/** One of `file` and `memory` says where its bytes are. */
+export interface DiskOptions {
+  /** 1 to 20 letters, digits, - and _; no two disks have the same. */
+  name: string;
+  /**
+   * Bytes, or text such as '4G' (powers of 1024); a multiple of 512. A file of
+   * another size grows, and one that does not exist is made. A disk in memory
+   * takes as much as was written to it.
+   */
+  size?: number | string;
+  /** Node.js: the path of a raw image. */
+  file?: string;
+  /**
+   * A disk in memory, which ends with the machine: true, or its first bytes.
+   */
+  memory?: true | Uint8Array;
+  readOnly?: boolean;
 }
 
 /**
@@ -100,6 +124,8 @@ export interface PlatformOptions {
   hostHere?: (owner: ParentPort<FromHost, ToHost>) => void;
   /** Address of the guest workers' script, as `hostWorkerUrl`. */
   guestWorkerUrl?: string;
+  /** Address of the storage worker's script, as `hostWorkerUrl`. */
+  storageWorkerUrl?: string;
 }
 
 /** The options of `Machine.exec`. */
@@ -221,6 +247,8 @@ export type MachineErrorCode =
   | 'no-shared-memory'
   /** A part of the machine could not be downloaded or read. */
   | 'download'
+  /** A disk cannot be opened. */
+  | 'disk'
   /** The engine has not enough memory, addresses or threads for the machine. */
   | 'out-of-memory'
   /**

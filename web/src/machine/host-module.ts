@@ -2,6 +2,7 @@
 // The C++ host (host/platform/emscripten) as a TypeScript object. It
 // instantiates auklet-host.wasm, gives it its imports, and wraps its exports.
 
+import type { DiskDescription, DiskRequest } from '../storage/protocol.ts';
 import type { SocketEvent, SocketRequest } from './protocol.ts';
 
 /** What the C++ host calls (host/src/platform.hpp). */
@@ -21,6 +22,8 @@ export interface HostPlatform {
   consoleConsumed(bytes: number): void;
   /** The bytes of a 'data' event are a copy. */
   socketEvent(event: SocketEvent): void;
+  /** `places` is a copy. Answered by diskCompleted(), later. */
+  diskSubmit(request: DiskRequest): void;
   log(level: 'information' | 'warning' | 'error', message: string): void;
 }
 
@@ -41,6 +44,9 @@ interface Exports {
   addFile(path: number, pathSize: number, mode: number, source: number, size: number): number;
   addDirectory(path: number, pathSize: number, mode: number): number;
   addLink(path: number, pathSize: number, target: number, targetSize: number): number;
+  addDisk(name: number, nameSize: number, size: number, readOnly: number, discards: number, unit: number): number;
+  firstDiskLine(): number;
+  diskCompleted(disk: number, id: number, succeeded: number): void;
   prepare(): number;
   startPools(): number;
   attach(machineAddress: number, heapBase: number): number;
@@ -150,6 +156,23 @@ export class HostModule {
       socketEnded: (id: number) => platform.socketEvent({ type: 'ended', id: id >>> 0 }),
       socketClosed: (id: number, reset: number) =>
         platform.socketEvent({ type: 'closed', id: id >>> 0, reset: reset !== 0 }),
+      diskSubmit: (
+        disk: number,
+        operation: number,
+        id: number,
+        offset: number,
+        length: number,
+        places: number,
+        placeCount: number,
+      ) =>
+        platform.diskSubmit({
+          disk,
+          operation,
+          id,
+          offset,
+          length,
+          places: new Uint32Array(this.exports.memory.buffer, places >>> 0, 2 * placeCount).slice(),
+        }),
       log: (level: number, address: number, size: number) =>
         platform.log(levels[level] ?? 'error', new TextDecoder().decode(own(address, size))),
     };
@@ -217,6 +240,25 @@ export class HostModule {
         this.check(this.exports.addLink(address, size, targetAddress, targetSize)),
       ),
     );
+  }
+
+  /** Comes before prepare(). Throws with a message for users. */
+  addDisk({ name, size, readOnly, discards, unit }: DiskDescription): void {
+    this.withBytes(new TextEncoder().encode(name), (address, nameSize) =>
+      this.check(this.exports.addDisk(address, nameSize, size, Number(readOnly), Number(discards), unit)),
+    );
+  }
+
+  /**
+   * What the storage worker sets in the doorbell, whose address is `address`;
+   * valid after attach().
+   */
+  get diskDoorbell(): { address: number; bit: number } {
+    return { address: this.exports.doorbell() >>> 0, bit: 1 << this.exports.firstDiskLine() };
+  }
+
+  diskCompleted(disk: number, id: number, succeeded: boolean): void {
+    this.exports.diskCompleted(disk, id, Number(succeeded));
   }
 
   /** Fills K. Returns the address of the device tree. */

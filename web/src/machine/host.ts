@@ -30,6 +30,8 @@
 // only a limited number of bytes on the way.
 
 import { HALT_PANIC, HALT_POWER_OFF, HALT_RESTART } from '../generated/abi.ts';
+import type { DiskRequest, DisksOfHost } from '../storage/protocol.ts';
+import { Disks } from './disks.ts';
 import { errorText, failureCode, HostFailure } from './failure.ts';
 import { GuestWorkers, type GuestWorkersOwner } from './guest-workers.ts';
 import { HostModule, type HostPlatform } from './host-module.ts';
@@ -72,8 +74,11 @@ export class Host implements HostPlatform, GuestWorkersOwner {
   private module: HostModule | undefined;
   private workers: GuestWorkers | undefined;
   private memories: UserMemories | undefined;
+  private kernelMemory: WebAssembly.Memory | undefined;
+  private disks: Disks | undefined;
   private options: StartOptions | undefined;
   private kernelSupplied = false;
+  private initramfs: Uint8Array | undefined;
   private deviceTree: number | undefined;
   private cpu0: { machine: number; heapBase: number } | undefined;
   private stage: MachineStage | 'none' | 'halted' | 'error' = 'none';
@@ -111,7 +116,7 @@ export class Host implements HostPlatform, GuestWorkersOwner {
       case 'start':
         return this.start(message.options);
       case 'supply':
-        return this.supply(message.kernel, message.initramfs);
+        return this.supply(message);
       case 'input':
         if (!this.ended) this.module?.input(message.bytes);
         return;
@@ -163,6 +168,7 @@ export class Host implements HostPlatform, GuestWorkersOwner {
     const kernelMemory = await this.withRoom(() => this.createKernelMemory(module.kernelPages));
     if (this.ended) return;
     module.setKernelMemory(kernelMemory);
+    this.kernelMemory = kernelMemory;
     const memories = new UserMemories(kernelMemory);
     const workers = new GuestWorkers(this, {
       identity: this.identity,
@@ -182,7 +188,7 @@ export class Host implements HostPlatform, GuestWorkersOwner {
         throw new HostFailure('out-of-memory', errorText(error).message);
       }
     });
-    return this.supply(options.kernel, options.initramfs);
+    return this.supply(options);
   }
 
   /**
@@ -216,7 +222,15 @@ export class Host implements HostPlatform, GuestWorkersOwner {
     }
   }
 
-  private async supply(kernel?: WebAssembly.Module | Uint8Array, initramfs?: Uint8Array): Promise<void> {
+  private async supply({
+    kernel,
+    initramfs,
+    disks,
+  }: {
+    kernel?: WebAssembly.Module | Uint8Array;
+    initramfs?: Uint8Array;
+    disks?: DisksOfHost;
+  }): Promise<void> {
     if (this.ended || this.module === undefined || this.options === undefined) return;
     if (kernel !== undefined && !this.kernelSupplied) {
       this.setStage('kernel');
@@ -225,8 +239,14 @@ export class Host implements HostPlatform, GuestWorkersOwner {
       this.kernelSupplied = true;
       this.workers?.supplyKernel(compiled);
     }
-    if (initramfs !== undefined && this.deviceTree === undefined) {
-      this.module.setInitramfs(initramfs);
+    if (disks !== undefined && this.disks === undefined) {
+      this.disks = new Disks(disks);
+      for (const disk of disks.disks) this.module.addDisk(disk);
+    }
+    this.initramfs ??= initramfs;
+    const complete = this.initramfs !== undefined && (this.disks !== undefined || this.options.hasDisks !== true);
+    if (complete && this.deviceTree === undefined) {
+      this.module.setInitramfs(this.initramfs!);
       for (const entry of this.options.files ?? []) {
         if ('link' in entry) this.module.addLink(entry.path, entry.link);
         else if ('directory' in entry) this.module.addDirectory(entry.path, entry.mode ?? 0o755);
@@ -238,6 +258,7 @@ export class Host implements HostPlatform, GuestWorkersOwner {
       }
       // The C++ host knows them now, and drops them when it has copied them
       // into K.
+      this.initramfs = undefined;
       this.options = { ...this.options, files: [] };
       this.deviceTree = this.module.prepare();
     }
@@ -248,6 +269,10 @@ export class Host implements HostPlatform, GuestWorkersOwner {
     if (this.ended || this.module === undefined || this.cpu0 === undefined || this.deviceTree === undefined) return;
     if (this.stage === 'booting' || this.stage === 'running') return;
     this.module.attach(this.cpu0.machine, this.cpu0.heapBase);
+    if (this.disks !== undefined && this.kernelMemory !== undefined) {
+      const { address, bit } = this.module.diskDoorbell;
+      this.disks.attach(this.kernelMemory, address, bit);
+    }
     this.setStage('booting');
     this.watchdog = setInterval(() => this.withModule((module) => module.watch()), this.module.watchInterval);
     this.workers?.bootCpus(this.deviceTree);
@@ -260,6 +285,10 @@ export class Host implements HostPlatform, GuestWorkersOwner {
     if (this.ended || this.module === undefined) return;
     try {
       const again = this.module.service();
+      // Afterwards: service() takes the doorbell's bits, and an answer is in
+      // the ring before its bit is set. The other way round, one could be
+      // missed.
+      this.disks?.drain((disk, id, succeeded) => this.module?.diskCompleted(disk, id, succeeded));
       this.output.flushSoon();
       if (again || !this.module.waitForDoorbell(this.serve)) afterEvents(this.serve);
     } catch (error) {
@@ -355,6 +384,10 @@ export class Host implements HostPlatform, GuestWorkersOwner {
     else this.owner.post({ type: 'socket', event });
   }
 
+  diskSubmit(request: DiskRequest): void {
+    this.disks?.submit(request);
+  }
+
   log(level: 'information' | 'warning' | 'error', message: string): void {
     this.logLines.push(`${level}: ${message}`);
     if (this.logLines.length > KEPT_LOG_LINES) this.logLines.shift();
@@ -372,8 +405,10 @@ export class Host implements HostPlatform, GuestWorkersOwner {
     this.output.flush();
     if (this.ended) return;
     this.stage = 'halted';
-    this.owner.post({ type: 'halted', reason });
-    void this.endAlone();
+    void this.settleDisks().then(() => {
+      this.owner.post({ type: 'halted', reason });
+      return this.endAlone();
+    });
   }
 
   fail(error: unknown): void {
@@ -385,6 +420,11 @@ export class Host implements HostPlatform, GuestWorkersOwner {
     const report = { type: 'error', code: failureCode(error, message), message } as const;
     this.owner.post(detail === undefined ? report : { ...report, detail });
     void this.endAlone();
+  }
+
+  /** Who hears that the machine has halted may use its disks' files. */
+  private async settleDisks(): Promise<void> {
+    await this.disks?.settle();
   }
 
   private leave(): Promise<void> {
@@ -422,6 +462,8 @@ export class Host implements HostPlatform, GuestWorkersOwner {
     this.workers = undefined;
     this.memories = undefined;
     this.options = undefined;
+    this.kernelMemory = undefined;
+    this.disks = undefined;
     if (!isNode) {
       await holdLifeLock(this.identity);
       remaining.others.push(this.identity);

@@ -2,9 +2,12 @@
 // Differences between browsers and Node.js: workers, how to learn that one is
 // gone, and the limits of the engine.
 
+/** What goes with a message, and is gone here. */
+export type Transfer = ArrayBuffer | MessagePort;
+
 /** A worker, as the thread that started it sees it. */
 export interface WorkerHandle<Outgoing, Incoming> {
-  post(message: Outgoing, transfer?: ArrayBuffer[]): void;
+  post(message: Outgoing, transfer?: Transfer[]): void;
   onMessage: (message: Incoming) => void;
   /**
    * Called when the script has failed to load, when it has thrown outside of
@@ -20,12 +23,12 @@ export interface WorkerHandle<Outgoing, Incoming> {
 
 /** The thread that started a worker, as the worker sees it. */
 export interface ParentPort<Outgoing, Incoming> {
-  post(message: Outgoing, transfer?: ArrayBuffer[]): void;
+  post(message: Outgoing, transfer?: Transfer[]): void;
   onMessage(handler: (message: Incoming) => void): void;
 }
 
 interface NodeWorker {
-  postMessage(message: unknown, transfer?: readonly ArrayBuffer[]): void;
+  postMessage(message: unknown, transfer?: readonly Transfer[]): void;
   on(event: 'message', handler: (message: unknown) => void): void;
   on(event: 'error', handler: (error: Error) => void): void;
   on(event: 'exit', handler: () => void): void;
@@ -43,7 +46,7 @@ interface NodeWorkerThreads {
     },
   ) => NodeWorker;
   parentPort: {
-    postMessage(message: unknown, transfer?: readonly ArrayBuffer[]): void;
+    postMessage(message: unknown, transfer?: readonly Transfer[]): void;
     on(event: 'message', handler: (message: unknown) => void): void;
   } | null;
 }
@@ -92,10 +95,9 @@ function nodeWorkerThreads(): NodeWorkerThreads {
   return module as NodeWorkerThreads;
 }
 
-/** The file system of Node.js. Undefined in a browser. */
-export function nodeFiles(): { readFile(path: URL): Promise<Uint8Array<ArrayBuffer>> } | undefined {
-  if (!isNode) return undefined;
-  return nodeProcess?.getBuiltinModule?.('node:fs/promises') as ReturnType<typeof nodeFiles>;
+/** A module of Node.js; undefined in a browser. */
+export function nodeModule(name: string): unknown {
+  return isNode ? nodeProcess?.getBuiltinModule?.(name) : undefined;
 }
 
 /**

@@ -3,6 +3,7 @@
 // page or a command line program), its host worker, and its guest workers. Only
 // types, and the few constants that both sides of a message need.
 
+import type { DisksOfHost } from '../storage/protocol.ts';
 import type { NumberOptions } from './options.ts';
 
 /**
@@ -76,6 +77,10 @@ export interface StartOptions {
    * bundler has made of ../guest/guest-worker.ts.
    */
   guestWorkerUrl?: string;
+  /**
+   * Disks follow in a 'supply' message. The machine boots when they are there.
+   */
+  hasDisks?: boolean;
 }
 
 // ---- sockets ----------------------------------------------------------------
@@ -124,10 +129,10 @@ export type SocketEvent =
 export type ToHost =
   | { type: 'start'; options: StartOptions }
   /**
-   * Parts that were still being loaded when 'start' was sent. Workers start
-   * meanwhile.
+   * Parts that were still being loaded when 'start' was sent, and disks that
+   * were still being opened. Workers start meanwhile.
    */
-  | { type: 'supply'; kernel?: WebAssembly.Module | Uint8Array; initramfs?: Uint8Array }
+  | { type: 'supply'; kernel?: WebAssembly.Module | Uint8Array; initramfs?: Uint8Array; disks?: DisksOfHost }
   /** Input for the console. */
   | { type: 'input'; bytes: Uint8Array }
   /**

@@ -6,6 +6,7 @@ import type { Machine } from '../api/machine.ts';
 import { engineTimeZone } from '../api/time-zone.ts';
 import type { MachineEnd } from '../api/types.ts';
 import { TYPED_OPTIONS } from '../machine/options.ts';
+import { disksOf } from './disks.ts';
 import { filesOf, startMachineHere } from './machine.ts';
 import { parseCommandLine, sizeOptions, UsageError } from './options.ts';
 
@@ -79,11 +80,12 @@ async function session(machine: Machine, readerGone: Promise<'left'>): Promise<M
 }
 
 export async function consoleCommand(words: readonly string[]): Promise<number> {
-  const line = parseCommandLine('console', words, { values: TYPED_OPTIONS, puts: true });
+  const line = parseCommandLine('console', words, { values: TYPED_OPTIONS, lists: ['put', 'disk'] });
   if (line.words.length > 0)
     throw new UsageError(`console: write kernel arguments after --: ./auklet console -- ${line.words.join(' ')}`);
   const sizes = sizeOptions(line);
-  const files = await filesOf(line.puts);
+  const files = await filesOf(line.lists.get('put')!);
+  const disks = disksOf(line.lists.get('disk')!);
   const timeZone = engineTimeZone();
   const terminal = process.stdin.isTTY;
   const readerGone = new Promise<'left'>((resolve, reject) =>
@@ -103,6 +105,7 @@ export async function consoleCommand(words: readonly string[]): Promise<number> 
         columns: process.stdout.columns ?? 80,
         rows: process.stdout.rows ?? 24,
         files,
+        disks,
         ...sizes,
         ...(timeZone === undefined ? {} : { timeZone }),
         ...(line.rest === undefined ? {} : { kernelArguments: line.rest.join(' ') }),

@@ -2,9 +2,12 @@
 // The command `auklet exec`: boots a machine, runs one command in it, and ends
 // with the command's status.
 
+import type { Machine } from '../api/machine.ts';
 import { engineTimeZone } from '../api/time-zone.ts';
 import type { MachineEnd } from '../api/types.ts';
 import { TYPED_OPTIONS } from '../machine/options.ts';
+import { within } from '../machine/platform.ts';
+import { disksOf } from './disks.ts';
 import { filesOf, startMachineHere } from './machine.ts';
 import { numberOption, parseCommandLine, sizeOptions, UsageError } from './options.ts';
 import { Output } from './output.ts';
@@ -23,7 +26,7 @@ export async function exec(input: readonly string[]): Promise<number> {
   const line = parseCommandLine('exec', input, {
     values: [...TYPED_OPTIONS, 'timeout', 'arguments'],
     flags: ['console', 'diagnose'],
-    puts: true,
+    lists: ['put', 'disk'],
   });
   if (line.words.length > 0)
     throw new UsageError(`exec: write -- before the command: ./auklet exec -- ${line.words.join(' ')}`);
@@ -34,12 +37,14 @@ export async function exec(input: readonly string[]): Promise<number> {
   const sizes = sizeOptions(line);
   const timeout = numberOption(line, 'timeout', { least: 1, most: 1_000_000, unit: ' s' });
   const kernelArguments = line.values.get('arguments');
-  const files = await filesOf(line.puts);
+  const files = await filesOf(line.lists.get('put')!);
+  const disks = disksOf(line.lists.get('disk')!);
   const timeZone = engineTimeZone();
 
   const machine = await startMachineHere({
     exec: true,
     files,
+    disks,
     ...sizes,
     ...(timeZone === undefined ? {} : { timeZone }),
     ...(kernelArguments === undefined ? {} : { kernelArguments }),
@@ -94,7 +99,9 @@ export async function exec(input: readonly string[]): Promise<number> {
       ),
     );
   try {
-    return await Promise.race(ends);
+    const status = await Promise.race(ends);
+    if (disks.length > 0) await finish(machine);
+    return status;
   } catch (error) {
     // If the machine has ended, that is reported, and not the command's
     // failure.
@@ -104,4 +111,17 @@ export async function exec(input: readonly string[]): Promise<number> {
     console.error(`auklet: ${error instanceof Error ? error.message : String(error)}`);
     return MACHINE_FAILED;
   }
+}
+
+/** Milliseconds for the guest to sync. One that hangs does not. */
+const SYNC_PATIENCE = 10_000;
+
+/**
+ * Lets the guest write to its disks what programs have written to files. A
+ * machine that has ended has done so.
+ */
+async function finish(machine: Machine): Promise<void> {
+  const synced = machine.exec(['sync']).catch(() => {});
+  await within(SYNC_PATIENCE, synced);
+  await machine.dispose();
 }

@@ -9,6 +9,7 @@ setPlatform({
   assets,
   hostWorkerUrl: new URL('./host-worker.js', import.meta.url).href,
   guestWorkerUrl: new URL('./guest-worker.js', import.meta.url).href,
+  storageWorkerUrl: new URL('./storage-worker.js', import.meta.url).href,
 });
 
 export { boot, Machine } from '../api/machine.ts';

@@ -73,6 +73,7 @@ async function start(
     ...host,
     assets: await loadAssets(),
     guestWorkerUrl: new URL('guest-worker.mjs', import.meta.url).href,
+    storageWorkerUrl: new URL('storage-worker.mjs', import.meta.url).href,
   });
 }
 

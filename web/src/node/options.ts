@@ -43,8 +43,8 @@ export function helpFor(command: string | undefined): HelpWanted {
 export interface CommandLine {
   /** Values of options, each of which may be given once. */
   values: Map<string, string>;
-  /** The values of --put, in order. */
-  puts: string[];
+  /** The values of options that may be given several times, in order. */
+  lists: Map<string, string[]>;
   flags: Set<string>;
   /** All other words before "--". */
   words: string[];
@@ -55,9 +55,15 @@ export interface CommandLine {
 export function parseCommandLine(
   command: string,
   input: readonly string[],
-  known: { values?: readonly string[]; flags?: readonly string[]; puts?: boolean },
+  known: { values?: readonly string[]; flags?: readonly string[]; lists?: readonly string[] },
 ): CommandLine {
-  const result: CommandLine = { values: new Map(), puts: [], flags: new Set(), words: [], rest: undefined };
+  const result: CommandLine = {
+    values: new Map(),
+    lists: new Map((known.lists ?? []).map((name) => [name, []])),
+    flags: new Set(),
+    words: [],
+    rest: undefined,
+  };
   for (let index = 0; index < input.length; ++index) {
     const word = input[index]!;
     if (word === '--') {
@@ -77,16 +83,16 @@ export function parseCommandLine(
       result.flags.add(name);
       continue;
     }
-    const isPut = known.puts === true && name === 'put';
-    if (!long || (!isPut && !known.values?.includes(name))) {
-      const names = [...(known.values ?? []), ...(known.puts ? ['put'] : []), ...(known.flags ?? []), 'help'];
+    const list = result.lists.get(name);
+    if (!long || (list === undefined && !known.values?.includes(name))) {
+      const names = [...(known.values ?? []), ...(known.lists ?? []), ...(known.flags ?? []), 'help'];
       throw new UsageError(
         `${command}: unknown option ${word}; known are ${names.map((each) => `--${each}`).join(', ')}`,
       );
     }
     const value = equals < 0 ? input[++index] : word.slice(equals + 1);
     if (value === undefined) throw new UsageError(`${command}: --${name} needs a value`);
-    if (isPut) result.puts.push(value);
+    if (list !== undefined) list.push(value);
     else if (result.values.has(name)) throw new UsageError(`${command}: --${name} is given twice`);
     else result.values.set(name, value);
   }

@@ -1,0 +1,164 @@
+// SPDX-License-Identifier: MIT
+// Disks in Node.js: images in files, and disks in memory.
+
+import assert from 'node:assert/strict';
+import { execFileSync } from 'node:child_process';
+import { createHash, randomBytes } from 'node:crypto';
+import { existsSync, mkdtempSync, readFileSync, rmSync, statSync, truncateSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { test } from 'node:test';
+import { build, runCli } from './machines.mjs';
+
+const { startMachine } = await import(join(build, 'cli/machine.mjs'));
+const MIB = 1 << 20;
+const text = (bytes) => new TextDecoder().decode(bytes);
+const sha256 = (bytes) => createHash('sha256').update(bytes).digest('hex');
+
+function folder(suite) {
+  const path = mkdtempSync(join(tmpdir(), 'auklet-disks-'));
+  suite.after(() => rmSync(path, { recursive: true }));
+  return path;
+}
+
+/** A machine and a function that runs a line of shell, which must succeed, and returns its output. */
+async function start(suite, disks) {
+  const machine = await startMachine({ exec: true, disks });
+  suite.after(() => machine.dispose());
+  await machine.started;
+  const run = async (line) => {
+    const { status, stdout, stderr } = await machine.exec(['sh', '-c', line]);
+    assert.equal(status, 0, `${line}: ${text(stderr)}`);
+    return text(stdout);
+  };
+  return { machine, run };
+}
+
+test('a file system in a file outlives its machine', async (suite) => {
+  const file = join(folder(suite), 'home.img');
+  const disks = [{ name: 'home', file, size: '16M' }];
+  const first = await start(suite, disks);
+  assert.equal(statSync(file).size, 16 * MIB);
+  await first.run(`mke2fs -L home /dev/vda >/dev/null 2>&1 && mount /dev/disk/by-id/virtio-home /mnt`);
+  await first.run('echo kept > /mnt/file; head -c 3000000 /dev/urandom > /mnt/data; sha256sum /mnt/data > /mnt/sum');
+  await first.run('sync');
+  await first.machine.dispose();
+
+  const second = await start(suite, disks);
+  assert.equal(
+    await second.run('mount /dev/vda /mnt && cat /mnt/file && sha256sum -c /mnt/sum'),
+    'kept\n/mnt/data: OK\n',
+  );
+  // Without umount. poweroff -f syncs, and the host waits for the medium.
+  await second.run('echo more >> /mnt/file');
+  second.machine.exec(['poweroff', '-f']).catch(() => {});
+  assert.equal(await second.machine.halted, 'poweroff');
+
+  const third = await start(suite, [{ ...disks[0], readOnly: true, size: undefined }]);
+  assert.equal(await third.run('mount -o ro /dev/vda /mnt && cat /mnt/file'), 'kept\nmore\n');
+});
+
+test('bytes are what they were, in both directions', async (suite) => {
+  const path = folder(suite);
+  const content = randomBytes(48 * MIB);
+  writeFileSync(join(path, 'in.img'), content);
+  const { machine, run } = await start(suite, [
+    { name: 'in', file: join(path, 'in.img'), readOnly: true },
+    { name: 'out', file: join(path, 'out.img'), size: 48 * MIB },
+    { name: 'memory', memory: true, size: 48 * MIB },
+  ]);
+  assert.equal(
+    await run('cd /dev/disk/by-id; for name in *; do echo $name $(readlink $name); done'),
+    'virtio-in ../../vda\nvirtio-memory ../../vdc\nvirtio-out ../../vdb\n',
+  );
+  assert.equal(await run('cat /sys/block/vd?/ro'), '1\n0\n0\n');
+  assert.equal((await run('sha256sum < /dev/vda')).slice(0, 64), sha256(content));
+  await run('dd if=/dev/vda of=/dev/vdb bs=1M conv=fsync 2>/dev/null');
+  assert.equal(sha256(readFileSync(join(path, 'out.img'))), sha256(content));
+  await run('dd if=/dev/vda of=/dev/vdc bs=700k conv=fsync 2>/dev/null; echo 3 > /proc/sys/vm/drop_caches');
+  assert.equal((await run('sha256sum < /dev/vdc')).slice(0, 64), sha256(content));
+  // Pages that are not neighbours, and pieces that are no whole pages.
+  await run('dd if=/dev/vdb of=/dev/vdc bs=512 skip=3 seek=8193 count=1000 conv=notrunc,fsync 2>/dev/null');
+  await run('echo 3 > /proc/sys/vm/drop_caches');
+  const expected = sha256(content.subarray(3 * 512, 1003 * 512));
+  assert.equal(
+    (await run('dd if=/dev/vdc bs=512 skip=8193 count=1000 2>/dev/null | sha256sum')).slice(0, 64),
+    expected,
+  );
+  const { status } = await machine.exec(['sh', '-c', 'echo x > /dev/vda']);
+  assert.notEqual(status, 0);
+});
+
+test('a disk in memory begins with what it was given, and gives room back', async (suite) => {
+  const { run } = await start(suite, [
+    { name: 'a', memory: new TextEncoder().encode('hello'.padEnd(512, '.')) },
+    { name: 'b', memory: new TextEncoder().encode('longer'), size: '1M' },
+  ]);
+  assert.equal(
+    await run('head -c 6 /dev/vda; head -c 7 /dev/vdb | tr "\\\\0" 0; cat /sys/block/vd?/size'),
+    'hello.longer01\n2048\n',
+  );
+  assert.equal(await run('cat /sys/block/vdb/queue/discard_max_bytes'), '67108864\n');
+  await run('blkdiscard /dev/vdb');
+  assert.equal(await run('tr -d "\\\\0" < /dev/vdb | wc -c'), '0\n');
+});
+
+test('a driver that comes again while requests are on the way', async (suite) => {
+  const { run } = await start(suite, [{ name: 'a', memory: true, size: '64M' }]);
+  const driver = '/sys/bus/virtio/drivers/virtio_blk';
+  await run(`cd ${driver}; device=$(ls -d virtio*); for i in 1 2 3 4 5; do
+      dd if=/dev/vda of=/dev/null bs=1M 2>/dev/null & dd if=/dev/zero of=/dev/vda bs=64k count=500 2>/dev/null &
+      usleep 3000; echo $device > unbind; echo $device > bind; wait; done`);
+  assert.equal(await run('echo again > /dev/vda; sync; head -c 5 /dev/vda'), 'again');
+});
+
+test('what the medium refuses is an error of the guest, and a warning', async (suite) => {
+  const file = join(folder(suite), 'short.img');
+  const { machine, run } = await start(suite, [{ name: 'short', file, size: '4M' }]);
+  const warnings = [];
+  machine.on('log', (level, message) => warnings.push(`${level}: ${message}`));
+  truncateSync(file, MIB);
+  const { status } = await machine.exec(['dd', 'if=/dev/vda', 'of=/dev/null', 'bs=64k', 'skip=32', 'count=1']);
+  assert.notEqual(status, 0);
+  assert.deepEqual(warnings, ['warning: disk short: a read has failed: the file has become shorter']);
+  assert.equal(await run('head -c 4 /dev/vda | tr "\\\\0" 0'), '0000');
+});
+
+test('a disk that cannot be opened ends the boot with its reason', async (suite) => {
+  const path = folder(suite);
+  const inside = (name) => join(path, name);
+  writeFileSync(inside('odd'), 'x'.repeat(513));
+  writeFileSync(inside('large'), 'x'.repeat(4096));
+  execFileSync('mkfifo', [inside('pipe')]);
+  for (const [options, reason] of [
+    [{ file: inside('none') }, /there is no such file; give a size to make one$/],
+    [{ file: inside('none'), size: 512, readOnly: true }, /there is no such file/],
+    [{ file: path }, /it is no regular file$/],
+    [{ file: inside('pipe') }, /it is no regular file$/],
+    [{ file: inside('odd') }, /its size must be a multiple of 512 bytes, not 513$/],
+    [{ file: inside('large'), size: 512 }, /it has 4096 bytes already, and a disk does not shrink$/],
+    [{ file: inside('no/folder'), size: 512 }, /ENOENT/],
+  ]) {
+    const machine = await startMachine({ disks: [{ name: 'd', ...options }] });
+    await assert.rejects(machine.started, (error) => {
+      assert.equal(error.code, 'disk');
+      assert.match(error.message, /^disk d \(/);
+      assert.match(error.message, reason);
+      return true;
+    });
+    await machine.dispose();
+  }
+  assert.equal(existsSync(inside('none')), false);
+});
+
+test('./auklet exec --disk', async (suite) => {
+  const file = join(folder(suite), 'my disk.img');
+  const write = await runCli(['exec', '--disk', `${file}:size=2M`, '--', 'sh', '-c', 'echo written > /dev/vda']);
+  assert.deepEqual([write.status, write.stderr], [0, '']);
+  assert.equal(readFileSync(file).subarray(0, 8).toString(), 'written\n');
+  const read = await runCli(['exec', `--disk=${file}:ro:name=x`, '--', 'head', '-c', '7', '/dev/disk/by-id/virtio-x']);
+  assert.deepEqual([read.status, read.stdout], [0, 'written']);
+  const wrong = await runCli(['exec', '--disk', '/nowhere/x.img', '--', 'true']);
+  assert.equal(wrong.status, 125);
+  assert.match(wrong.stderr, /^auklet: disk x \(\/nowhere\/x\.img\): there is no such file; give a size to make one$/m);
+});

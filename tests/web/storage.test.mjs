@@ -1,0 +1,170 @@
+// SPDX-License-Identifier: MIT
+// The storage worker's parts: rings, sizes, disks in memory and in files.
+
+import assert from 'node:assert/strict';
+import * as files from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { test } from 'node:test';
+import { Worker } from 'node:worker_threads';
+import { source } from './source.mjs';
+
+const { Ring } = await source('storage/ring.ts');
+const { DiskRings, READ } = await source('storage/protocol.ts');
+const { MemoryDisk } = await source('storage/memory-disk.ts');
+const { FileDisk } = await source('storage/file-disk.ts');
+const { parseSize } = await source('storage/size.ts');
+const { disksOf } = await source('node/disks.ts');
+
+const bytes = (text) => new TextEncoder().encode(text);
+const text = (view) => new TextDecoder().decode(view);
+
+test('a ring gives records back in order, also over its end', () => {
+  const ring = new Ring(new SharedArrayBuffer(Ring.size(16) + 8), 8, 16);
+  assert.equal(ring.shift(), undefined);
+  for (let round = 0; round < 100; ++round) {
+    assert.equal(ring.push([round, -1]), true);
+    assert.equal(ring.push([]), true);
+    assert.equal(ring.push([round, 2 ** 31, 3, 4, 5]), true);
+    assert.deepEqual([...ring.shift()], [round, -1]);
+    assert.deepEqual([...ring.shift()], []);
+    assert.deepEqual([...ring.shift()], [round, -(2 ** 31), 3, 4, 5]);
+  }
+});
+
+test('a ring that is full says so, and takes more when there is room', () => {
+  const ring = new Ring(new SharedArrayBuffer(Ring.size(8)), 0, 8);
+  assert.equal(ring.push([1, 2, 3]), true);
+  assert.equal(ring.push([4, 5, 6, 7]), false);
+  assert.equal(ring.push([4, 5, 6]), true);
+  assert.equal(ring.push([]), false);
+  assert.deepEqual([...ring.shift()], [1, 2, 3]);
+  assert.equal(ring.push([7]), true);
+  assert.deepEqual([...ring.shift()], [4, 5, 6]);
+  assert.deepEqual([...ring.shift()], [7]);
+});
+
+test('two threads share a ring', async (suite) => {
+  const buffer = new SharedArrayBuffer(Ring.size(64));
+  const ring = new Ring(buffer, 0, 64);
+  const url = new URL('../../web/src/storage/ring.ts', import.meta.url).href;
+  const worker = new Worker(
+    `const { workerData } = require('node:worker_threads');
+     import(workerData.url).then(({ Ring }) => {
+       const ring = new Ring(workerData.buffer, 0, 64);
+       for (let number = 0; number < 20000;) if (ring.push(Array(number % 7).fill(number))) ++number;
+     });`,
+    { eval: true, workerData: { buffer, url } },
+  );
+  suite.after(() => worker.terminate());
+  for (let number = 0; number < 20000;) {
+    const record = ring.shift();
+    if (record === undefined) await ring.wait();
+    else assert.deepEqual([...record], Array(number++ % 7).fill(number - 1));
+  }
+});
+
+test('a request passes the ring as it was', () => {
+  const rings = new DiskRings(DiskRings.create());
+  const request = {
+    disk: 3,
+    operation: READ,
+    id: 255,
+    offset: 2 ** 45 + 512,
+    length: 2 ** 33,
+    places: Uint32Array.of(0xffff_f000, 4096, 8192, 512),
+  };
+  assert.equal(rings.ask(request), true);
+  assert.deepEqual(rings.take(), request);
+  assert.equal(rings.take(), undefined);
+});
+
+test('sizes', () => {
+  for (const [given, expected] of [
+    ['0', 0],
+    ['512', 512],
+    ['64K', 65536],
+    ['64k', 65536],
+    ['1.5M', 1572864],
+    ['4G', 2 ** 32],
+    ['4GB', 2 ** 32],
+    ['4GiB', 2 ** 32],
+    ['2T', 2 ** 41],
+    ['', undefined],
+    ['G', undefined],
+    ['-1', undefined],
+    ['1e3', undefined],
+    ['4 G', undefined],
+    ['0.3', undefined],
+    ['9999999T', undefined],
+  ])
+    assert.equal(parseSize(given), expected, given);
+});
+
+function behaves(disk) {
+  const read = (offset, ...lengths) => {
+    const views = lengths.map((length) => new Uint8Array(length));
+    disk.read(offset, views);
+    return views.map(text);
+  };
+  assert.equal(disk.size, 1 << 20);
+  assert.deepEqual(read(65530, 8), ['\0'.repeat(8)]);
+  disk.write(65530, [bytes('abc'), bytes('defghijkl')]);
+  assert.deepEqual(read(65529, 1, 6, 7), ['\0', 'abcdef', 'ghijkl\0']);
+  disk.zero(65532, 6);
+  assert.deepEqual(read(65530, 12), [`ab${'\0'.repeat(6)}ijkl`]);
+  disk.write(disk.size - 3, [bytes('end')]);
+  assert.deepEqual(read(disk.size - 4, 4), ['\0end']);
+  disk.zero(0, disk.size);
+  assert.deepEqual(read(65530, 12), ['\0'.repeat(12)]);
+  const shared = new Uint8Array(new SharedArrayBuffer(16), 4, 5);
+  shared.set(bytes('share'));
+  disk.write(100, [shared]);
+  shared.fill(0);
+  disk.read(100, [shared]);
+  assert.equal(text(shared.slice()), 'share');
+  disk.flush();
+}
+
+test('a disk in memory', () => {
+  behaves(new MemoryDisk(1 << 20, false));
+  const disk = new MemoryDisk(1024, true, bytes('content'));
+  const view = new Uint8Array(9);
+  disk.read(0, [view]);
+  assert.equal(text(view), 'content\0\0');
+});
+
+test('a disk in a file', (suite) => {
+  const folder = files.mkdtempSync(join(tmpdir(), 'auklet-storage-'));
+  suite.after(() => files.rmSync(folder, { recursive: true }));
+  const path = join(folder, 'disk');
+  const disk = new FileDisk(files, path, 1 << 20, false);
+  behaves(disk);
+  disk.close();
+  assert.equal(new FileDisk(files, path, 2 << 20, false).size, 2 << 20);
+  assert.equal(new FileDisk(files, path, undefined, true).size, 2 << 20);
+});
+
+test('a system that does a part of it is asked again', (suite) => {
+  const folder = files.mkdtempSync(join(tmpdir(), 'auklet-storage-'));
+  suite.after(() => files.rmSync(folder, { recursive: true }));
+  const some = (act) => (descriptor, views, position) => act(descriptor, [views[0].subarray(0, 3)], position);
+  const slow = { ...files, readvSync: some(files.readvSync), writevSync: some(files.writevSync) };
+  behaves(new FileDisk(slow, join(folder, 'slow'), 1 << 20, false));
+  const full = new FileDisk({ ...files, writevSync: () => 0 }, join(folder, 'full'), 4096, false);
+  assert.throws(() => full.write(0, [bytes('x')]), /nothing can be written/);
+});
+
+test('--disk', () => {
+  for (const [value, expected] of [
+    ['home.img', { name: 'home', file: 'home.img' }],
+    ['/a/b:ro', { name: 'b', file: '/a/b', readOnly: true }],
+    ['x.img:name=home:size=4G', { name: 'home', file: 'x.img', size: '4G' }],
+    ['x.img:size=4G:ro:name=', { name: 'x', file: 'x.img', size: '4G', readOnly: true }],
+    ['C:\\disk.img', { name: 'C--disk', file: 'C:\\disk.img' }],
+    ['a:b.img', { name: 'a-b', file: 'a:b.img' }],
+    ['./my disk, the second one.img', { name: 'my-disk--the-second-', file: './my disk, the second one.img' }],
+  ])
+    assert.deepEqual(disksOf([value]), [expected]);
+  assert.throws(() => disksOf([':ro']), /^Error: --disk :ro: write FILE\[:ro\]\[:name=NAME\]\[:size=SIZE\]$/);
+});

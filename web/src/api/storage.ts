@@ -1,0 +1,84 @@
+// SPDX-License-Identifier: MIT
+// The owner's side of the storage worker: opens disks, and closes them.
+
+import { isNode, startWorker, within, type WorkerHandle } from '../machine/platform.ts';
+import {
+  DiskRings,
+  type DiskDescription,
+  type DisksOfHost,
+  type DiskSource,
+  type FromStorage,
+  type ToStorage,
+} from '../storage/protocol.ts';
+import { parseSize } from '../storage/size.ts';
+import { MachineError, type DiskOptions } from './types.ts';
+
+/**
+ * Milliseconds for a disk to write what it was given. One that hangs (a
+ * network's) must not keep a program for ever.
+ */
+const CLOSE_PATIENCE = 30_000;
+
+function createStorageWorker(): Worker {
+  // Written out, because bundlers must recognise it.
+  return new Worker(new URL('../storage/storage-worker.ts', import.meta.url), { type: 'module' });
+}
+
+function sourceOf({ name, size, file, memory, readOnly }: DiskOptions): DiskSource {
+  const content = memory === true ? undefined : memory;
+  const bytes = typeof size === 'string' ? parseSize(size) : (size ?? content?.length);
+  return {
+    name,
+    readOnly: readOnly ?? false,
+    ...(bytes === undefined ? {} : { size: bytes }),
+    ...(file === undefined ? {} : { file }),
+    ...(content === undefined ? {} : { content }),
+  };
+}
+
+export interface StorageEvents {
+  /** A request has failed, and the guest got an error. */
+  trouble: (message: string) => void;
+  /** No request will be answered any more. */
+  failed: (error: MachineError) => void;
+}
+
+export class StorageClient {
+  /** Rejects with a MachineError if a disk cannot be opened. */
+  readonly opened: Promise<DisksOfHost>;
+  private readonly worker: WorkerHandle<ToStorage, FromStorage>;
+  private resolveClosed: (() => void) | undefined;
+
+  constructor(disks: readonly DiskOptions[], url: string | undefined, events: StorageEvents) {
+    this.worker = startWorker<ToStorage, FromStorage>('auklet-storage', url, createStorageWorker);
+    const { port1, port2 } = new MessageChannel();
+    const rings = DiskRings.create();
+    this.opened = new Promise<DiskDescription[]>((resolve, reject) => {
+      this.worker.onMessage = (message) => {
+        if (message.type === 'opened') resolve(message.disks);
+        else if (message.type === 'failed') reject(new MachineError('disk', message.message));
+        else if (message.type === 'trouble') events.trouble(message.message);
+        else this.resolveClosed?.();
+      };
+      this.worker.onError = (message, detail) => {
+        events.failed(new MachineError('failed', `the storage worker has failed: ${message}`, detail));
+        this.resolveClosed?.();
+      };
+    }).then((opened) => ({ disks: opened, rings, port: port1 }));
+    this.opened.catch(() => {});
+    this.worker.post({ type: 'open', sources: disks.map(sourceOf), rings, port: port2 }, [port2]);
+  }
+
+  /**
+   * Resolves when all that was written is on the media, and the disks are free
+   * for others.
+   */
+  async close(): Promise<void> {
+    const closed = new Promise<void>((resolve) => (this.resolveClosed = resolve));
+    this.worker.post({ type: 'close' });
+    await within(CLOSE_PATIENCE, closed);
+    this.worker.onError = () => {};
+    await this.worker.terminate();
+    if (isNode) this.opened.then(({ port }) => port.close()).catch(() => {});
+  }
+}

@@ -1,0 +1,36 @@
+// SPDX-License-Identifier: MIT
+// The option --disk FILE[:ro][:name=NAME][:size=SIZE].
+
+import { basename, extname } from 'node:path';
+import type { DiskOptions } from '../api/types.ts';
+import { UsageError } from './options.ts';
+
+const LONGEST_NAME = 20;
+
+/**
+ * What --disk options name. A file's name may have colons: only what is known
+ * at its end is taken off.
+ */
+export function disksOf(values: readonly string[]): DiskOptions[] {
+  return values.map((value) => {
+    const disk: DiskOptions = { name: '', file: value };
+    for (let match; (match = /^(.*):(ro|name=[^:]*|size=[^:]*)$/s.exec(disk.file!)) !== null;) {
+      disk.file = match[1]!;
+      const [option, text] = match[2]!.split('=') as [string, string?];
+      if (option === 'ro') disk.readOnly = true;
+      else if (option === 'name') disk.name ||= text!;
+      else disk.size ??= text!;
+    }
+    if (disk.file === '') throw new UsageError(`--disk ${value}: write FILE[:ro][:name=NAME][:size=SIZE]`);
+    disk.name ||= nameOf(disk.file!);
+    return disk;
+  });
+}
+
+/**
+ * As the file, without its ending and with letters that a disk's name can have.
+ */
+function nameOf(file: string): string {
+  const name = basename(file, extname(file)).replaceAll(/[^\w-]/g, '-');
+  return name.slice(0, LONGEST_NAME) || 'disk';
+}

@@ -1,0 +1,97 @@
+// SPDX-License-Identifier: MIT
+// A disk in a file of Node.js: a raw image.
+
+import type { Disk } from './disk.ts';
+
+/** What is used of node:fs. */
+export interface FileSystem {
+  statSync(path: string, options: { throwIfNoEntry: false }): { size: number; isFile(): boolean } | undefined;
+  openSync(path: string, flags: string): number;
+  ftruncateSync(descriptor: number, size: number): void;
+  readvSync(descriptor: number, views: readonly Uint8Array[], position: number): number;
+  writevSync(descriptor: number, views: readonly Uint8Array[], position: number): number;
+  fdatasyncSync(descriptor: number): void;
+  closeSync(descriptor: number): void;
+}
+
+/** Of zeros that are written. */
+const PIECE = 1 << 20;
+
+export class FileDisk implements Disk {
+  readonly size: number;
+  readonly readOnly: boolean;
+  readonly unit = 0;
+  private readonly files: FileSystem;
+  private readonly descriptor: number;
+
+  /**
+   * Opens the file, or makes one of `size` bytes. A file that is smaller than
+   * that grows.
+   *
+   * @throws Error with a message for users.
+   */
+  constructor(files: FileSystem, path: string, size: number | undefined, readOnly: boolean) {
+    this.files = files;
+    this.readOnly = readOnly;
+    const known = files.statSync(path, { throwIfNoEntry: false });
+    // To open a pipe would not end.
+    if (known !== undefined && !known.isFile()) throw new Error('it is no regular file');
+    if (known === undefined && (size === undefined || readOnly))
+      throw new Error('there is no such file; give a size to make one');
+    if (known !== undefined && size !== undefined && known.size > size)
+      throw new Error(`it has ${known.size} bytes already, and a disk does not shrink`);
+    this.size = Math.max(known?.size ?? 0, readOnly ? 0 : (size ?? 0));
+    if (this.size === 0 || this.size % 512 !== 0)
+      throw new Error(`its size must be a multiple of 512 bytes, not ${this.size}`);
+    this.descriptor = files.openSync(path, known === undefined ? 'wx+' : readOnly ? 'r' : 'r+');
+    try {
+      if (known?.size !== this.size) files.ftruncateSync(this.descriptor, this.size);
+    } catch (error) {
+      this.close();
+      throw error;
+    }
+  }
+
+  read(offset: number, views: Uint8Array[]): void {
+    this.transfer(offset, views, (...place) => this.files.readvSync(...place), 'the file has become shorter');
+  }
+
+  write(offset: number, views: Uint8Array[]): void {
+    this.transfer(offset, views, (...place) => this.files.writevSync(...place), 'nothing can be written');
+  }
+
+  flush(): void {
+    if (!this.readOnly) this.files.fdatasyncSync(this.descriptor);
+  }
+
+  zero(offset: number, length: number): void {
+    const zeros = new Uint8Array(Math.min(PIECE, length));
+    for (let done = 0; done < length; done += zeros.length)
+      this.write(offset + done, [zeros.subarray(0, Math.min(zeros.length, length - done))]);
+  }
+
+  close(): void {
+    this.files.closeSync(this.descriptor);
+  }
+
+  /** The system may do a part of it. */
+  private transfer(
+    offset: number,
+    views: Uint8Array[],
+    act: (descriptor: number, views: Uint8Array[], position: number) => number,
+    nothing: string,
+  ): void {
+    let left = views;
+    let place = offset;
+    while (left.length > 0) {
+      let count = act(this.descriptor, left, place);
+      if (count === 0) throw new Error(nothing);
+      place += count;
+      while (left.length > 0 && count >= left[0]!.length) {
+        count -= left[0]!.length;
+        left = left.slice(1);
+      }
+      if (count > 0) left = [left[0]!.subarray(count), ...left.slice(1)];
+    }
+  }
+}

@@ -1,0 +1,126 @@
+// SPDX-License-Identifier: MIT
+// What owner, host and storage worker tell each other of disks: messages, and
+// the two rings between host and storage worker.
+
+import { Ring } from './ring.ts';
+
+/** Where a disk's bytes are. The owner has checked all of it. */
+export interface DiskSource {
+  name: string;
+  readOnly: boolean;
+  /** Bytes. */
+  size?: number;
+  /** A file of Node.js. */
+  file?: string;
+  /** A disk in memory begins with these bytes. */
+  content?: Uint8Array;
+}
+
+/** What the guest is told of a disk: see host/src/backends/disks.hpp. */
+export interface DiskDescription {
+  name: string;
+  /** Bytes. */
+  size: number;
+  readOnly: boolean;
+  discards: boolean;
+  unit: number;
+}
+
+/** What the host needs to use the disks. */
+export interface DisksOfHost {
+  disks: DiskDescription[];
+  rings: SharedArrayBuffer;
+  /** To the storage worker. */
+  port: MessagePort;
+}
+
+export type ToStorage =
+  /** The first message, answered with 'opened' or 'failed'. */
+  | { type: 'open'; sources: DiskSource[]; rings: SharedArrayBuffer; port: MessagePort }
+  /** Does what was asked for, closes all disks, and answers 'closed'. */
+  | { type: 'close' };
+
+export type FromStorage =
+  | { type: 'opened'; disks: DiskDescription[] }
+  /** No disk is open. The text is for users. */
+  | { type: 'failed'; message: string }
+  /** A request has failed, and the guest gets an error. */
+  | { type: 'trouble'; message: string }
+  | { type: 'closed' };
+
+export type HostToStorage =
+  /**
+   * Comes before the first request. After each answer the storage worker sets
+   * a bit of the machine's doorbell, the word at this address in K.
+   */
+  | { type: 'kernel'; memory: WebAssembly.Memory; doorbell: number; bit: number }
+  /** The machine has ended: answered when all is on the media. */
+  | { type: 'settle' };
+
+export type StorageToHost = { type: 'settled' };
+
+/** As enum class DiskOperation. */
+export const READ = 0;
+export const WRITE = 1;
+export const FLUSH = 2;
+export const ZERO = 3;
+export const DISCARD = 4;
+
+/**
+ * Words. A request has 7, and 2 for each place in K, of which there are 256 at
+ * most. What finds no room waits in the host.
+ */
+const REQUEST_WORDS = 65536;
+/** An answer takes 4 with the ring's own: enough for 256 of 24 disks each. */
+const ANSWER_WORDS = 32768;
+
+export interface DiskRequest {
+  disk: number;
+  operation: number;
+  id: number;
+  /** Bytes. */
+  offset: number;
+  length: number;
+  /** Pairs of an address in K and a length. */
+  places: Uint32Array;
+}
+
+export class DiskRings {
+  readonly requests: Ring;
+  readonly answers: Ring;
+
+  static create(): SharedArrayBuffer {
+    return new SharedArrayBuffer(Ring.size(REQUEST_WORDS) + Ring.size(ANSWER_WORDS));
+  }
+
+  constructor(buffer: SharedArrayBuffer) {
+    this.requests = new Ring(buffer, 0, REQUEST_WORDS);
+    this.answers = new Ring(buffer, Ring.size(REQUEST_WORDS), ANSWER_WORDS);
+  }
+
+  /** False if there is no room now. */
+  ask({ disk, operation, id, offset, length, places }: DiskRequest): boolean {
+    const [low, high] = halves(offset);
+    const [lengthLow, lengthHigh] = halves(length);
+    return this.requests.push([disk, operation, id, low, high, lengthLow, lengthHigh, ...places]);
+  }
+
+  take(): DiskRequest | undefined {
+    const record = this.requests.shift();
+    if (record === undefined) return undefined;
+    const words = new Uint32Array(record.buffer);
+    const [disk, operation, id, low, high, lengthLow, lengthHigh] = words as unknown as number[] & { length: 7 };
+    return {
+      disk: disk!,
+      operation: operation!,
+      id: id!,
+      offset: high! * 2 ** 32 + low!,
+      length: lengthHigh! * 2 ** 32 + lengthLow!,
+      places: words.subarray(7),
+    };
+  }
+}
+
+function halves(value: number): [number, number] {
+  return [value % 2 ** 32, Math.floor(value / 2 ** 32)];
+}

@@ -1,0 +1,199 @@
+// SPDX-License-Identifier: MIT
+// Opens disks, and does the requests that the host puts into the ring.
+//
+// The host has checked each request against its disk, and each place against
+// the size of K. A request is done when its answer is in the ring; until then
+// its memory belongs to this thread.
+
+import { afterEvents, losesWakeUps } from '../machine/platform.ts';
+import type { Disk } from './disk.ts';
+import { openDisk } from './open-disk.ts';
+import {
+  DISCARD,
+  DiskRings,
+  FLUSH,
+  READ,
+  WRITE,
+  ZERO,
+  type DiskRequest,
+  type FromStorage,
+  type HostToStorage,
+  type ToStorage,
+} from './protocol.ts';
+
+/** Milliseconds that WebKit's worker blocks before messages get their turn. */
+const BLOCK = 20;
+
+/**
+ * Milliseconds in which the guest's next request usually comes. A thread that
+ * blocks wakes in half the time of a promise (docs/decisions/0083-disks.md).
+ */
+const NEXT_REQUEST = 1;
+
+interface OpenDisk {
+  name: string;
+  disk: Disk;
+}
+
+interface Kernel {
+  bytes: Uint8Array;
+  words: Int32Array;
+  /** Index of the doorbell in `words`. */
+  doorbell: number;
+  bit: number;
+}
+
+export class StorageServer {
+  private readonly post: (message: FromStorage) => void;
+  private readonly disks: OpenDisk[] = [];
+  private readonly troubles = new Set<string>();
+  private rings: DiskRings | undefined;
+  private host: MessagePort | undefined;
+  private kernel: Kernel | undefined;
+  private closed = false;
+
+  constructor(post: (message: FromStorage) => void) {
+    this.post = post;
+  }
+
+  handle(message: ToStorage): void {
+    if (message.type === 'close') this.close();
+    else this.open(message);
+  }
+
+  private open({ sources, rings, port }: Extract<ToStorage, { type: 'open' }>): void {
+    for (const source of sources) {
+      try {
+        this.disks.push({ name: source.name, disk: openDisk(source) });
+      } catch (error) {
+        this.closeDisks();
+        const place = source.file === undefined ? '' : ` (${source.file})`;
+        this.post({ type: 'failed', message: `disk ${source.name}${place}: ${textOf(error)}` });
+        return;
+      }
+    }
+    this.rings = new DiskRings(rings);
+    this.host = port;
+    port.onmessage = (event: MessageEvent<HostToStorage>) => this.hear(event.data);
+    this.post({
+      type: 'opened',
+      disks: this.disks.map(({ name, disk: { size, readOnly, unit, discard } }) => ({
+        name,
+        size,
+        readOnly,
+        unit,
+        discards: discard !== undefined,
+      })),
+    });
+    void this.serve(this.rings);
+  }
+
+  private hear(message: HostToStorage): void {
+    if (message.type === 'kernel') {
+      const { memory, doorbell, bit } = message;
+      this.kernel = {
+        bytes: new Uint8Array(memory.buffer),
+        words: new Int32Array(memory.buffer),
+        doorbell: doorbell >>> 2,
+        bit,
+      };
+      return;
+    }
+    this.doAll();
+    for (const { name, disk } of this.disks) this.attempt(name, 'flush', () => disk.flush());
+    this.host?.postMessage({ type: 'settled' });
+  }
+
+  private async serve({ requests }: DiskRings): Promise<void> {
+    while (!this.closed) {
+      this.doAll();
+      if (losesWakeUps) {
+        requests.block(BLOCK);
+        await new Promise<void>((resolve) => afterEvents(resolve));
+      } else {
+        requests.block(NEXT_REQUEST);
+        await requests.wait();
+      }
+    }
+  }
+
+  private doAll(): void {
+    for (let request; this.rings !== undefined && (request = this.rings.take()) !== undefined;) {
+      const { disk, id } = request;
+      // There is room for the answers of all that can be on the way.
+      this.rings.answers.push([disk, id, this.do(request) ? 1 : 0]);
+      this.ringDoorbell();
+    }
+  }
+
+  private do(request: DiskRequest): boolean {
+    const entry = this.disks[request.disk];
+    const { kernel } = this;
+    if (entry === undefined || kernel === undefined) return false;
+    const { name, disk } = entry;
+    const { offset, length } = request;
+    switch (request.operation) {
+      case READ:
+        return this.attempt(name, 'read', () => disk.read(offset, viewsOf(kernel, request)));
+      case WRITE:
+        return this.attempt(name, 'write', () => disk.write(offset, viewsOf(kernel, request)));
+      case FLUSH:
+        return this.attempt(name, 'flush', () => disk.flush());
+      case ZERO:
+        return this.attempt(name, 'write', () => disk.zero(offset, length));
+      case DISCARD:
+        return this.attempt(name, 'discard', () => disk.discard?.(offset, length));
+    }
+    return false;
+  }
+
+  /** False if it fails, which the owner hears of once for each reason. */
+  private attempt(name: string, what: string, act: () => void): boolean {
+    try {
+      act();
+      return true;
+    } catch (error) {
+      const message = `disk ${name}: a ${what} has failed: ${textOf(error)}`;
+      if (!this.troubles.has(message)) this.post({ type: 'trouble', message });
+      this.troubles.add(message);
+      return false;
+    }
+  }
+
+  private ringDoorbell(): void {
+    if (this.kernel === undefined) return;
+    const { words, doorbell, bit } = this.kernel;
+    Atomics.or(words, doorbell, bit);
+    Atomics.notify(words, doorbell);
+  }
+
+  /**
+   * What the machine has asked for is done first: nothing that was written is
+   * lost.
+   */
+  private close(): void {
+    if (this.closed) return;
+    this.doAll();
+    for (const { name, disk } of this.disks) this.attempt(name, 'flush', () => disk.flush());
+    this.closed = true;
+    this.closeDisks();
+    this.host?.close();
+    this.kernel = undefined;
+    this.post({ type: 'closed' });
+  }
+
+  private closeDisks(): void {
+    for (const { name, disk } of this.disks.splice(0)) this.attempt(name, 'close', () => disk.close());
+  }
+}
+
+function viewsOf({ bytes }: Kernel, { places }: DiskRequest): Uint8Array[] {
+  const views: Uint8Array[] = [];
+  for (let index = 0; index < places.length; index += 2)
+    views.push(bytes.subarray(places[index], places[index]! + places[index + 1]!));
+  return views;
+}
+
+function textOf(error: unknown): string {
+  return error instanceof Error ? error.message : String(error);
+}
