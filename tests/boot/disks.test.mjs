@@ -120,7 +120,7 @@ test('what the medium refuses is an error of the guest, and a warning', async (s
   truncateSync(file, MIB);
   const { status } = await machine.exec(['dd', 'if=/dev/vda', 'of=/dev/null', 'bs=64k', 'skip=32', 'count=1']);
   assert.notEqual(status, 0);
-  assert.deepEqual(warnings, ['warning: disk short: a read has failed: the file has become shorter']);
+  assert.deepEqual(warnings, ['error: disk short: a read has failed: the file has become shorter']);
   assert.equal(await run('head -c 4 /dev/vda | tr "\\\\0" 0'), '0000');
 });
 
@@ -137,6 +137,11 @@ test('a disk that cannot be opened ends the boot with its reason', async (suite)
     [{ file: inside('pipe') }, /it is no regular file$/],
     [{ file: inside('odd') }, /its size must be a multiple of 512 bytes, not 513$/],
     [{ file: inside('large'), size: 512 }, /it has 4096 bytes already, and a disk does not shrink$/],
+    [
+      { file: inside('large'), size: 8192, readOnly: true },
+      /it has 4096 bytes, and does not grow where it is only read$/,
+    ],
+    [{ file: inside('none'), size: 2 ** 52 }, /EFBIG/],
     [{ file: inside('no/folder'), size: 512 }, /ENOENT/],
   ]) {
     const machine = await startMachine({ disks: [{ name: 'd', ...options }] });
@@ -149,6 +154,33 @@ test('a disk that cannot be opened ends the boot with its reason', async (suite)
     await machine.dispose();
   }
   assert.equal(existsSync(inside('none')), false);
+});
+
+test('one image is one disk, and a new machine waits for what the last one still writes', async (suite) => {
+  const file = join(folder(suite), 'image');
+  const twice = await startMachine({
+    disks: [
+      { name: 'a', file, size: '64M' },
+      { name: 'b', file: file.replace(/image$/, './image') },
+    ],
+  });
+  await assert.rejects(twice.started, /disk b \(.*\): it is disk a, too, and one of them writes$/);
+  await twice.dispose();
+
+  const first = await start(suite, [{ name: 'a', file, size: '64M' }]);
+  const written = first.machine.exec(['dd', 'if=/dev/urandom', 'of=/dev/vda', 'bs=1M']).catch(() => {});
+  await first.run('while [ "$(cut -d" " -f7 /sys/block/vda/stat | tr -d " ")" = 0 ]; do sync; done');
+  await first.machine.dispose();
+  await written;
+  // What the first one writes late would be found by this.
+  const second = await start(suite, [{ name: 'a', file }]);
+  await second.run('dd if=/dev/zero of=/dev/vda bs=1M conv=fsync 2>/dev/null || true');
+  assert.equal(await second.run('tr -d "\\0" < /dev/vda | wc -c'), '0\n');
+  await second.machine.dispose();
+  assert.equal(
+    readFileSync(file).every((byte) => byte === 0),
+    true,
+  );
 });
 
 test('./auklet exec --disk', async (suite) => {

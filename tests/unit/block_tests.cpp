@@ -186,6 +186,19 @@ TEST_CASE("a write goes to its place, and a flush after it") {
     CHECK(f.status_of(4) == status_ok);
 }
 
+TEST_CASE("what a driver has written that knows no flushes is on the medium when it is answered") {
+    constexpr std::uint32_t feature_flush = 1U << 9;
+    for (const std::uint32_t features : {feature_indirect, feature_indirect | feature_flush}) {
+        Fixture f;
+        f.start(features);
+        f.offer({type_out, 0, 0}, 512, false);
+        f.offer({type_in, 0, 0}, 512, true, 4);
+        REQUIRE(f.disk.taken.size() == 2);
+        CHECK(f.disk.taken[0].request.durable == ((features & feature_flush) == 0));
+        CHECK_FALSE(f.disk.taken[1].request.durable);
+    }
+}
+
 TEST_CASE("requests may be answered in any order, and may fail") {
     Fixture f;
     f.start();

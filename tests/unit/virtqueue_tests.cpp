@@ -301,7 +301,7 @@ TEST_CASE("a table of indirect descriptors is checked") {
         return chain.error();
     };
     constexpr GuestAddress table = buffers + 4096;
-    for (std::uint32_t index = 0; index < 9; ++index)
+    for (std::uint32_t index = 0; index < 17; ++index)
         f.driver.put(table + 16 * index, Descriptor{buffers, 16, flag_next, static_cast<std::uint16_t>(index + 1)});
     SECTION("that goes on in the queue") {
         f.driver.descriptor(0, {table, 32, flag_indirect | flag_next, 1});
@@ -315,8 +315,8 @@ TEST_CASE("a table of indirect descriptors is checked") {
         f.driver.descriptor(0, {table, 24, flag_indirect, 0});
         CHECK(error() == QueueError::invalid_indirect_table);
     }
-    SECTION("that is longer than the queue") {
-        f.driver.descriptor(0, {table, 9 * 16, flag_indirect, 0});
+    SECTION("that is longer than the device's largest queue") {
+        f.driver.descriptor(0, {table, 17 * 16, flag_indirect, 0});
         CHECK(error() == QueueError::invalid_indirect_table);
     }
     SECTION("outside of memory") {
@@ -339,20 +339,20 @@ TEST_CASE("a table of indirect descriptors is checked") {
     }
 }
 
-TEST_CASE("a table as long as the queue is a chain") {
+TEST_CASE("a table as long as the device's largest queue is a chain") {
     Fixture f;
     auto indirect = *Virtqueue::create(f.memory, f.driver.addresses(), 16, true);
     constexpr GuestAddress table = buffers + 4096;
-    for (std::uint16_t index = 0; index < 8; ++index)
-        f.driver.put(table + 16 * index, Descriptor{buffers, 16, static_cast<std::uint16_t>(index < 7 ? flag_next : 0),
+    for (std::uint16_t index = 0; index < 16; ++index)
+        f.driver.put(table + 16 * index, Descriptor{buffers, 16, static_cast<std::uint16_t>(index < 15 ? flag_next : 0),
                                                     static_cast<std::uint16_t>(index + 1)});
     // 2.7.5.3.2: after a descriptor of the queue, and whatever its flag WRITE says.
     f.driver.descriptor(2, {buffers, 5, flag_next, 3});
-    f.driver.descriptor(3, {table, 8 * 16, flag_indirect | flag_write, 0});
+    f.driver.descriptor(3, {table, 16 * 16, flag_indirect | flag_write, 0});
     f.driver.offer(2);
     auto chain = indirect.pop();
     REQUIRE(chain);
     REQUIRE(*chain);
     CHECK((*chain)->head == 2);
-    CHECK((*chain)->reader.remaining() == 5 + 8 * 16);
+    CHECK((*chain)->reader.remaining() == 5 + 16 * 16);
 }

@@ -10,7 +10,8 @@ import { Worker } from 'node:worker_threads';
 import { source } from './source.mjs';
 
 const { Ring } = await source('storage/ring.ts');
-const { DiskRings, READ } = await source('storage/protocol.ts');
+const protocol = await source('storage/protocol.ts');
+const { DiskRings, DURABLE, READ } = protocol;
 const { MemoryDisk } = await source('storage/memory-disk.ts');
 const { FileDisk } = await source('storage/file-disk.ts');
 const { parseSize } = await source('storage/size.ts');
@@ -77,6 +78,14 @@ test('a request passes the ring as it was', () => {
   assert.equal(rings.ask(request), true);
   assert.deepEqual(rings.take(), request);
   assert.equal(rings.take(), undefined);
+});
+
+test('operations have the numbers that the C++ host gives them', () => {
+  const header = files.readFileSync(new URL('../../host/src/backends/disks.hpp', import.meta.url), 'utf8');
+  const names = header.match(/enum class DiskOperation : std::uint8_t \{ (.*) \};/)[1].split(', ');
+  assert.equal(names.length, 5);
+  names.forEach((name, number) => assert.equal(protocol[name.toUpperCase()], number, name));
+  assert(DURABLE >= names.length && Number.isInteger(Math.log2(DURABLE)));
 });
 
 test('sizes', () => {

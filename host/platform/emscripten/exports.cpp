@@ -95,8 +95,8 @@ class JavaScriptDisks final : public DiskBackend {
             places_.push_back(region.address());
             places_.push_back(static_cast<std::uint32_t>(region.length()));
         }
-        javascript::disk_submit(disk, static_cast<std::uint32_t>(request.operation), request.id,
-                                static_cast<double>(request.offset), static_cast<double>(request.length),
+        javascript::disk_submit(disk, static_cast<std::uint32_t>(request.operation), request.durable ? 1 : 0,
+                                request.id, static_cast<double>(request.offset), static_cast<double>(request.length),
                                 places_.data(), request.memory.size());
     }
 

@@ -51,8 +51,8 @@ AUKLET_IMPORT(socketClosed) void socket_closed(std::uint32_t id, std::uint32_t r
 /// The places in K: pairs of an address and a length. Offset and length are
 /// whole numbers of bytes.
 AUKLET_IMPORT(diskSubmit)
-void disk_submit(std::uint32_t disk, std::uint32_t operation, std::uint32_t request, double offset, double length,
-                 const std::uint32_t* places, std::size_t place_count);
+void disk_submit(std::uint32_t disk, std::uint32_t operation, std::uint32_t durable, std::uint32_t request,
+                 double offset, double length, const std::uint32_t* places, std::size_t place_count);
 AUKLET_IMPORT(log) void log(std::uint32_t level, const void* text, std::size_t size);
 
 } // namespace auklet::javascript

@@ -35,6 +35,8 @@ struct DiskRequest {
     /// The places in K of a read or write, `length` bytes together. The disk
     /// may use them until it answers.
     std::span<const GuestRegion> memory = {};
+    /// The answer means that the request is on the medium, as after a flush.
+    bool durable = false;
 };
 
 /// Requests of one disk take effect in the order of their submission. A flush

@@ -117,7 +117,10 @@ std::vector<std::byte> BlockDevice::configuration() const {
     return {bytes.begin(), bytes.end()};
 }
 
-void BlockDevice::activate(Transport& transport, std::uint64_t) { transport_ = &transport; }
+void BlockDevice::activate(Transport& transport, std::uint64_t features) {
+    transport_ = &transport;
+    flushes_ = (features & feature_flush) != 0;
+}
 
 /// The backend works in the memory of the requests that it has. So it answers
 /// each, and the reset is over then.
@@ -192,6 +195,8 @@ Result<void> BlockDevice::take(Virtqueue& queue, DescriptorChain& chain) {
         return failure("more requests at a time than the queue has descriptors");
     *free = Pending{transport_->defer(0, chain), status, written};
     request->id = static_cast<std::uint32_t>(free - pending_.begin());
+    // 5.2.6.2: what such a driver has written is stable when it is answered.
+    request->durable = !flushes_ && request->operation != DiskOperation::read;
     backend_.submit(disk_, *request);
     return {};
 }

@@ -59,6 +59,7 @@ class BlockDevice final : public Device {
     std::string name_;
     DiskBackend& backend_;
     Transport* transport_ = nullptr;
+    bool flushes_ = false; ///< the driver knows that it has to
     /// The index is the request's id.
     std::vector<std::optional<Pending>> pending_;
 };

@@ -155,6 +155,7 @@ void Transport::complete(const Completion& completion, std::uint32_t written) {
     if (resetting_ && deferred_ == 0) {
         finish_reset();
         act_on_pending_status();
+        deliver_interrupts();
     }
 }
 

@@ -78,7 +78,7 @@ std::string_view message(QueueError error) {
     case QueueError::indirect_goes_on:
         return "an indirect descriptor that goes on to another one";
     case QueueError::invalid_indirect_table:
-        return "a table of indirect descriptors is empty, longer than the queue, or ends within a descriptor";
+        return "a table of indirect descriptors is empty, too long, or ends within a descriptor";
     case QueueError::indirect_table_out_of_bounds:
         return "a table of indirect descriptors is outside of memory";
     case QueueError::zero_length:
@@ -165,7 +165,7 @@ std::expected<Virtqueue, QueueError> Virtqueue::create(GuestMemory& memory, cons
     auto used = memory.region(addresses.used, used_bytes(addresses.size));
     if (!used)
         return std::unexpected(QueueError::used_ring_out_of_bounds);
-    return Virtqueue(memory, addresses.size, *descriptors, *available, *used, indirect);
+    return Virtqueue(memory, addresses.size, *descriptors, *available, *used, indirect ? largest_size : 0);
 }
 
 std::expected<std::optional<DescriptorChain>, QueueError> Virtqueue::pop() {
@@ -235,11 +235,11 @@ std::expected<DescriptorChain, QueueError> Virtqueue::collect(std::uint16_t head
 
 std::expected<GuestRegion, QueueError> Virtqueue::indirect_table(std::uint64_t address, std::uint32_t length,
                                                                  bool goes_on) const {
-    if (!indirect_)
+    if (longest_table_ == 0)
         return std::unexpected(QueueError::indirect_not_negotiated);
     if (goes_on)
         return std::unexpected(QueueError::indirect_goes_on);
-    if (length == 0 || length % sizeof(Descriptor) != 0 || length / sizeof(Descriptor) > size_)
+    if (length == 0 || length % sizeof(Descriptor) != 0 || length / sizeof(Descriptor) > longest_table_)
         return std::unexpected(QueueError::invalid_indirect_table);
     auto table = memory_->region(address, length);
     if (!table)

@@ -36,7 +36,7 @@ enum class QueueError : std::uint8_t {
     indirect_not_negotiated,
     indirect_within_indirect, ///< 2.7.5.3.1
     indirect_goes_on,         ///< 2.7.5.3.1: flags INDIRECT and NEXT
-    invalid_indirect_table,   ///< empty, no whole number of descriptors, or longer than the queue
+    invalid_indirect_table,   ///< empty, no whole number of descriptors, or too long
     indirect_table_out_of_bounds,
     zero_length,
     readable_after_writable, ///< 2.7.4.2
@@ -162,9 +162,9 @@ class Virtqueue {
 
   private:
     Virtqueue(GuestMemory& memory, std::uint32_t size, GuestRegion descriptors, GuestRegion available, GuestRegion used,
-              bool indirect)
+              std::uint32_t longest_table)
         : memory_(&memory), size_(size), descriptors_(descriptors), available_(available), used_(used),
-          indirect_(indirect) {}
+          longest_table_(longest_table) {}
 
     [[nodiscard]] std::expected<DescriptorChain, QueueError> collect(std::uint16_t head) const;
     /// The table that a descriptor of a chain points to.
@@ -179,7 +179,9 @@ class Virtqueue {
     std::uint16_t next_available_ = 0;
     std::uint16_t next_used_ = 0;
     bool pushed_ = false;
-    bool indirect_;
+    /// Of indirect descriptors. 0 if there may be none. Linux makes tables for
+    /// the device's largest queue, also where its own queue is smaller.
+    std::uint32_t longest_table_;
 };
 
 } // namespace auklet::virtio

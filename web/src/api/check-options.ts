@@ -104,6 +104,9 @@ const files: Check = (value) => {
 
 const SECTOR = 512;
 
+/** There are 24 devices at most, with those that are always there. */
+const MOST_DISKS = 16;
+
 const DISK: Checks<DiskOptions> = {
   name: (value) =>
     typeof value === 'string' && /^[\w-]{1,20}$/.test(value)
@@ -126,6 +129,7 @@ const DISK: Checks<DiskOptions> = {
 
 const disks: Check = (value) => {
   if (!Array.isArray(value)) return `must be an array, not ${shown(value)}`;
+  if (value.length > MOST_DISKS) return `must have at most ${MOST_DISKS} entries, not ${value.length}`;
   const names = new Set<string>();
   value.forEach((disk: unknown, index) => {
     const what = `disks[${index}]`;

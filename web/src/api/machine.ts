@@ -116,6 +116,15 @@ export class Machine {
     if (timeZone !== undefined) this.timeZone = `TZ=${timeZone}`;
     options.signal?.throwIfAborted();
     options.signal?.addEventListener('abort', () => void this.dispose(), { once: true });
+    const { disks = [] } = options;
+    if (disks.length > 0)
+      this.storage = new StorageClient(disks, options.storageWorkerUrl, {
+        trouble: (message) => this.emit('log', 'error', message),
+        failed: (error) => {
+          // A machine that is being disposed of ends as always.
+          if (this.disposal === undefined) this.fail(error);
+        },
+      });
     this.host =
       options.hostHere === undefined
         ? startWorker<ToHost, FromHost>('auklet-host', options.hostWorkerUrl, createHostWorker)
@@ -123,12 +132,6 @@ export class Machine {
     this.host.onMessage = (message) => this.handle(message);
     this.host.onError = (message, detail) =>
       this.fail(new MachineError('failed', `the host worker has failed: ${message}`, detail));
-    const { disks = [] } = options;
-    if (disks.length > 0)
-      this.storage = new StorageClient(disks, options.storageWorkerUrl, {
-        trouble: (message) => this.emit('log', 'warning', message),
-        failed: (error) => this.fail(error),
-      });
     if (options.exec) this.commands = new ExecClient(this.sockets, timeZone === undefined ? {} : { TZ: timeZone });
     this.load().catch((error: unknown) => {
       if (this.disposal !== undefined) return;
@@ -249,11 +252,11 @@ export class Machine {
     const disposed = new Promise<RemainingLocks>((resolve) => (this.resolveDisposed = resolve));
     this.post({ type: 'dispose' });
     const hostEnded = this.endHost(disposed);
-    leave(hostEnded.then(() => disposed).then(({ others }) => locksFree(others)));
+    // The storage worker knows K, too.
     const ended = hostEnded.then(() => this.storage?.close());
-    ended.catch(() => {});
+    leave(ended.then(() => disposed).then(({ others }) => locksFree(others)));
     // A busy computer or a slow disk may take longer. Only a machine that needs
-    // the memory, or the disk, waits for the rest.
+    // the memory, or a disk in a file, waits for the rest.
     await within(DISPOSE_PATIENCE, ended);
   }
 

@@ -43,11 +43,18 @@ export interface StorageEvents {
   failed: (error: MachineError) => void;
 }
 
+/**
+ * Those that still write. Who opens files waits for them: the files may be the
+ * same, and what they write last must not be behind what a new machine writes.
+ */
+const closing = new Set<Promise<void>>();
+
 export class StorageClient {
   /** Rejects with a MachineError if a disk cannot be opened. */
   readonly opened: Promise<DisksOfHost>;
   private readonly worker: WorkerHandle<ToStorage, FromStorage>;
   private resolveClosed: (() => void) | undefined;
+  private failed = false;
 
   constructor(disks: readonly DiskOptions[], url: string | undefined, events: StorageEvents) {
     this.worker = startWorker<ToStorage, FromStorage>('auklet-storage', url, createStorageWorker);
@@ -61,12 +68,17 @@ export class StorageClient {
         else this.resolveClosed?.();
       };
       this.worker.onError = (message, detail) => {
+        this.failed = true;
         events.failed(new MachineError('failed', `the storage worker has failed: ${message}`, detail));
         this.resolveClosed?.();
       };
     }).then((opened) => ({ disks: opened, rings, port: port1 }));
     this.opened.catch(() => {});
-    this.worker.post({ type: 'open', sources: disks.map(sourceOf), rings, port: port2 }, [port2]);
+    const open = () => {
+      this.worker.post({ type: 'open', sources: disks.map(sourceOf), rings, port: port2 }, [port2]);
+    };
+    if (closing.size === 0 || disks.every(({ file }) => file === undefined)) open();
+    else void Promise.all(closing).then(open);
   }
 
   /**
@@ -74,9 +86,17 @@ export class StorageClient {
    * for others.
    */
   async close(): Promise<void> {
+    const closed = this.end();
+    closing.add(closed);
+    await closed;
+    closing.delete(closed);
+  }
+
+  private async end(): Promise<void> {
     const closed = new Promise<void>((resolve) => (this.resolveClosed = resolve));
     this.worker.post({ type: 'close' });
-    await within(CLOSE_PATIENCE, closed);
+    // A worker that has failed does not answer.
+    if (!this.failed) await within(CLOSE_PATIENCE, closed);
     this.worker.onError = () => {};
     await this.worker.terminate();
     if (isNode) this.opened.then(({ port }) => port.close()).catch(() => {});

@@ -8,19 +8,23 @@ import {
   type HostToStorage,
   type StorageToHost,
 } from '../storage/protocol.ts';
+import { within } from './platform.ts';
+
+/** Milliseconds at a machine's end. A medium that hangs must not keep it. */
+const SETTLE_PATIENCE = 30_000;
 
 export class Disks {
   private readonly rings: DiskRings;
   private readonly port: MessagePort;
   /** Requests for which the ring had no room, in order. */
   private readonly waiting: DiskRequest[] = [];
-  private settled: (() => void) | undefined;
+  private settled: ((failure: string | undefined) => void) | undefined;
 
   constructor({ rings, port }: DisksOfHost) {
     this.rings = new DiskRings(rings);
     this.port = port;
     port.onmessage = (event: MessageEvent<StorageToHost>) => {
-      if (event.data.type === 'settled') this.settled?.();
+      this.settled?.(event.data.failure);
     };
   }
 
@@ -43,19 +47,30 @@ export class Disks {
     while (this.waiting.length > 0 && this.rings.ask(this.waiting[0]!)) this.waiting.shift();
   }
 
-  /** Resolves when all that was submitted is on the media. */
-  async settle(): Promise<void> {
-    // The storage worker makes room without our help.
-    while (this.waiting.length > 0) await this.flush();
-    await this.flush();
+  /**
+   * Resolves when all that was submitted is on the media, or cannot be: with
+   * what is not, for users.
+   */
+  async settle(): Promise<string | undefined> {
+    let failure: string | undefined = `the disks have not written all within ${SETTLE_PATIENCE / 1000} s`;
+    const settled = this.flushAll().then((result) => (failure = result));
+    await within(SETTLE_PATIENCE, settled);
+    return failure;
   }
 
-  private async flush(): Promise<void> {
-    await new Promise<void>((resolve) => {
+  private async flushAll(): Promise<string | undefined> {
+    // The storage worker makes room without our help.
+    while (this.waiting.length > 0) await this.flush();
+    return this.flush();
+  }
+
+  private async flush(): Promise<string | undefined> {
+    const failure = await new Promise<string | undefined>((resolve) => {
       this.settled = resolve;
       this.post({ type: 'settle' });
     });
     this.drain(() => {});
+    return failure;
   }
 
   private post(message: HostToStorage): void {

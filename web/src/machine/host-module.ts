@@ -2,7 +2,7 @@
 // The C++ host (host/platform/emscripten) as a TypeScript object. It
 // instantiates auklet-host.wasm, gives it its imports, and wraps its exports.
 
-import type { DiskDescription, DiskRequest } from '../storage/protocol.ts';
+import { DURABLE, type DiskDescription, type DiskRequest } from '../storage/protocol.ts';
 import type { SocketEvent, SocketRequest } from './protocol.ts';
 
 /** What the C++ host calls (host/src/platform.hpp). */
@@ -159,6 +159,7 @@ export class HostModule {
       diskSubmit: (
         disk: number,
         operation: number,
+        durable: number,
         id: number,
         offset: number,
         length: number,
@@ -167,7 +168,7 @@ export class HostModule {
       ) =>
         platform.diskSubmit({
           disk,
-          operation,
+          operation: durable === 0 ? operation : operation | DURABLE,
           id,
           offset,
           length,

@@ -424,7 +424,8 @@ export class Host implements HostPlatform, GuestWorkersOwner {
 
   /** Who hears that the machine has halted may use its disks' files. */
   private async settleDisks(): Promise<void> {
-    await this.disks?.settle();
+    const failure = await this.disks?.settle();
+    if (failure !== undefined) this.log('error', failure);
   }
 
   private leave(): Promise<void> {

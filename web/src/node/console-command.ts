@@ -110,6 +110,9 @@ export async function consoleCommand(words: readonly string[]): Promise<number> 
         ...(timeZone === undefined ? {} : { timeZone }),
         ...(line.rest === undefined ? {} : { kernelArguments: line.rest.join(' ') }),
       });
+      machine.on('log', (level, message) => {
+        if (level === 'error') process.stderr.write(`\r\nauklet: ${message}\r\n`);
+      });
       const how = await session(machine, readerGone);
       if (how !== 'restart') {
         if (how === 'panic') process.stderr.write('\r\nauklet: the kernel panicked\r\n');

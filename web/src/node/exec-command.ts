@@ -4,7 +4,7 @@
 
 import type { Machine } from '../api/machine.ts';
 import { engineTimeZone } from '../api/time-zone.ts';
-import type { MachineEnd } from '../api/types.ts';
+import { MachineError, type MachineEnd } from '../api/types.ts';
 import { TYPED_OPTIONS } from '../machine/options.ts';
 import { within } from '../machine/platform.ts';
 import { disksOf } from './disks.ts';
@@ -52,7 +52,9 @@ export async function exec(input: readonly string[]): Promise<number> {
   const stdout = new Output(1);
   const stderr = new Output(2);
   if (line.flags.has('console')) machine.on('output', (bytes) => void stderr.writeAll(bytes));
+  let diskFailed = false;
   machine.on('log', (level, message) => {
+    if (level === 'error') diskFailed = true;
     if (level !== 'information') console.error(`auklet: ${level}: ${message}`);
   });
 
@@ -98,11 +100,7 @@ export async function exec(input: readonly string[]): Promise<number> {
         }, timeout * 1000),
       ),
     );
-  try {
-    const status = await Promise.race(ends);
-    if (disks.length > 0) await finish(machine);
-    return status;
-  } catch (error) {
+  const status = await Promise.race(ends).catch(async (error: unknown) => {
     // If the machine has ended, that is reported, and not the command's
     // failure.
     const halted = await Promise.race([machine.halted, Promise.resolve(undefined)]);
@@ -110,18 +108,27 @@ export async function exec(input: readonly string[]): Promise<number> {
     process.stderr.write(machine.transcript);
     console.error(`auklet: ${error instanceof Error ? error.message : String(error)}`);
     return MACHINE_FAILED;
-  }
+  });
+  if (disks.length === 0) return status;
+  const synced = await finish(machine);
+  if (!synced) console.error('auklet: not all that was written to files is on the disks');
+  return status === 0 && (!synced || diskFailed) ? MACHINE_FAILED : status;
 }
 
 /** Milliseconds for the guest to sync. One that hangs does not. */
-const SYNC_PATIENCE = 10_000;
+const SYNC_PATIENCE = 60_000;
 
 /**
- * Lets the guest write to its disks what programs have written to files. A
- * machine that has ended has done so.
+ * Lets the guest write to its disks what programs have written to files. True
+ * if it has done so; a machine that has ended has.
  */
-async function finish(machine: Machine): Promise<void> {
-  const synced = machine.exec(['sync']).catch(() => {});
-  await within(SYNC_PATIENCE, synced);
+async function finish(machine: Machine): Promise<boolean> {
+  let synced = false;
+  const sync = machine.exec(['sync']).then(
+    ({ status }) => (synced = status === 0),
+    (error: unknown) => (synced = error instanceof MachineError && error.code === 'halted'),
+  );
+  await within(SYNC_PATIENCE, sync);
   await machine.dispose();
+  return synced;
 }

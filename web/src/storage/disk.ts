@@ -11,6 +11,8 @@ export interface Disk {
   /** Bytes, a multiple of 512. */
   readonly size: number;
   readonly readOnly: boolean;
+  /** Equal for two disks that are the same bytes. */
+  readonly medium?: string;
   /**
    * Bytes that are best read and written at a time, or 0: see DiskDescription.
    */

@@ -3,15 +3,25 @@
 
 import type { Disk } from './disk.ts';
 
+interface FileStatus {
+  size: number;
+  dev: number;
+  ino: number;
+  isFile(): boolean;
+}
+
 /** What is used of node:fs. */
 export interface FileSystem {
-  statSync(path: string, options: { throwIfNoEntry: false }): { size: number; isFile(): boolean } | undefined;
+  statSync(path: string, options: { throwIfNoEntry: false }): FileStatus | undefined;
+  fstatSync(descriptor: number): FileStatus;
   openSync(path: string, flags: string): number;
   ftruncateSync(descriptor: number, size: number): void;
   readvSync(descriptor: number, views: readonly Uint8Array[], position: number): number;
   writevSync(descriptor: number, views: readonly Uint8Array[], position: number): number;
   fdatasyncSync(descriptor: number): void;
+  fsyncSync(descriptor: number): void;
   closeSync(descriptor: number): void;
+  unlinkSync(path: string): void;
 }
 
 /** Of zeros that are written. */
@@ -21,6 +31,7 @@ export class FileDisk implements Disk {
   readonly size: number;
   readonly readOnly: boolean;
   readonly unit = 0;
+  readonly medium: string;
   private readonly files: FileSystem;
   private readonly descriptor: number;
 
@@ -40,16 +51,22 @@ export class FileDisk implements Disk {
       throw new Error('there is no such file; give a size to make one');
     if (known !== undefined && size !== undefined && known.size > size)
       throw new Error(`it has ${known.size} bytes already, and a disk does not shrink`);
-    this.size = Math.max(known?.size ?? 0, readOnly ? 0 : (size ?? 0));
+    if (known !== undefined && readOnly && size !== undefined && known.size !== size)
+      throw new Error(`it has ${known.size} bytes, and does not grow where it is only read`);
+    this.size = size ?? known!.size;
     if (this.size === 0 || this.size % 512 !== 0)
       throw new Error(`its size must be a multiple of 512 bytes, not ${this.size}`);
     this.descriptor = files.openSync(path, known === undefined ? 'wx+' : readOnly ? 'r' : 'r+');
     try {
       if (known?.size !== this.size) files.ftruncateSync(this.descriptor, this.size);
+      const { dev, ino } = files.fstatSync(this.descriptor);
+      this.medium = `${dev}:${ino}`;
     } catch (error) {
       this.close();
+      if (known === undefined) files.unlinkSync(path);
       throw error;
     }
+    if (known === undefined) syncFolder(files, path);
   }
 
   read(offset: number, views: Uint8Array[]): void {
@@ -93,5 +110,16 @@ export class FileDisk implements Disk {
       }
       if (count > 0) left = [left[0]!.subarray(count), ...left.slice(1)];
     }
+  }
+}
+
+/** Makes the name of a new file outlive a power cut, where the system can. */
+function syncFolder(files: FileSystem, path: string): void {
+  try {
+    const folder = files.openSync(path.replace(/[^/\\]+$/, '') || '.', 'r');
+    files.fsyncSync(folder);
+    files.closeSync(folder);
+  } catch {
+    // Windows opens no folders.
   }
 }

@@ -57,14 +57,17 @@ export type HostToStorage =
   /** The machine has ended: answered when all is on the media. */
   | { type: 'settle' };
 
-export type StorageToHost = { type: 'settled' };
+/** `failure`: what is not on the media, for users. */
+export type StorageToHost = { type: 'settled'; failure?: string };
 
-/** As enum class DiskOperation. */
+/** In the order of enum class DiskOperation (host/src/backends/disks.hpp). */
 export const READ = 0;
 export const WRITE = 1;
 export const FLUSH = 2;
 export const ZERO = 3;
 export const DISCARD = 4;
+/** Added to one of these: the answer comes when it is on the medium. */
+export const DURABLE = 16;
 
 /**
  * Words. A request has 7, and 2 for each place in K, of which there are 256 at

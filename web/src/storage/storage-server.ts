@@ -11,6 +11,7 @@ import { openDisk } from './open-disk.ts';
 import {
   DISCARD,
   DiskRings,
+  DURABLE,
   FLUSH,
   READ,
   WRITE,
@@ -18,6 +19,7 @@ import {
   type DiskRequest,
   type FromStorage,
   type HostToStorage,
+  type StorageToHost,
   type ToStorage,
 } from './protocol.ts';
 
@@ -64,7 +66,10 @@ export class StorageServer {
   private open({ sources, rings, port }: Extract<ToStorage, { type: 'open' }>): void {
     for (const source of sources) {
       try {
-        this.disks.push({ name: source.name, disk: openDisk(source) });
+        const disk = openDisk(source);
+        const other = this.disks.find((open) => writeToOne(open.disk, disk));
+        this.disks.push({ name: source.name, disk });
+        if (other !== undefined) throw new Error(`it is disk ${other.name}, too, and one of them writes`);
       } catch (error) {
         this.closeDisks();
         const place = source.file === undefined ? '' : ` (${source.file})`;
@@ -97,11 +102,13 @@ export class StorageServer {
         doorbell: doorbell >>> 2,
         bit,
       };
+      // Requests may have come before this message.
+      this.doAll();
       return;
     }
     this.doAll();
-    for (const { name, disk } of this.disks) this.attempt(name, 'flush', () => disk.flush());
-    this.host?.postMessage({ type: 'settled' });
+    const failure = this.flushAll();
+    this.host?.postMessage({ type: 'settled', ...(failure === undefined ? {} : { failure }) } satisfies StorageToHost);
   }
 
   private async serve({ requests }: DiskRings): Promise<void> {
@@ -118,6 +125,7 @@ export class StorageServer {
   }
 
   private doAll(): void {
+    if (this.kernel === undefined) return;
     for (let request; this.rings !== undefined && (request = this.rings.take()) !== undefined;) {
       const { disk, id } = request;
       // There is room for the answers of all that can be on the way.
@@ -132,6 +140,11 @@ export class StorageServer {
     if (entry === undefined || kernel === undefined) return false;
     const { name, disk } = entry;
     const { offset, length } = request;
+    if ((request.operation & DURABLE) !== 0)
+      return (
+        this.do({ ...request, operation: request.operation & ~DURABLE }) &&
+        this.attempt(name, 'flush', () => disk.flush())
+      );
     switch (request.operation) {
       case READ:
         return this.attempt(name, 'read', () => disk.read(offset, viewsOf(kernel, request)));
@@ -174,12 +187,18 @@ export class StorageServer {
   private close(): void {
     if (this.closed) return;
     this.doAll();
-    for (const { name, disk } of this.disks) this.attempt(name, 'flush', () => disk.flush());
+    this.flushAll();
     this.closed = true;
     this.closeDisks();
     this.host?.close();
     this.kernel = undefined;
     this.post({ type: 'closed' });
+  }
+
+  /** Returns what could not be flushed. */
+  private flushAll(): string | undefined {
+    const failed = this.disks.filter(({ name, disk }) => !this.attempt(name, 'flush', () => disk.flush()));
+    return failed.length === 0 ? undefined : `not all is on ${failed.map(({ name }) => name).join(', ')}`;
   }
 
   private closeDisks(): void {
@@ -192,6 +211,11 @@ function viewsOf({ bytes }: Kernel, { places }: DiskRequest): Uint8Array[] {
   for (let index = 0; index < places.length; index += 2)
     views.push(bytes.subarray(places[index], places[index]! + places[index + 1]!));
   return views;
+}
+
+/** Whether two disks are the same bytes, and one may change them. */
+function writeToOne(one: Disk, other: Disk): boolean {
+  return one.medium !== undefined && one.medium === other.medium && !(one.readOnly && other.readOnly);
 }
 
 function textOf(error: unknown): string {
