@@ -112,7 +112,7 @@ test('a driver that comes again while requests are on the way', async (suite) =>
   assert.equal(await run('echo again > /dev/vda; sync; head -c 5 /dev/vda'), 'again');
 });
 
-test('what the medium refuses is an error of the guest, and a warning', async (suite) => {
+test('what the medium refuses is an error of the guest, and its owner hears of it', async (suite) => {
   const file = join(folder(suite), 'short.img');
   const { machine, run } = await start(suite, [{ name: 'short', file, size: '4M' }]);
   const warnings = [];
@@ -170,10 +170,11 @@ test('one image is one disk, and a new machine waits for what the last one still
   const first = await start(suite, [{ name: 'a', file, size: '64M' }]);
   const written = first.machine.exec(['dd', 'if=/dev/urandom', 'of=/dev/vda', 'bs=1M']).catch(() => {});
   await first.run('while [ "$(cut -d" " -f7 /sys/block/vda/stat | tr -d " ")" = 0 ]; do sync; done');
-  await first.machine.dispose();
-  await written;
+  // The second one opens the file before the first one's host has ended.
+  const gone = first.machine.dispose();
   // What the first one writes late would be found by this.
   const second = await start(suite, [{ name: 'a', file }]);
+  await Promise.all([gone, written]);
   await second.run('dd if=/dev/zero of=/dev/vda bs=1M conv=fsync 2>/dev/null || true');
   assert.equal(await second.run('tr -d "\\0" < /dev/vda | wc -c'), '0\n');
   await second.machine.dispose();

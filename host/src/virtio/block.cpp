@@ -128,18 +128,7 @@ void BlockDevice::reset() {}
 
 Result<void> BlockDevice::process(std::uint32_t index) {
     auto& queue = *transport_->queue(index);
-    // A driver that adds chains as fast as they are taken must not hold the
-    // host's event loop: it rings again.
-    for (std::uint32_t count = 0; count < 2 * queue.size(); ++count) {
-        auto chain = queue.pop();
-        if (!chain)
-            return failure(message(chain.error()));
-        if (!*chain)
-            return {};
-        if (auto taken = take(queue, **chain); !taken)
-            return taken;
-    }
-    return {};
+    return take_chains(queue, [&](DescriptorChain& chain) { return take(queue, chain); });
 }
 
 Result<void> BlockDevice::take(Virtqueue& queue, DescriptorChain& chain) {

@@ -50,9 +50,10 @@ class Device {
     [[nodiscard]] virtual Result<void> process(std::uint32_t queue) = 0;
 };
 
-/// Takes each chain of a queue, calls `handle(chain)`, and gives the chain
-/// back, until the queue is empty. Fails if a chain is malformed.
-template <typename Handle> [[nodiscard]] Result<void> for_each_chain(Virtqueue& queue, Handle&& handle) {
+/// Takes each chain of a queue, and calls `take(chain)`, which returns a
+/// Result<void>, until the queue is empty. Fails if a chain is malformed, or
+/// `take` fails.
+template <typename Take> [[nodiscard]] Result<void> take_chains(Virtqueue& queue, Take&& take) {
     // The loop ends after so many chains: a driver that adds chains as fast as
     // the device takes them must not hold the host's event loop. Such a driver
     // rings again.
@@ -62,10 +63,19 @@ template <typename Handle> [[nodiscard]] Result<void> for_each_chain(Virtqueue& 
             return failure(message(chain.error()));
         if (!*chain)
             return {};
-        handle(**chain);
-        queue.push(**chain);
+        if (Result<void> taken = take(**chain); !taken)
+            return taken;
     }
     return {};
+}
+
+/// Calls `handle(chain)` for each chain of a queue, and gives the chain back.
+template <typename Handle> [[nodiscard]] Result<void> for_each_chain(Virtqueue& queue, Handle&& handle) {
+    return take_chains(queue, [&](DescriptorChain& chain) -> Result<void> {
+        handle(chain);
+        queue.push(chain);
+        return {};
+    });
 }
 
 } // namespace auklet::virtio

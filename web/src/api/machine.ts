@@ -253,7 +253,7 @@ export class Machine {
     this.post({ type: 'dispose' });
     const hostEnded = this.endHost(disposed);
     // The storage worker knows K, too.
-    const ended = hostEnded.then(() => this.storage?.close());
+    const ended = this.storage === undefined ? hostEnded : this.storage.close(hostEnded);
     leave(ended.then(() => disposed).then(({ others }) => locksFree(others)));
     // A busy computer or a slow disk may take longer. Only a machine that needs
     // the memory, or a disk in a file, waits for the rest.

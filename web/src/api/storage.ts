@@ -44,8 +44,9 @@ export interface StorageEvents {
 }
 
 /**
- * Those that still write. Who opens files waits for them: the files may be the
- * same, and what they write last must not be behind what a new machine writes.
+ * One promise for each machine that was disposed of and may still write. Who
+ * opens files waits for them: the files may be the same, and what an old
+ * machine writes late would be on top of what a new one has written.
  */
 const closing = new Set<Promise<void>>();
 
@@ -78,18 +79,23 @@ export class StorageClient {
       this.worker.post({ type: 'open', sources: disks.map(sourceOf), rings, port: port2 }, [port2]);
     };
     if (closing.size === 0 || disks.every(({ file }) => file === undefined)) open();
-    else void Promise.all(closing).then(open);
+    else void Promise.allSettled(closing).then(open);
   }
 
   /**
-   * Resolves when all that was written is on the media, and the disks are free
-   * for others.
+   * Closes the disks when the host has ended. Resolves when all that the ring
+   * had is on the media, and the disks are free for others.
    */
-  async close(): Promise<void> {
-    const closed = this.end();
+  async close(hostEnded: Promise<unknown>): Promise<void> {
+    // Before the wait for the host: whoever disposed of the machine may open
+    // the files again before that is over.
+    const closed = hostEnded.then(() => this.end());
     closing.add(closed);
-    await closed;
-    closing.delete(closed);
+    try {
+      await closed;
+    } finally {
+      closing.delete(closed);
+    }
   }
 
   private async end(): Promise<void> {

@@ -90,9 +90,9 @@ export interface DiskOptions {
   /** 1 to 20 letters, digits, - and _; no two disks have the same. */
   name: string;
   /**
-   * Bytes, or text such as '4G' (powers of 1024); a multiple of 512. A file of
-   * another size grows, and one that does not exist is made. A disk in memory
-   * takes as much as was written to it.
+   * Bytes, or text such as '4G' (powers of 1024); a multiple of 512. A smaller
+   * file grows, one that does not exist is made, and a larger one is refused.
+   * A disk in memory takes as much as was written to it.
    */
   size?: number | string;
   /** Node.js: the path of a raw image. */

@@ -180,10 +180,7 @@ export class StorageServer {
     Atomics.notify(words, doorbell);
   }
 
-  /**
-   * What the machine has asked for is done first: nothing that was written is
-   * lost.
-   */
+  /** What is in the ring is done first. */
   private close(): void {
     if (this.closed) return;
     this.doAll();
