@@ -11,9 +11,10 @@ import { source } from './source.mjs';
 
 const { Ring } = await source('storage/ring.ts');
 const protocol = await source('storage/protocol.ts');
-const { DiskRings, DURABLE, READ } = protocol;
+const { DiskRings, DURABLE, FLUSH, READ, WRITE } = protocol;
 const { MemoryDisk } = await source('storage/memory-disk.ts');
 const { FileDisk } = await source('storage/file-disk.ts');
+const { StorageServer } = await source('storage/storage-server.ts');
 const { parseSize } = await source('storage/size.ts');
 const { disksOf } = await source('node/disks.ts');
 
@@ -176,4 +177,86 @@ test('--disk', () => {
   ])
     assert.deepEqual(disksOf([value]), [expected]);
   assert.throws(() => disksOf([':ro']), /^Error: --disk :ro: write FILE\[:ro\]\[:name=NAME\]\[:size=SIZE\]$/);
+});
+
+/** A server with one disk, whose reads and writes end when the test says so. */
+async function serverOf(disk) {
+  const { port1, port2 } = new MessageChannel();
+  const rings = DiskRings.create();
+  const memory = new WebAssembly.Memory({ initial: 1, maximum: 1, shared: true });
+  const heard = [];
+  let tell;
+  const server = new StorageServer(
+    (message) => {
+      heard.push(message);
+      tell?.();
+    },
+    async () => disk,
+  );
+  const told = async (type) => {
+    while (!heard.some((message) => message.type === type)) await new Promise((resolve) => (tell = resolve));
+    return heard.find((message) => message.type === type);
+  };
+  server.handle({ type: 'open', sources: [{ name: 'slow' }], rings, port: port2 });
+  await told('opened');
+  port1.postMessage({ type: 'kernel', memory, doorbell: 64, bit: 4 });
+  const both = new DiskRings(rings);
+  let id = 0;
+  const ask = (operation, offset, places) =>
+    both.ask({ disk: 0, operation, id: id++, offset, length: 512, places: Uint32Array.from(places) });
+  const answer = async () => {
+    await both.answers.wait();
+    return [...both.answers.shift()];
+  };
+  return { server, told, ask, answer, bytes: new Uint8Array(memory.buffer), port: port1 };
+}
+
+test('a request that takes its time stops no other, and is answered before the disk is closed', async () => {
+  const ends = [];
+  const log = [];
+  const {
+    server,
+    told,
+    ask,
+    answer,
+    bytes: kernel,
+    port,
+  } = await serverOf({
+    size: 4096,
+    readOnly: false,
+    unit: 0,
+    read: (offset, views) =>
+      offset === 0
+        ? new Promise((resolve, reject) => ends.push({ resolve, reject })).then(() => views[0].fill(7))
+        : void views[0].fill(8),
+    write: () => new Promise((resolve) => ends.push({ resolve: () => resolve(void log.push('written')) })),
+    flush: () => void log.push('flushed'),
+    zero: () => {},
+    close: () => void log.push('closed'),
+  });
+  ask(READ, 0, [1024, 512]);
+  ask(READ, 512, [2048, 512]);
+  assert.deepEqual(await answer(), [0, 1, 1]);
+  assert.equal(kernel[2048], 8);
+  ends.shift().resolve();
+  assert.deepEqual(await answer(), [0, 0, 1]);
+  assert.equal(kernel[1024], 7);
+
+  ask(READ, 0, [1024, 512]);
+  ask(FLUSH, 0, []);
+  assert.deepEqual(await answer(), [0, 3, 1]);
+  ends.shift().reject(new Error('no network'));
+  assert.deepEqual(await answer(), [0, 2, 0]);
+  assert.match((await told('trouble')).message, /disk slow: a read has failed: no network/);
+
+  ask(WRITE | DURABLE, 0, [1024, 512]);
+  while (ends.length === 0) await new Promise(setImmediate);
+  server.handle({ type: 'close' });
+  await new Promise(setImmediate);
+  assert.deepEqual(log, ['flushed']);
+  ends.shift().resolve();
+  assert.deepEqual(await answer(), [0, 4, 1]);
+  await told('closed');
+  assert.deepEqual(log, ['flushed', 'written', 'flushed', 'flushed', 'closed']);
+  port.close();
 });

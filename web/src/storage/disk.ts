@@ -2,10 +2,14 @@
 // What the storage worker needs of a disk. A backend is a class with these
 // functions, and a line in open-disk.ts.
 
+/** Nothing, or a promise where the medium has no other way. */
+export type Done = void | Promise<void>;
+
 /**
- * Bytes at offsets. Each function has done its work when it returns, and throws
- * if it cannot do all of it. The storage worker has checked that a request is
- * within the disk.
+ * Bytes at offsets. Each function has done its work when it returns, or when
+ * the promise that it returns resolves; it throws or rejects if it cannot do
+ * all of it. The host has checked that a request is within the disk. A second
+ * request may come before a promise is resolved, but not for the same bytes.
  */
 export interface Disk {
   /** Bytes, a multiple of 512. */
@@ -18,13 +22,13 @@ export interface Disk {
    */
   readonly unit: number;
   /** Fills the views, which may be in shared memory. */
-  read(offset: number, views: Uint8Array[]): void;
-  write(offset: number, views: Uint8Array[]): void;
-  /** All that was written before is on the medium afterwards. */
-  flush(): void;
+  read(offset: number, views: Uint8Array[]): Done;
+  write(offset: number, views: Uint8Array[]): Done;
+  /** All writes that were done before are on the medium afterwards. */
+  flush(): Done;
   /** Makes bytes zero. */
-  zero(offset: number, length: number): void;
+  zero(offset: number, length: number): Done;
   /** Gives room back; what is read there is zero or as before. */
-  discard?(offset: number, length: number): void;
-  close(): void;
+  discard?(offset: number, length: number): Done;
+  close(): Done;
 }

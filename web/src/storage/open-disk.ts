@@ -8,7 +8,7 @@ import { MemoryDisk } from './memory-disk.ts';
 import type { DiskSource } from './protocol.ts';
 
 /** @throws Error with a message for users. */
-export function openDisk({ file, size, content, readOnly }: DiskSource): Disk {
+export async function openDisk({ file, size, content, readOnly }: DiskSource): Promise<Disk> {
   if (file === undefined) return new MemoryDisk(size!, readOnly, content);
   const files = nodeModule('node:fs') as FileSystem | undefined;
   if (files === undefined) throw new Error('only Node.js has files');

@@ -6,7 +6,7 @@
 // its memory belongs to this thread.
 
 import { afterEvents, losesWakeUps } from '../machine/platform.ts';
-import type { Disk } from './disk.ts';
+import type { Disk, Done } from './disk.ts';
 import { openDisk } from './open-disk.ts';
 import {
   DISCARD,
@@ -17,14 +17,18 @@ import {
   WRITE,
   ZERO,
   type DiskRequest,
+  type DiskSource,
   type FromStorage,
   type HostToStorage,
   type StorageToHost,
   type ToStorage,
 } from './protocol.ts';
 
-/** Milliseconds that WebKit's worker blocks before messages get their turn. */
+/** Milliseconds that WebKit's worker blocks before events get their turn. */
 const BLOCK = 20;
+
+/** Milliseconds after which events get their turn while requests come. */
+const LONGEST_TURN = 10;
 
 /**
  * Milliseconds in which the guest's next request usually comes. A thread that
@@ -47,31 +51,37 @@ interface Kernel {
 
 export class StorageServer {
   private readonly post: (message: FromStorage) => void;
+  private readonly openDisk: (source: DiskSource) => Promise<Disk>;
   private readonly disks: OpenDisk[] = [];
   private readonly troubles = new Set<string>();
+  /** Requests that are not answered yet. */
+  private readonly pending = new Set<Promise<void>>();
+  private opening: Promise<void> = Promise.resolve();
   private rings: DiskRings | undefined;
   private host: MessagePort | undefined;
   private kernel: Kernel | undefined;
   private closed = false;
 
-  constructor(post: (message: FromStorage) => void) {
+  /** Tests give disks of their own. */
+  constructor(post: (message: FromStorage) => void, open = openDisk) {
     this.post = post;
+    this.openDisk = open;
   }
 
   handle(message: ToStorage): void {
-    if (message.type === 'close') this.close();
-    else this.open(message);
+    if (message.type === 'close') void this.close();
+    else this.opening = this.open(message);
   }
 
-  private open({ sources, rings, port }: Extract<ToStorage, { type: 'open' }>): void {
+  private async open({ sources, rings, port }: Extract<ToStorage, { type: 'open' }>): Promise<void> {
     for (const source of sources) {
       try {
-        const disk = openDisk(source);
+        const disk = await this.openDisk(source);
         const other = this.disks.find((open) => writeToOne(open.disk, disk));
         this.disks.push({ name: source.name, disk });
         if (other !== undefined) throw new Error(`it is disk ${other.name}, too, and one of them writes`);
       } catch (error) {
-        this.closeDisks();
+        await this.closeDisks();
         const place = source.file === undefined ? '' : ` (${source.file})`;
         this.post({ type: 'failed', message: `disk ${source.name}${place}: ${textOf(error)}` });
         return;
@@ -79,7 +89,7 @@ export class StorageServer {
     }
     this.rings = new DiskRings(rings);
     this.host = port;
-    port.onmessage = (event: MessageEvent<HostToStorage>) => this.hear(event.data);
+    port.onmessage = (event: MessageEvent<HostToStorage>) => void this.hear(event.data);
     this.post({
       type: 'opened',
       disks: this.disks.map(({ name, disk: { size, readOnly, unit, discard } }) => ({
@@ -93,7 +103,7 @@ export class StorageServer {
     void this.serve(this.rings);
   }
 
-  private hear(message: HostToStorage): void {
+  private async hear(message: HostToStorage): Promise<void> {
     if (message.type === 'kernel') {
       const { memory, doorbell, bit } = message;
       this.kernel = {
@@ -106,21 +116,23 @@ export class StorageServer {
       this.doAll();
       return;
     }
-    this.doAll();
-    const failure = this.flushAll();
+    await this.finish();
+    const failure = await this.flushAll();
     this.host?.postMessage({ type: 'settled', ...(failure === undefined ? {} : { failure }) } satisfies StorageToHost);
   }
 
   private async serve({ requests }: DiskRings): Promise<void> {
+    let turn = performance.now();
     while (!this.closed) {
       this.doAll();
-      if (losesWakeUps) {
-        requests.block(BLOCK);
+      // A blocked thread gets no event, and a pending request needs one.
+      if (this.pending.size === 0) requests.block(losesWakeUps ? BLOCK : NEXT_REQUEST);
+      else if (losesWakeUps) requests.block(NEXT_REQUEST);
+      if (losesWakeUps || performance.now() - turn > LONGEST_TURN) {
         await new Promise<void>((resolve) => afterEvents(resolve));
-      } else {
-        requests.block(NEXT_REQUEST);
-        await requests.wait();
+        turn = performance.now();
       }
+      if (!losesWakeUps) await requests.wait();
     }
   }
 
@@ -128,23 +140,41 @@ export class StorageServer {
     if (this.kernel === undefined) return;
     for (let request; this.rings !== undefined && (request = this.rings.take()) !== undefined;) {
       const { disk, id } = request;
-      // There is room for the answers of all that can be on the way.
-      this.rings.answers.push([disk, id, this.do(request) ? 1 : 0]);
-      this.ringDoorbell();
+      const done = this.do(request);
+      if (typeof done === 'boolean') this.answer(disk, id, done);
+      else {
+        const answered = done.then((succeeded) => {
+          this.answer(disk, id, succeeded);
+          this.pending.delete(answered);
+        });
+        this.pending.add(answered);
+      }
     }
   }
 
-  private do(request: DiskRequest): boolean {
+  private answer(disk: number, id: number, succeeded: boolean): void {
+    // There is room for the answers of all that can be on the way.
+    this.rings?.answers.push([disk, id, succeeded ? 1 : 0]);
+    this.ringDoorbell();
+  }
+
+  /** Does what is in the ring, and resolves when all of it is answered. */
+  private async finish(): Promise<void> {
+    this.doAll();
+    await Promise.all(this.pending);
+  }
+
+  private do(request: DiskRequest): boolean | Promise<boolean> {
     const entry = this.disks[request.disk];
     const { kernel } = this;
     if (entry === undefined || kernel === undefined) return false;
     const { name, disk } = entry;
     const { offset, length } = request;
-    if ((request.operation & DURABLE) !== 0)
-      return (
-        this.do({ ...request, operation: request.operation & ~DURABLE }) &&
-        this.attempt(name, 'flush', () => disk.flush())
-      );
+    if ((request.operation & DURABLE) !== 0) {
+      const done = this.do({ ...request, operation: request.operation & ~DURABLE });
+      const flush = (succeeded: boolean) => succeeded && this.attempt(name, 'flush', () => disk.flush());
+      return typeof done === 'boolean' ? flush(done) : done.then(flush);
+    }
     switch (request.operation) {
       case READ:
         return this.attempt(name, 'read', () => disk.read(offset, viewsOf(kernel, request)));
@@ -160,17 +190,26 @@ export class StorageServer {
     return false;
   }
 
-  /** False if it fails, which the owner hears of once for each reason. */
-  private attempt(name: string, what: string, act: () => void): boolean {
+  /** False if it fails. */
+  private attempt(name: string, what: string, act: () => Done): boolean | Promise<boolean> {
     try {
-      act();
-      return true;
+      const done = act();
+      if (done === undefined) return true;
+      return done.then(
+        () => true,
+        (error: unknown) => this.reportTrouble(name, what, error),
+      );
     } catch (error) {
-      const message = `disk ${name}: a ${what} has failed: ${textOf(error)}`;
-      if (!this.troubles.has(message)) this.post({ type: 'trouble', message });
-      this.troubles.add(message);
-      return false;
+      return this.reportTrouble(name, what, error);
     }
+  }
+
+  /** The owner hears of it once for each reason. Returns false. */
+  private reportTrouble(name: string, what: string, error: unknown): false {
+    const message = `disk ${name}: a ${what} has failed: ${textOf(error)}`;
+    if (!this.troubles.has(message)) this.post({ type: 'trouble', message });
+    this.troubles.add(message);
+    return false;
   }
 
   private ringDoorbell(): void {
@@ -181,25 +220,27 @@ export class StorageServer {
   }
 
   /** What is in the ring is done first. */
-  private close(): void {
-    if (this.closed) return;
-    this.doAll();
-    this.flushAll();
+  private async close(): Promise<void> {
+    await this.opening;
+    await this.finish();
+    await this.flushAll();
     this.closed = true;
-    this.closeDisks();
+    await this.closeDisks();
     this.host?.close();
     this.kernel = undefined;
     this.post({ type: 'closed' });
   }
 
   /** Returns what could not be flushed. */
-  private flushAll(): string | undefined {
-    const failed = this.disks.filter(({ name, disk }) => !this.attempt(name, 'flush', () => disk.flush()));
-    return failed.length === 0 ? undefined : `not all is on ${failed.map(({ name }) => name).join(', ')}`;
+  private async flushAll(): Promise<string | undefined> {
+    const failed: string[] = [];
+    for (const { name, disk } of this.disks)
+      if (!(await this.attempt(name, 'flush', () => disk.flush()))) failed.push(name);
+    return failed.length === 0 ? undefined : `not all is on ${failed.join(', ')}`;
   }
 
-  private closeDisks(): void {
-    for (const { name, disk } of this.disks.splice(0)) this.attempt(name, 'close', () => disk.close());
+  private async closeDisks(): Promise<void> {
+    for (const { name, disk } of this.disks.splice(0)) await this.attempt(name, 'close', () => disk.close());
   }
 }
 
