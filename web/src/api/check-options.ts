@@ -124,7 +124,13 @@ const DISK: Checks<DiskOptions> = {
       : `must be the path of a file, not ${shown(value)}`,
   memory: (value) =>
     value === true || isBytes(value) ? undefined : `must be true or a Uint8Array, not ${shown(value)}`,
+  saved: ofType('boolean'),
+  whenInUse: (value) =>
+    value === 'fail' || value === 'wait' || value === 'copy'
+      ? undefined
+      : `must be fail, wait or copy, not ${shown(value)}`,
   readOnly: ofType('boolean'),
+  overlay: ofType('boolean'),
 };
 
 const disks: Check = (value) => {
@@ -134,11 +140,14 @@ const disks: Check = (value) => {
   value.forEach((disk: unknown, index) => {
     const what = `disks[${index}]`;
     checkNames(what, disk, DISK);
-    const { name, size, file, memory } = disk as Partial<DiskOptions>;
+    const { name, size, file, memory, saved = false, readOnly, overlay, whenInUse } = disk as Partial<DiskOptions>;
     if (name === undefined) throw invalid(`${what} needs a name`);
     if (names.has(name)) throw invalid(`${what}: there is a disk ${name} already`);
     names.add(name);
-    if ((file === undefined) === (memory === undefined)) throw invalid(`${what} needs either a file or memory`);
+    if ([saved, file !== undefined, memory !== undefined].filter(Boolean).length !== 1)
+      throw invalid(`${what} needs one of saved: true, a file and memory`);
+    if (whenInUse !== undefined && !saved) throw invalid(`${what}: only a saved disk has whenInUse`);
+    if (readOnly === true && overlay === true) throw invalid(`${what} cannot be both readOnly and overlay`);
     if (memory === true && size === undefined) throw invalid(`${what} needs a size`);
     if (memory !== undefined && memory !== true) checkContent(what, memory, size);
   });

@@ -10,6 +10,7 @@ import { checkBootOptions, checkExec } from './check-options.ts';
 import { isPromise, reportException } from './handlers.ts';
 import { leave, oneGone } from './leaving.ts';
 import { checkPlatform, withPlatform, type MachineOptions } from './platform-options.ts';
+import { MachineDisk } from './machine-disk.ts';
 import { SocketClient } from './sockets.ts';
 import { StorageClient } from './storage.ts';
 import { needsRelay, relayWorkers } from './worker-relay.ts';
@@ -120,6 +121,7 @@ export class Machine {
     if (disks.length > 0)
       this.storage = new StorageClient(disks, options.storageWorkerUrl, {
         trouble: (message) => this.emit('log', 'error', message),
+        waiting: (message) => this.emit('log', 'warning', message),
         failed: (error) => {
           // A machine that is being disposed of ends as always.
           if (this.disposal === undefined) this.fail(error);
@@ -217,6 +219,17 @@ export class Machine {
    */
   listen(port: number, handler: (socket: MachineSocket) => unknown): () => void {
     return this.sockets.listen(port, handler);
+  }
+
+  /**
+   * What can be done with a disk besides its use by the guest.
+   * @throws MachineError 'invalid-option' if the machine has no such disk.
+   */
+  disk(name: string): MachineDisk {
+    const options = this.options.disks?.find((disk) => disk.name === name);
+    if (options === undefined || this.storage === undefined)
+      throw new MachineError('invalid-option', `the machine has no disk ${name}`);
+    return new MachineDisk(name, this.storage);
   }
 
   /** A text for a bug report: engine, counters, log, end of the console. */

@@ -10,6 +10,7 @@ import {
   type FromStorage,
   type ToStorage,
 } from '../storage/protocol.ts';
+import { DiskInUseError } from '../storage/disk-lock.ts';
 import { parseSize } from '../storage/size.ts';
 import { MachineError, type DiskOptions } from './types.ts';
 
@@ -24,7 +25,7 @@ function createStorageWorker(): Worker {
   return new Worker(new URL('../storage/storage-worker.ts', import.meta.url), { type: 'module' });
 }
 
-function sourceOf({ name, size, file, memory, readOnly }: DiskOptions): DiskSource {
+function sourceOf({ name, size, file, memory, readOnly, saved, whenInUse, overlay }: DiskOptions): DiskSource {
   const content = memory === true ? undefined : memory;
   const bytes = typeof size === 'string' ? parseSize(size) : (size ?? content?.length);
   return {
@@ -33,20 +34,25 @@ function sourceOf({ name, size, file, memory, readOnly }: DiskOptions): DiskSour
     ...(bytes === undefined ? {} : { size: bytes }),
     ...(file === undefined ? {} : { file }),
     ...(content === undefined ? {} : { content }),
+    ...(saved ? { saved } : {}),
+    ...(whenInUse === undefined ? {} : { whenInUse }),
+    ...(overlay ? { overlay } : {}),
   };
 }
 
 export interface StorageEvents {
   /** A request has failed, and the guest got an error. */
   trouble: (message: string) => void;
+  /** A disk that another tab has is waited for. */
+  waiting: (message: string) => void;
   /** No request will be answered any more. */
   failed: (error: MachineError) => void;
 }
 
 /**
  * One promise for each machine that was disposed of and may still write. Who
- * opens files waits for them: the files may be the same, and what an old
- * machine writes late would be on top of what a new one has written.
+ * opens files or saved disks waits for them: they may be the same, and what an
+ * old machine writes late would be on top of what a new one has written.
  */
 const closing = new Set<Promise<void>>();
 
@@ -54,22 +60,42 @@ export class StorageClient {
   /** Rejects with a MachineError if a disk cannot be opened. */
   readonly opened: Promise<DisksOfHost>;
   private readonly worker: WorkerHandle<ToStorage, FromStorage>;
+  /** Resolves when the disks are being closed: nothing is answered then. */
+  readonly ended: Promise<void>;
+  private resolveEnded!: () => void;
   private resolveClosed: (() => void) | undefined;
   private failed = false;
 
   constructor(disks: readonly DiskOptions[], url: string | undefined, events: StorageEvents) {
     this.worker = startWorker<ToStorage, FromStorage>('auklet-storage', url, createStorageWorker);
+    this.ended = new Promise((resolve) => (this.resolveEnded = resolve));
     const { port1, port2 } = new MessageChannel();
     const rings = DiskRings.create();
     this.opened = new Promise<DiskDescription[]>((resolve, reject) => {
       this.worker.onMessage = (message) => {
-        if (message.type === 'opened') resolve(message.disks);
-        else if (message.type === 'failed') reject(new MachineError('disk', message.message));
-        else if (message.type === 'trouble') events.trouble(message.message);
-        else this.resolveClosed?.();
+        switch (message.type) {
+          case 'opened':
+            resolve(message.disks);
+            return;
+          case 'failed':
+            reject(new MachineError(message.kind, message.message));
+            return;
+          case 'trouble':
+            events.trouble(message.message);
+            return;
+          case 'waiting':
+            events.waiting(`disk ${message.disk}: ${new DiskInUseError(message.holder).message}; waiting for it`);
+            return;
+          case 'title':
+            this.worker.post({ type: 'title', title: globalThis.document?.title ?? '' });
+            return;
+          case 'closed':
+            this.resolveClosed?.();
+        }
       };
       this.worker.onError = (message, detail) => {
         this.failed = true;
+        this.resolveEnded();
         events.failed(new MachineError('failed', `the storage worker has failed: ${message}`, detail));
         this.resolveClosed?.();
       };
@@ -78,8 +104,15 @@ export class StorageClient {
     const open = () => {
       this.worker.post({ type: 'open', sources: disks.map(sourceOf), rings, port: port2 }, [port2]);
     };
-    if (closing.size === 0 || disks.every(({ file }) => file === undefined)) open();
+    if (closing.size === 0 || disks.every(({ memory }) => memory !== undefined)) open();
     else void Promise.allSettled(closing).then(open);
+  }
+
+  /** Begins a transfer with a disk, on a port. */
+  transfer(type: 'export' | 'import' | 'reset' | 'usage', disk: string): MessagePort {
+    const { port1, port2 } = new MessageChannel();
+    this.worker.post({ type, disk, port: port2 }, [port2]);
+    return port1;
   }
 
   /**
@@ -99,6 +132,7 @@ export class StorageClient {
   }
 
   private async end(): Promise<void> {
+    this.resolveEnded();
     const closed = new Promise<void>((resolve) => (this.resolveClosed = resolve));
     this.worker.post({ type: 'close' });
     // A worker that has failed does not answer.

@@ -85,7 +85,7 @@ export interface BootOptions extends NumberOptions {
   signal?: AbortSignal;
 }
 
-/** One of `file` and `memory` says where its bytes are. */
+/** One of `saved`, `file` and `memory` says where its bytes are. */
 export interface DiskOptions {
   /** 1 to 20 letters, digits, - and _; no two disks have the same. */
   name: string;
@@ -95,6 +95,18 @@ export interface DiskOptions {
    * A disk in memory takes as much as was written to it.
    */
   size?: number | string;
+  /**
+   * Pages: the browser keeps the disk for this site, by its name, until the
+   * visitor clears the site's data. It is made at its first use, of 4 GiB if no
+   * size is given; a larger one stays as it is. One machine at a time has it.
+   */
+  saved?: boolean;
+  /**
+   * A saved disk that another tab has: 'fail' (the default; a MachineError
+   * 'disk-in-use'), 'wait' until it is free, or 'copy' it into memory as it is
+   * now; what is written to the copy ends with the machine.
+   */
+  whenInUse?: 'fail' | 'wait' | 'copy';
   /** Node.js: the path of a raw image. */
   file?: string;
   /**
@@ -102,6 +114,8 @@ export interface DiskOptions {
    */
   memory?: true | Uint8Array;
   readOnly?: boolean;
+  /** What is written stays in memory, and ends with the machine. */
+  overlay?: boolean;
 }
 
 /**
@@ -247,8 +261,12 @@ export type MachineErrorCode =
   | 'no-shared-memory'
   /** A part of the machine could not be downloaded or read. */
   | 'download'
-  /** A disk cannot be opened. */
+  /** A disk cannot be opened, or what was wanted of it has failed. */
   | 'disk'
+  /** A disk that the browser keeps is in use by another tab. */
+  | 'disk-in-use'
+  /** The browser keeps no disks here: a private window, or it cannot. */
+  | 'no-storage'
   /** The engine has not enough memory, addresses or threads for the machine. */
   | 'out-of-memory'
   /**

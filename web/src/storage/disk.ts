@@ -15,6 +15,8 @@ export interface Disk {
   /** Bytes, a multiple of 512. */
   readonly size: number;
   readonly readOnly: boolean;
+  /** Bytes that it takes, where that is fewer than its size. */
+  readonly usage?: number;
   /** Equal for two disks that are the same bytes. */
   readonly medium?: string;
   /**
@@ -30,5 +32,10 @@ export interface Disk {
   zero(offset: number, length: number): Done;
   /** Gives room back; what is read there is zero or as before. */
   discard?(offset: number, length: number): Done;
+  /**
+   * The first offset from this one on where bytes may be that are not zero, or
+   * `size`.
+   */
+  nextData?(offset: number): number;
   close(): Done;
 }

@@ -2,6 +2,7 @@
 // A disk in memory. What was never written takes none.
 
 import type { Disk } from './disk.ts';
+import { pageParts } from './pages.ts';
 
 const PAGE = 65536;
 
@@ -17,20 +18,24 @@ export class MemoryDisk implements Disk {
     if (content !== undefined) this.write(0, [content]);
   }
 
+  get usage(): number {
+    return this.pages.size * PAGE;
+  }
+
   read(offset: number, views: Uint8Array[]): void {
-    eachPart(offset, views, (page, at, view) => {
+    for (const { page, at, view } of pageParts(offset, views, PAGE)) {
       const bytes = this.pages.get(page);
       if (bytes === undefined) view.fill(0);
       else view.set(bytes.subarray(at, at + view.length));
-    });
+    }
   }
 
   write(offset: number, views: Uint8Array[]): void {
-    eachPart(offset, views, (page, at, view) => {
+    for (const { page, at, view } of pageParts(offset, views, PAGE)) {
       let bytes = this.pages.get(page);
       if (bytes === undefined) this.pages.set(page, (bytes = new Uint8Array(PAGE)));
       bytes.set(view, at);
-    });
+    }
   }
 
   flush(): void {}
@@ -50,24 +55,13 @@ export class MemoryDisk implements Disk {
     this.zero(offset, length);
   }
 
+  nextData(offset: number): number {
+    for (let page = Math.floor(offset / PAGE); page * PAGE < this.size; ++page)
+      if (this.pages.has(page)) return Math.max(offset, page * PAGE);
+    return this.size;
+  }
+
   close(): void {
     this.pages.clear();
   }
-}
-
-/** Calls `use` for each part of the views that is within a page of the disk. */
-function eachPart(
-  offset: number,
-  views: Uint8Array[],
-  use: (page: number, at: number, view: Uint8Array) => void,
-): void {
-  let place = offset;
-  for (const view of views)
-    for (let done = 0; done < view.length;) {
-      const at = place % PAGE;
-      const part = Math.min(PAGE - at, view.length - done);
-      use(Math.floor(place / PAGE), at, view.subarray(done, done + part));
-      done += part;
-      place += part;
-    }
 }

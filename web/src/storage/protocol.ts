@@ -2,6 +2,7 @@
 // What owner, host and storage worker tell each other of disks: messages, and
 // the two rings between host and storage worker.
 
+import type { DiskHolder } from './disk-lock.ts';
 import { Ring } from './ring.ts';
 
 /** Where a disk's bytes are. The owner has checked all of it. */
@@ -14,6 +15,12 @@ export interface DiskSource {
   file?: string;
   /** A disk in memory begins with these bytes. */
   content?: Uint8Array;
+  /** The browser keeps the disk. */
+  saved?: true;
+  /** What to do with a saved disk that another machine has. */
+  whenInUse?: 'fail' | 'wait' | 'copy';
+  /** Changes stay in memory. */
+  overlay?: true;
 }
 
 /** What the guest is told of a disk: see host/src/backends/disks.hpp. */
@@ -37,13 +44,24 @@ export interface DisksOfHost {
 export type ToStorage =
   /** The first message, answered with 'opened' or 'failed'. */
   | { type: 'open'; sources: DiskSource[]; rings: SharedArrayBuffer; port: MessagePort }
+  /** The answer to 'title'. */
+  | { type: 'title'; title: string }
+  /** For a disk that is in use. The port is that of the transfer. */
+  | { type: 'export' | 'import' | 'reset' | 'usage'; disk: string; port: MessagePort }
   /** Does what was asked for, closes all disks, and answers 'closed'. */
   | { type: 'close' };
+
+/** Why a disk cannot be opened: codes of a MachineError. */
+export type DiskFailure = 'disk' | 'disk-in-use' | 'no-storage';
 
 export type FromStorage =
   | { type: 'opened'; disks: DiskDescription[] }
   /** No disk is open. The text is for users. */
-  | { type: 'failed'; message: string }
+  | { type: 'failed'; kind: DiskFailure; message: string }
+  /** The disk is another machine's, and is waited for. */
+  | { type: 'waiting'; disk: string; holder: DiskHolder | undefined }
+  /** Another page asks for the title of ours. */
+  | { type: 'title' }
   /** A request has failed, and the guest gets an error. */
   | { type: 'trouble'; message: string }
   | { type: 'closed' };

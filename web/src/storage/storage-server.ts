@@ -7,7 +7,13 @@
 
 import { afterEvents, losesWakeUps } from '../machine/platform.ts';
 import type { Disk, Done } from './disk.ts';
-import { openDisk } from './open-disk.ts';
+import { offerCopies } from './copied-disk.ts';
+import { DiskInUseError } from './disk-lock.ts';
+import { openDisk, type DiskContext } from './open-disk.ts';
+import { NoStorageError } from './opfs.ts';
+import { SavedDisk } from './saved-disk.ts';
+import { Snapshot } from './snapshot.ts';
+import { sendPieces, takePieces, type FromTransfer } from './transfers.ts';
 import {
   DISCARD,
   DiskRings,
@@ -16,6 +22,7 @@ import {
   READ,
   WRITE,
   ZERO,
+  type DiskFailure,
   type DiskRequest,
   type DiskSource,
   type FromStorage,
@@ -39,6 +46,11 @@ const NEXT_REQUEST = 1;
 interface OpenDisk {
   name: string;
   disk: Disk;
+  /** Whether it changes its medium. */
+  changes: boolean;
+  /** Those that are still read. */
+  snapshots: Set<Snapshot>;
+  endOffer?: () => void;
 }
 
 interface Kernel {
@@ -51,12 +63,15 @@ interface Kernel {
 
 export class StorageServer {
   private readonly post: (message: FromStorage) => void;
-  private readonly openDisk: (source: DiskSource) => Promise<Disk>;
+  private readonly openDisk: (source: DiskSource, context: DiskContext) => Promise<Disk>;
   private readonly disks: OpenDisk[] = [];
   private readonly troubles = new Set<string>();
   /** Requests that are not answered yet. */
   private readonly pending = new Set<Promise<void>>();
   private opening: Promise<void> = Promise.resolve();
+  /** Ends what waits for another tab. */
+  private readonly gaveUp = new AbortController();
+  private readonly titles: ((title: string) => void)[] = [];
   private rings: DiskRings | undefined;
   private host: MessagePort | undefined;
   private kernel: Kernel | undefined;
@@ -69,21 +84,30 @@ export class StorageServer {
   }
 
   handle(message: ToStorage): void {
-    if (message.type === 'close') void this.close();
-    else this.opening = this.open(message);
+    switch (message.type) {
+      case 'open':
+        this.opening = this.open(message);
+        return;
+      case 'close':
+        void this.close();
+        return;
+      case 'title':
+        for (const resolve of this.titles.splice(0)) resolve(message.title);
+        return;
+      default:
+        void this.transfer(message);
+    }
   }
 
   private async open({ sources, rings, port }: Extract<ToStorage, { type: 'open' }>): Promise<void> {
     for (const source of sources) {
       try {
-        const disk = await this.openDisk(source);
-        const other = this.disks.find((open) => writeToOne(open.disk, disk));
-        this.disks.push({ name: source.name, disk });
-        if (other !== undefined) throw new Error(`it is disk ${other.name}, too, and one of them writes`);
+        await this.openOne(source);
       } catch (error) {
         await this.closeDisks();
         const place = source.file === undefined ? '' : ` (${source.file})`;
-        this.post({ type: 'failed', message: `disk ${source.name}${place}: ${textOf(error)}` });
+        const message = `disk ${source.name}${place}: ${textOf(error)}`;
+        this.post({ type: 'failed', kind: failureOf(error), message });
         return;
       }
     }
@@ -101,6 +125,55 @@ export class StorageServer {
       })),
     });
     void this.serve(this.rings);
+  }
+
+  private async openOne(source: DiskSource): Promise<void> {
+    const { name } = source;
+    const disk = await this.openDisk(source, {
+      title: () =>
+        new Promise((resolve) => {
+          this.titles.push(resolve);
+          this.post({ type: 'title' });
+        }),
+      waiting: (holder) => this.post({ type: 'waiting', disk: name, holder }),
+      signal: this.gaveUp.signal,
+    });
+    const entry: OpenDisk = {
+      name,
+      disk,
+      changes: !disk.readOnly && source.overlay !== true,
+      snapshots: new Set(),
+    };
+    const other = this.disks.find((open) => writeToOne(open, entry));
+    this.disks.push(entry);
+    if (other !== undefined) throw new Error(`it is disk ${other.name}, too, and one of them writes`);
+    if (disk instanceof SavedDisk) entry.endOffer = offerCopies(name, disk.size, () => takeSnapshot(entry));
+  }
+
+  /** Does what the owner wants of a disk that is in use. */
+  private async transfer({ type, disk: name, port }: Extract<ToStorage, { disk: string }>): Promise<void> {
+    await this.opening;
+    const entry = this.disks.find((open) => open.name === name);
+    const answer = (message: FromTransfer) => {
+      port.postMessage(message);
+      port.close();
+    };
+    try {
+      if (entry === undefined) throw new Error('it is closed');
+      const { disk } = entry;
+      if (type === 'export') {
+        const [snapshot, end] = takeSnapshot(entry);
+        await sendPieces(disk, snapshot, port).finally(end);
+        return;
+      }
+      if (type === 'usage') return answer({ type: 'end', length: disk.usage ?? disk.size });
+      if (!(disk instanceof SavedDisk)) throw new Error('it is no disk that the browser keeps');
+      if (type === 'import') return await takePieces(disk, port);
+      await disk.reset();
+      answer({ type: 'end', length: 0 });
+    } catch (error) {
+      answer({ type: 'failed', message: `disk ${name}: ${textOf(error)}` });
+    }
   }
 
   private async hear(message: HostToStorage): Promise<void> {
@@ -168,8 +241,10 @@ export class StorageServer {
     const entry = this.disks[request.disk];
     const { kernel } = this;
     if (entry === undefined || kernel === undefined) return false;
-    const { name, disk } = entry;
+    const { name, disk, snapshots } = entry;
     const { offset, length } = request;
+    const change = (what: string, act: () => Done) =>
+      this.attempt(name, what, () => keepAll(snapshots.values(), offset, length, act));
     if ((request.operation & DURABLE) !== 0) {
       const done = this.do({ ...request, operation: request.operation & ~DURABLE });
       const flush = (succeeded: boolean) => succeeded && this.attempt(name, 'flush', () => disk.flush());
@@ -179,13 +254,13 @@ export class StorageServer {
       case READ:
         return this.attempt(name, 'read', () => disk.read(offset, viewsOf(kernel, request)));
       case WRITE:
-        return this.attempt(name, 'write', () => disk.write(offset, viewsOf(kernel, request)));
+        return change('write', () => disk.write(offset, viewsOf(kernel, request)));
       case FLUSH:
         return this.attempt(name, 'flush', () => disk.flush());
       case ZERO:
-        return this.attempt(name, 'write', () => disk.zero(offset, length));
+        return change('write', () => disk.zero(offset, length));
       case DISCARD:
-        return this.attempt(name, 'discard', () => disk.discard?.(offset, length));
+        return change('discard', () => disk.discard?.(offset, length));
     }
     return false;
   }
@@ -221,6 +296,7 @@ export class StorageServer {
 
   /** What is in the ring is done first. */
   private async close(): Promise<void> {
+    this.gaveUp.abort();
     await this.opening;
     await this.finish();
     await this.flushAll();
@@ -240,7 +316,10 @@ export class StorageServer {
   }
 
   private async closeDisks(): Promise<void> {
-    for (const { name, disk } of this.disks.splice(0)) await this.attempt(name, 'close', () => disk.close());
+    for (const { name, disk, endOffer } of this.disks.splice(0)) {
+      endOffer?.();
+      await this.attempt(name, 'close', () => disk.close());
+    }
   }
 }
 
@@ -252,8 +331,29 @@ function viewsOf({ bytes }: Kernel, { places }: DiskRequest): Uint8Array[] {
 }
 
 /** Whether two disks are the same bytes, and one may change them. */
-function writeToOne(one: Disk, other: Disk): boolean {
-  return one.medium !== undefined && one.medium === other.medium && !(one.readOnly && other.readOnly);
+function writeToOne(one: OpenDisk, other: OpenDisk): boolean {
+  return one.disk.medium !== undefined && one.disk.medium === other.disk.medium && (one.changes || other.changes);
+}
+
+/** A snapshot of now, and a function that ends it. */
+function takeSnapshot({ disk, snapshots }: OpenDisk): [Snapshot, () => void] {
+  const snapshot = new Snapshot(disk);
+  snapshots.add(snapshot);
+  return [snapshot, () => void snapshots.delete(snapshot)];
+}
+
+/** Changes bytes when all snapshots have what they were. */
+function keepAll(snapshots: Iterator<Snapshot>, offset: number, length: number, change: () => Done): Done {
+  for (let next; (next = snapshots.next()).done !== true;) {
+    const done = next.value.keep(offset, length);
+    if (done instanceof Promise) return done.then(() => keepAll(snapshots, offset, length, change));
+  }
+  return change();
+}
+
+function failureOf(error: unknown): DiskFailure {
+  if (error instanceof DiskInUseError) return 'disk-in-use';
+  return error instanceof NoStorageError ? 'no-storage' : 'disk';
 }
 
 function textOf(error: unknown): string {

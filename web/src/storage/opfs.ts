@@ -1,0 +1,59 @@
+// SPDX-License-Identifier: MIT
+// The browser's own folder for this site (OPFS).
+
+import type { SegmentFile, SegmentFolder } from './segments.ts';
+
+/** All disks of a site are in this folder, one folder each. */
+const FOLDER = 'auklet-disks';
+
+/** Why there is no such folder here; the text is for users. */
+export class NoStorageError extends Error {}
+
+/** The folder of a disk. It is made if it does not exist. */
+export async function openFolder(disk: string): Promise<SegmentFolder> {
+  const storage = (globalThis.navigator as Navigator | undefined)?.storage;
+  if (storage?.getDirectory === undefined || !('createSyncAccessHandle' in FileSystemFileHandle.prototype))
+    throw new NoStorageError('this browser has no storage for it');
+  let directory;
+  try {
+    const all = await (await storage.getDirectory()).getDirectoryHandle(FOLDER, { create: true });
+    directory = await all.getDirectoryHandle(disk, { create: true });
+  } catch (error) {
+    // Firefox: a private window, or a visitor who allows no storage.
+    if (error instanceof DOMException && ['SecurityError', 'NotAllowedError', 'InvalidStateError'].includes(error.name))
+      throw new NoStorageError('this window keeps nothing: it is private, or storage is not allowed');
+    throw error;
+  }
+  return new OpfsFolder(directory);
+}
+
+class OpfsFolder implements SegmentFolder {
+  private readonly directory: FileSystemDirectoryHandle;
+
+  constructor(directory: FileSystemDirectoryHandle) {
+    this.directory = directory;
+  }
+
+  async names(): Promise<string[]> {
+    const names: string[] = [];
+    for await (const name of this.directory.keys()) names.push(name);
+    return names;
+  }
+
+  async open(name: string): Promise<SegmentFile> {
+    const file = await this.directory.getFileHandle(name, { create: true });
+    return (file as unknown as { createSyncAccessHandle(): Promise<SegmentFile> }).createSyncAccessHandle();
+  }
+
+  async size(name: string): Promise<number> {
+    return (await (await this.directory.getFileHandle(name)).getFile()).size;
+  }
+
+  async remove(name: string): Promise<void> {
+    try {
+      await this.directory.removeEntry(name);
+    } catch (error) {
+      if (!(error instanceof DOMException && error.name === 'NotFoundError')) throw error;
+    }
+  }
+}
