@@ -32,8 +32,17 @@ add_custom_command(
     COMMENT "User access of the kernel"
     VERBATIM)
 
+# An empty file system for new disks.
+set(ext4_typescript "${root}/web/src/generated/ext4-template.ts")
+add_custom_command(
+    OUTPUT "${ext4_typescript}"
+    COMMAND "${root}/tools/ext4-template" "${ext4_typescript}"
+    DEPENDS "${root}/tools/ext4-template"
+    COMMENT "The template of ext4"
+    VERBATIM)
+
 inputs(web_inputs web)
-list(APPEND web_inputs "${abi_typescript}" "${options_typescript}" "${user_access_typescript}" "${node_modules}/.package-lock.json")
+list(APPEND web_inputs "${abi_typescript}" "${options_typescript}" "${user_access_typescript}" "${ext4_typescript}" "${node_modules}/.package-lock.json")
 set(cli "${build}/cli/auklet.mjs")
 add_custom_command(
     OUTPUT "${cli}"

@@ -95,6 +95,7 @@ test('other options of boot()', () => {
     { timeZone: 'America/Argentina/Buenos_Aires' },
     { exec: true, sockets: true },
     { exec: false, sockets: false },
+    { disks: [{ name: 'home', file: 'home.img', size: '4G', format: 'ext4' }] },
     { signal: new AbortController().signal, onProgress: () => {} },
   ];
   for (const options of accepted)
@@ -109,6 +110,11 @@ test('other options of boot()', () => {
     [{ kernelArguments: 'a\nb' }, 'the options of a machine: kernelArguments may not contain control characters'],
     [{ kernelArguments: 1 }, /kernelArguments must be a string, not 1$/],
     [{ timeZone: 'Europe/Berlin quiet' }, /timeZone must be the name of a time zone/],
+    [{ disks: [{ name: 'a', file: 'a', format: 'fat' }] }, /^disks\[0\]: format must be ext4 or raw, not "fat"$/],
+    [
+      { disks: [{ name: 'a', memory: new Uint8Array(512), format: 'ext4' }] },
+      'disks[0]: memory has bytes already, so there can be no format',
+    ],
     [{ exec: 1 }, /exec must be a boolean, not 1$/],
     [{ exec: true, sockets: false }, 'exec needs sockets: leave sockets: false out'],
     [{ files: {} }, /files must be an array/],

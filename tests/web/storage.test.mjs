@@ -171,12 +171,13 @@ test('--disk', () => {
     ['/a/b:ro', { name: 'b', file: '/a/b', readOnly: true }],
     ['x.img:name=home:size=4G', { name: 'home', file: 'x.img', size: '4G' }],
     ['x.img:size=4G:ro:name=', { name: 'x', file: 'x.img', size: '4G', readOnly: true }],
+    ['x.img:size=4G:ext4', { name: 'x', file: 'x.img', size: '4G', format: 'ext4' }],
     ['C:\\disk.img', { name: 'C--disk', file: 'C:\\disk.img' }],
     ['a:b.img', { name: 'a-b', file: 'a:b.img' }],
     ['./my disk, the second one.img', { name: 'my-disk--the-second-', file: './my disk, the second one.img' }],
   ])
     assert.deepEqual(disksOf([value]), [expected]);
-  assert.throws(() => disksOf([':ro']), /^Error: --disk :ro: write FILE\[:ro\]\[:name=NAME\]\[:size=SIZE\]$/);
+  assert.throws(() => disksOf([':ro']), /^Error: --disk :ro: write FILE\[:ro\]\[:name=NAME\]\[:size=SIZE\]\[:ext4\]$/);
 });
 
 /** A server with one disk, whose reads and writes end when the test says so. */

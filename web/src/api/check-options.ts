@@ -131,6 +131,7 @@ const DISK: Checks<DiskOptions> = {
       : `must be fail, wait or copy, not ${shown(value)}`,
   readOnly: ofType('boolean'),
   overlay: ofType('boolean'),
+  format: (value) => (value === 'ext4' || value === 'raw' ? undefined : `must be ext4 or raw, not ${shown(value)}`),
 };
 
 const disks: Check = (value) => {
@@ -140,16 +141,19 @@ const disks: Check = (value) => {
   value.forEach((disk: unknown, index) => {
     const what = `disks[${index}]`;
     checkNames(what, disk, DISK);
-    const { name, size, file, memory, saved = false, readOnly, overlay, whenInUse } = disk as Partial<DiskOptions>;
+    const { name, size, file, memory, format, saved = false, ...more } = disk as Partial<DiskOptions>;
     if (name === undefined) throw invalid(`${what} needs a name`);
     if (names.has(name)) throw invalid(`${what}: there is a disk ${name} already`);
     names.add(name);
     if ([saved, file !== undefined, memory !== undefined].filter(Boolean).length !== 1)
       throw invalid(`${what} needs one of saved: true, a file and memory`);
-    if (whenInUse !== undefined && !saved) throw invalid(`${what}: only a saved disk has whenInUse`);
-    if (readOnly === true && overlay === true) throw invalid(`${what} cannot be both readOnly and overlay`);
+    if (more.whenInUse !== undefined && !saved) throw invalid(`${what}: only a saved disk has whenInUse`);
+    if (more.readOnly === true && more.overlay === true) throw invalid(`${what} cannot be both readOnly and overlay`);
     if (memory === true && size === undefined) throw invalid(`${what} needs a size`);
-    if (memory !== undefined && memory !== true) checkContent(what, memory, size);
+    if (memory !== undefined && memory !== true) {
+      checkContent(what, memory, size);
+      if (format === 'ext4') throw invalid(`${what}: memory has bytes already, so there can be no format`);
+    }
   });
   return undefined;
 };

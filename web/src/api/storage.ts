@@ -25,7 +25,7 @@ function createStorageWorker(): Worker {
   return new Worker(new URL('../storage/storage-worker.ts', import.meta.url), { type: 'module' });
 }
 
-function sourceOf({ name, size, file, memory, readOnly, saved, whenInUse, overlay }: DiskOptions): DiskSource {
+function sourceOf({ name, size, file, memory, readOnly, saved, whenInUse, overlay, format }: DiskOptions): DiskSource {
   const content = memory === true ? undefined : memory;
   const bytes = typeof size === 'string' ? parseSize(size) : (size ?? content?.length);
   return {
@@ -37,6 +37,7 @@ function sourceOf({ name, size, file, memory, readOnly, saved, whenInUse, overla
     ...(saved ? { saved } : {}),
     ...(whenInUse === undefined ? {} : { whenInUse }),
     ...(overlay ? { overlay } : {}),
+    ...((format ?? (saved ? 'ext4' : 'raw')) === 'ext4' ? { format: 'ext4' } : {}),
   };
 }
 

@@ -116,6 +116,12 @@ export interface DiskOptions {
   readOnly?: boolean;
   /** What is written stays in memory, and ends with the machine. */
   overlay?: boolean;
+  /**
+   * A disk that is made now (also of an empty file) begins with an empty file
+   * system, and must have 256 MiB at least ('ext4', the default of saved
+   * disks), or is all zero ('raw'). Any other disk is left as it is.
+   */
+  format?: 'ext4' | 'raw';
 }
 
 /**

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-// The option --disk FILE[:ro][:name=NAME][:size=SIZE].
+// The option --disk FILE[:ro][:name=NAME][:size=SIZE][:ext4].
 
 import { basename, extname } from 'node:path';
 import type { DiskOptions } from '../api/types.ts';
@@ -14,14 +14,15 @@ const LONGEST_NAME = 20;
 export function disksOf(values: readonly string[]): DiskOptions[] {
   return values.map((value) => {
     const disk: DiskOptions = { name: '', file: value };
-    for (let match; (match = /^(.*):(ro|name=[^:]*|size=[^:]*)$/s.exec(disk.file!)) !== null;) {
+    for (let match; (match = /^(.*):(ro|ext4|name=[^:]*|size=[^:]*)$/s.exec(disk.file!)) !== null;) {
       disk.file = match[1]!;
       const [option, text] = match[2]!.split('=') as [string, string?];
       if (option === 'ro') disk.readOnly = true;
+      else if (option === 'ext4') disk.format = 'ext4';
       else if (option === 'name') disk.name ||= text!;
       else disk.size ??= text!;
     }
-    if (disk.file === '') throw new UsageError(`--disk ${value}: write FILE[:ro][:name=NAME][:size=SIZE]`);
+    if (disk.file === '') throw new UsageError(`--disk ${value}: write FILE[:ro][:name=NAME][:size=SIZE][:ext4]`);
     disk.name ||= nameOf(disk.file!);
     return disk;
   });

@@ -32,8 +32,12 @@ export class FileDisk implements Disk {
   readonly readOnly: boolean;
   readonly unit = 0;
   readonly medium: string;
+  /** The file did not exist, or was empty. */
+  readonly isNew: boolean;
   private readonly files: FileSystem;
   private readonly descriptor: number;
+  /** Makes what was before the file was opened. */
+  private readonly restore: () => void;
 
   /**
    * Opens the file, or makes one of `size` bytes. A file that is smaller than
@@ -56,14 +60,18 @@ export class FileDisk implements Disk {
     this.size = size ?? known!.size;
     if (this.size === 0 || this.size % 512 !== 0)
       throw new Error(`its size must be a multiple of 512 bytes, not ${this.size}`);
+    this.isNew = known === undefined || known.size === 0;
+    this.restore = () => {
+      if (known === undefined) files.unlinkSync(path);
+      else if (known.size !== this.size) files.ftruncateSync(this.descriptor, known.size);
+    };
     this.descriptor = files.openSync(path, known === undefined ? 'wx+' : readOnly ? 'r' : 'r+');
     try {
       if (known?.size !== this.size) files.ftruncateSync(this.descriptor, this.size);
       const { dev, ino } = files.fstatSync(this.descriptor);
       this.medium = `${dev}:${ino}`;
     } catch (error) {
-      this.close();
-      if (known === undefined) files.unlinkSync(path);
+      this.undo();
       throw error;
     }
     if (known === undefined) syncFolder(files, path);
@@ -89,6 +97,15 @@ export class FileDisk implements Disk {
 
   close(): void {
     this.files.closeSync(this.descriptor);
+  }
+
+  /** Closes a new disk that could not be made, and leaves no half of it. */
+  undo(): void {
+    try {
+      this.restore();
+    } finally {
+      this.close();
+    }
   }
 
   /** The system may do a part of it. */

@@ -5,6 +5,7 @@ import { nodeModule } from '../machine/platform.ts';
 import { copyFromHolder } from './copied-disk.ts';
 import type { Disk } from './disk.ts';
 import { DiskInUseError, DiskLock, type LockWishes } from './disk-lock.ts';
+import { writeExt4Template } from './ext4-template.ts';
 import { FileDisk, type FileSystem } from './file-disk.ts';
 import { MemoryDisk } from './memory-disk.ts';
 import { openFolder } from './opfs.ts';
@@ -21,21 +22,41 @@ export async function openDisk(source: DiskSource, context: DiskContext): Promis
   return source.overlay ? new OverlayDisk(disk) : disk;
 }
 
-async function openBackend(source: DiskSource, context: DiskContext): Promise<Disk> {
-  const { file, size, content } = source;
-  const readOnly = source.readOnly || source.overlay === true;
-  if (source.saved) return openSaved(source, readOnly, context);
-  if (file === undefined) return new MemoryDisk(size!, readOnly, content);
-  const files = nodeModule('node:fs') as FileSystem | undefined;
-  if (files === undefined) throw new Error('only Node.js has files');
-  return new FileDisk(files, file, size, readOnly);
+function openBackend(source: DiskSource, context: DiskContext): Promise<Disk> {
+  if (source.saved) return openSaved(source, context);
+  return source.file === undefined ? openMemory(source) : openFile(source, source.file);
 }
 
-async function openSaved(
-  { name, size, whenInUse = 'fail' }: DiskSource,
-  readOnly: boolean,
-  context: DiskContext,
-): Promise<Disk> {
+/** Whether the backend must not write. */
+const isFixed = ({ readOnly, overlay }: DiskSource): boolean => readOnly || overlay === true;
+
+async function initialize(source: DiskSource, disk: Disk): Promise<void> {
+  if (source.format === 'ext4') await writeExt4Template(disk);
+}
+
+async function openMemory(source: DiskSource): Promise<Disk> {
+  const { size, content } = source;
+  const disk = new MemoryDisk(size!, isFixed(source), content);
+  if (content === undefined) await initialize(source, disk);
+  return disk;
+}
+
+async function openFile(source: DiskSource, file: string): Promise<Disk> {
+  const files = nodeModule('node:fs') as FileSystem | undefined;
+  if (files === undefined) throw new Error('only Node.js has files');
+  const disk = new FileDisk(files, file, source.size, isFixed(source));
+  if (disk.isNew)
+    try {
+      await initialize(source, disk);
+    } catch (error) {
+      disk.undo();
+      throw error;
+    }
+  return disk;
+}
+
+async function openSaved(source: DiskSource, context: DiskContext): Promise<Disk> {
+  const { name, size, whenInUse = 'fail' } = source;
   const folder = await openFolder(name);
   let lock;
   try {
@@ -45,5 +66,5 @@ async function openSaved(
       return copyFromHolder(name);
     throw error;
   }
-  return SavedDisk.open(name, folder, lock, size, readOnly, () => {});
+  return SavedDisk.open(name, folder, lock, size, isFixed(source), (disk) => initialize(source, disk));
 }

@@ -5,6 +5,9 @@
 import type { DiskHolder } from './disk-lock.ts';
 import { Ring } from './ring.ts';
 
+/** An empty file system. */
+export type DiskFormat = 'ext4';
+
 /** Where a disk's bytes are. The owner has checked all of it. */
 export interface DiskSource {
   name: string;
@@ -21,6 +24,8 @@ export interface DiskSource {
   whenInUse?: 'fail' | 'wait' | 'copy';
   /** Changes stay in memory. */
   overlay?: true;
+  /** What a disk begins with that is new and has no content. */
+  format?: DiskFormat;
 }
 
 /** What the guest is told of a disk: see host/src/backends/disks.hpp. */
