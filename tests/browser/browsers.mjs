@@ -2,7 +2,9 @@
 // Debian's browsers with the page of build/dist in them.
 
 import { spawn } from 'node:child_process';
+import { mkdtempSync, rmSync } from 'node:fs';
 import { createRequire } from 'node:module';
+import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { build, cli, root } from '../boot/machines.mjs';
 import { Session } from '../boot/session.mjs';
@@ -85,6 +87,36 @@ export async function launchPage(test) {
       return (await launchFirefox(test)).newPage();
     default:
       return (await launchChromium(test)).newPage();
+  }
+}
+
+/**
+ * Starts BROWSER with a folder of its own, so that sites can keep something. Resolves with `newPage`, which opens a further
+ * tab.
+ */
+export async function launchPages(test) {
+  switch (BROWSER) {
+    case 'webkit': {
+      const page = await launchWebKit(test);
+      return { newPage: () => page };
+    }
+    case 'firefox': {
+      const browser = await launchFirefox(test);
+      return { browser, newPage: () => browser.newPage() };
+    }
+    default: {
+      const { chromium } = require('playwright-core');
+      const profile = mkdtempSync(join(tmpdir(), 'auklet-profile-'));
+      const context = await chromium.launchPersistentContext(profile, {
+        executablePath: '/usr/bin/chromium',
+        args: CHROMIUM_OPTIONS,
+      });
+      test.after(async () => {
+        await context.close();
+        rmSync(profile, { recursive: true });
+      });
+      return { context, profile, newPage: () => context.newPage() };
+    }
   }
 }
 

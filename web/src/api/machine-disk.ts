@@ -75,9 +75,11 @@ export class MachineDisk {
     try {
       let offset = 0;
       for await (const bytes of ofSize(PIECE, pieces)) {
-        if (bytes.length % SECTOR !== 0) throw new Error(`its length is no multiple of ${SECTOR} bytes`);
+        const { length } = bytes;
+        if (length % SECTOR !== 0) throw new Error(`its length is no multiple of ${SECTOR} bytes`);
         await transfer.ask({ type: 'piece', offset, bytes }, [bytes.buffer]);
-        onProgress?.((offset += bytes.length));
+        offset += length;
+        onProgress?.(offset);
       }
       signal?.throwIfAborted();
       if (offset === 0) throw new Error('it is empty');
