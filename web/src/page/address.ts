@@ -1,20 +1,22 @@
 // SPDX-License-Identifier: MIT
 // What the page's address sets, for example
-// ?cpus=4&memory=256&arguments=quiet&screenreader. All else in it is an error,
-// whose message says what is right.
+// ?cpus=4&memory=256&arguments=quiet&screenreader&saving=0. All else in it is
+// an error, whose message says what is right.
 
 import { MachineError, type BootOptions } from '../api/types.ts';
 import { mustBe, NUMBER_OPTIONS, TYPED_OPTIONS, typedNumber, type TypedOption } from '../machine/options.ts';
 
-const KNOWN: readonly string[] = [...TYPED_OPTIONS, 'arguments', 'screenreader'];
+const KNOWN: readonly string[] = [...TYPED_OPTIONS, 'arguments', 'screenreader', 'saving'];
 
-/** The values of ?screenreader. Without a value it is on. */
+/** The values of ?screenreader and ?saving. Without a value it is on. */
 const SWITCH: Record<string, boolean> = { '': true, '1': true, on: true, '0': false, off: false };
 
 export interface Address {
   options: BootOptions;
   /** Undefined means that it stays as the visitor had it last. */
   screenReader?: boolean;
+  /** Whether the browser keeps the visitor's files; undefined means yes. */
+  saving?: boolean;
 }
 
 /**
@@ -39,9 +41,9 @@ export function readAddress(search: string): Address {
     else if (name === 'arguments') options.kernelArguments = value;
     else {
       const on = Object.hasOwn(SWITCH, value) ? SWITCH[value] : undefined;
-      if (on === undefined)
-        throw new MachineError('invalid-option', `screenreader must be 1 or 0, not ${shown(value)}.`);
-      address.screenReader = on;
+      if (on === undefined) throw new MachineError('invalid-option', `${name} must be 1 or 0, not ${shown(value)}.`);
+      if (name === 'saving') address.saving = on;
+      else address.screenReader = on;
     }
   }
   return address;

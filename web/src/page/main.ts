@@ -7,7 +7,9 @@ import { readAddress } from './address.ts';
 import type { Console } from './terminal-console.ts';
 import { becomeIsolated } from './isolation.ts';
 import { KeyBar } from './key-bar.ts';
+import { Notice, TaskBar } from './bars.ts';
 import { Overlay } from './overlay.ts';
+import { Saving } from './saving.ts';
 import { RESUMED } from '../machine/protocol.ts';
 
 /** Milliseconds that a load may take before the page shows it. */
@@ -34,6 +36,13 @@ class Page {
   private readonly overlay = new Overlay(
     () => void this.restart(),
     () => this.terminal?.focus(),
+  );
+  private readonly notice = new Notice();
+  private readonly saving = new Saving(
+    { start: () => this.startAgain(), machine: () => this.machine },
+    this.overlay,
+    this.notice,
+    new TaskBar(),
   );
   private readonly keys = new KeyBar(document.getElementById('keys')!, {
     type: (input) => {
@@ -132,16 +141,20 @@ class Page {
     this.overlay.hide();
     const terminal = this.terminal;
     try {
-      const { options, screenReader = this.screenReader } = readAddress(location.search);
+      const { options, screenReader = this.screenReader, saving = true } = readAddress(location.search);
       this.setScreenReader(screenReader);
       const timeZone = engineTimeZone();
       const machine = new Machine({
         ...(timeZone === undefined ? {} : { timeZone }),
         ...options,
+        disks: this.saving.disks(saving),
         ...(terminal === undefined ? {} : { columns: terminal.cols, rows: terminal.rows }),
         onProgress: (progress) => {
           this.latest = progress;
-          if (progress.stage === 'booting') this.openConsole();
+          if (progress.stage === 'booting') {
+            this.saving.asking = false;
+            this.openConsole();
+          }
           this.running = progress.stage === 'running';
           if (this.running) this.speak();
           else this.show();
@@ -156,12 +169,20 @@ class Page {
       });
       machine.on('log', (level, message) => {
         if (machine !== this.machine) return;
-        if (level !== 'information') {
+        if (message.startsWith('disk ')) {
+          this.speak();
+          if (level === 'warning') this.saving.showWait(message);
+          else this.notice.show(message);
+        } else if (level !== 'information') {
           this.speak();
           this.overlay.warn(message);
         } else if (message.startsWith(RESUMED)) this.overlay.resume();
       });
-      machine.on('error', (error) => this.fail(error));
+      machine.on('error', (error) => {
+        if (machine !== this.machine) return;
+        this.speak();
+        if (!this.saving.handles(error)) this.fail(error);
+      });
       machine.on('halted', (reason) => {
         this.running = false;
         this.speak();
@@ -182,11 +203,15 @@ class Page {
       location.reload();
       return;
     }
+    await this.startAgain();
+  }
+
+  private async startAgain(): Promise<void> {
     const old = this.machine;
     this.machine = undefined;
     this.running = false;
     await old?.dispose();
-    this.console.reset();
+    this.console?.reset();
     this.start();
   }
 
@@ -200,7 +225,8 @@ class Page {
 
   private show(): void {
     if (this.quiet) return;
-    if (this.latest !== undefined && this.failure === undefined) this.overlay.progress(this.latest);
+    if (this.latest !== undefined && this.failure === undefined && !this.saving.asking)
+      this.overlay.progress(this.latest);
     this.latest = undefined;
     if (this.console !== undefined)
       for (const { bytes, taken } of this.output.splice(0)) taken(this.console.write(bytes));

@@ -26,9 +26,16 @@ const ERRORS: Partial<Record<MachineError['code'], string>> = {
   'not-isolated': 'This page cannot start a machine here',
   'no-shared-memory': 'This browser cannot run a machine',
   download: 'Download failed',
+  disk: 'The disk cannot be opened',
   'out-of-memory': 'Out of memory',
   'invalid-option': 'Wrong option',
 };
+
+/** A button of a question, and what it does. */
+export interface Choice {
+  label: string;
+  choose: () => void;
+}
 
 function element(id: string): HTMLElement {
   return document.getElementById(id)!;
@@ -43,6 +50,7 @@ export class Overlay {
   private readonly title = element('overlay-title');
   private readonly text = element('overlay-text');
   private readonly actions = element('overlay-actions');
+  private readonly choices = element('overlay-choices');
   private readonly bar = element('progress') as HTMLProgressElement;
   private readonly status = element('status');
 
@@ -61,6 +69,25 @@ export class Overlay {
     this.overlay.addEventListener('keydown', (event) => {
       if (event.key === 'Escape' && !this.actions.hidden) close();
     });
+  }
+
+  /** Asks what to do. The first choice has the focus. */
+  ask(title: string, text: string, choices: Choice[]): void {
+    this.status.textContent = title;
+    this.show('question', title, text);
+    const buttons = choices.map(({ label, choose }) => {
+      const button = document.createElement('button');
+      button.type = 'button';
+      button.textContent = label;
+      button.addEventListener('click', () => {
+        this.hide();
+        choose();
+      });
+      return button;
+    });
+    this.choices.replaceChildren(...buttons);
+    this.choices.hidden = false;
+    buttons[0]?.focus();
   }
 
   progress({ stage, loaded, total }: Progress): void {
@@ -126,16 +153,17 @@ export class Overlay {
     element('restart-again').hidden = true;
   }
 
-  private show(kind: 'loading' | 'stopped' | 'halted' | 'failed', title: string, text: string): void {
+  private show(kind: 'loading' | 'question' | 'stopped' | 'halted' | 'failed', title: string, text: string): void {
     this.overlay.className = kind;
     this.title.textContent = title;
     this.text.textContent = text;
     this.bar.hidden = true;
-    this.actions.hidden = kind === 'loading';
+    this.choices.hidden = true;
+    this.actions.hidden = kind === 'loading' || kind === 'question';
     // Progress is no dialog. A screen reader should not stop for it.
     this.overlay.setAttribute('role', kind === 'loading' ? 'group' : 'alertdialog');
     const appeared = this.overlay.hidden;
     this.overlay.hidden = false;
-    if (appeared && kind !== 'loading') element('restart').focus();
+    if (appeared && !this.actions.hidden) element('restart').focus();
   }
 }

@@ -20,8 +20,8 @@ export class DiskInUseError extends Error {
   constructor(holder: DiskHolder | undefined) {
     super(
       holder === undefined
-        ? 'it is in use by another tab, which does not answer'
-        : `it is in use by another tab: “${holder.title}”, since ${new Date(holder.since).toLocaleTimeString()}`,
+        ? 'in use by another tab, which does not answer'
+        : `in use by another tab: “${holder.title}”, since ${new Date(holder.since).toLocaleTimeString()}`,
     );
     this.holder = holder;
   }

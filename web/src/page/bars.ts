@@ -1,0 +1,64 @@
+// SPDX-License-Identifier: MIT
+// The bars below the terminal: a notice, and a task that takes its time.
+
+function element(id: string): HTMLElement {
+  return document.getElementById(id)!;
+}
+
+/** A text that stays until somebody closes it. */
+export class Notice {
+  private readonly bar = element('notice');
+  private readonly text = element('notice-text');
+
+  constructor() {
+    element('notice-close').addEventListener('click', () => (this.bar.hidden = true));
+  }
+
+  show(text: string): void {
+    this.text.textContent = text;
+    this.bar.hidden = false;
+  }
+}
+
+/** Part of a task that is done: 0 to 1, or undefined if nobody knows. */
+export type Report = (text: string, part?: number) => void;
+
+/** Shows one task at a time, with its progress, and lets a visitor cancel it. */
+export class TaskBar {
+  private readonly bar = element('task');
+  private readonly text = element('task-text');
+  private readonly progress = element('task-progress') as HTMLProgressElement;
+  private cancel: AbortController | undefined;
+
+  constructor() {
+    element('task-cancel').addEventListener('click', () =>
+      this.cancel?.abort(new DOMException('cancelled', 'AbortError')),
+    );
+  }
+
+  /**
+   * Runs a task; returns its result, or undefined if it was cancelled. Throws
+   * what the task throws, and an Error if another task runs.
+   */
+  async run<Result>(task: (report: Report, signal: AbortSignal) => Promise<Result>): Promise<Result | undefined> {
+    if (this.cancel !== undefined) throw new Error('something else is still being done');
+    const cancel = (this.cancel = new AbortController());
+    this.report('');
+    this.bar.hidden = false;
+    try {
+      return await task((text, part) => this.report(text, part), cancel.signal);
+    } catch (error) {
+      if (cancel.signal.aborted) return undefined;
+      throw error;
+    } finally {
+      this.cancel = undefined;
+      this.bar.hidden = true;
+    }
+  }
+
+  private report(text: string, part?: number): void {
+    this.text.textContent = text;
+    if (part === undefined) this.progress.removeAttribute('value');
+    else this.progress.value = part;
+  }
+}
