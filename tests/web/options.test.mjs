@@ -169,6 +169,7 @@ test('the page’s address', () => {
     ['?screenreader', { options: {}, screenReader: true }],
     ['?screenreader=on', { options: {}, screenReader: true }],
     ['?screenreader=0', { options: {}, screenReader: false }],
+    ['?saving=0', { options: {}, saving: false }],
   ])
     assert.deepEqual(readAddress(search), address, search);
   for (const [search, message] of [
@@ -177,11 +178,12 @@ test('the page’s address', () => {
     ['?memory=31', 'memory must be a whole number from 32 to 4095 MiB, not 31'],
     [
       '?workerLimit=20',
-      'The address has an unknown option, workerLimit. Known are cpus, memory, arguments, screenreader.',
+      'The address has an unknown option, workerLimit. Known are cpus, memory, arguments, screenreader, saving.',
     ],
     ['?toString=1', /^The address has an unknown option, toString\./],
     ['?cpus=1&cpus=1', 'The address has the option cpus twice.'],
     ['?screenreader=maybe', 'screenreader must be 1 or 0, not maybe.'],
+    ['?saving=maybe', 'saving must be 1 or 0, not maybe.'],
     ['?screenreader=toString', 'screenreader must be 1 or 0, not toString.'],
     [`?cpus=${'1'.repeat(50)}`, `cpus must be a whole number from 1 to 8, not ${'1'.repeat(40)}…`],
   ]) {
