@@ -2,7 +2,7 @@
 # Every suite as ctest tests. Only what this run's environment has is registered: no test passes by being skipped.
 
 # Not part of "all", which is what run, console and exec need.
-add_custom_target(tests DEPENDS "${host_native}/.complete" "${build}/tests/programs/.complete" "${package}/package.json" "${build}/tests/clock/clock-shim.so")
+add_custom_target(tests DEPENDS "${host_native}/.complete" "${build}/tests/programs/.complete" "${package}/package.json" "${build}/tests/clock/clock-shim.so" "${build}/tests/crashwriter")
 
 # For the programs of this computer whose clock a test sets.
 add_custom_command(
@@ -10,6 +10,15 @@ add_custom_command(
     COMMAND ${CMAKE_COMMAND} -E make_directory "${build}/tests/clock"
     COMMAND clang-22 -O2 -Wall -Werror -shared -fPIC -o "${build}/tests/clock/clock-shim.so" "${root}/tests/clock/clock-shim.c"
     DEPENDS "${root}/tests/clock/clock-shim.c"
+    VERBATIM)
+
+# A program for the guest that checks on this computer what the guest has written.
+file(GLOB crashwriter CONFIGURE_DEPENDS "${root}/tests/programs/crashwriter/*")
+add_custom_command(
+    OUTPUT "${build}/tests/crashwriter"
+    COMMAND ${CMAKE_COMMAND} -E make_directory "${build}/tests"
+    COMMAND sh -c "clang-22 -O2 -Wall -Werror -o '${build}/tests/crashwriter' '${root}'/tests/programs/crashwriter/*.c"
+    DEPENDS ${crashwriter} "${root}/tests/programs/check.h"
     VERBATIM)
 
 # ---- checks of the sources ----------------------------------------------------------------------------------------
@@ -112,6 +121,7 @@ node_test(boot.image boot/image.test.mjs 600 boot)
 node_test(boot.api boot/api.test.mjs 180 boot)
 node_test(boot.sockets boot/sockets.test.mjs 300 boot)
 node_test(boot.disks boot/disks.test.mjs 300 boot)
+node_test(boot.crash boot/crash.test.mjs 900 boot)
 node_test(boot.output boot/output.test.mjs 180 boot)
 node_test(boot.dispose boot/dispose.test.mjs 300 boot)
 node_test(boot.versions boot/versions.test.mjs 60 boot)

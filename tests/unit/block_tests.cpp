@@ -186,6 +186,43 @@ TEST_CASE("a write goes to its place, and a flush after it") {
     CHECK(f.status_of(4) == status_ok);
 }
 
+TEST_CASE("each flush reaches the disk, and is answered after the disk's answer") {
+    Fixture f;
+    f.start(feature_indirect | 1U << 9);
+    // One with nothing before it, two at a time, and one after a write that the disk has not done: the device answers
+    // none of them by itself.
+    f.offer({type_flush, 0, 0}, 0, false, 0);
+    f.offer({type_flush, 0, 0}, 0, false, 2);
+    f.offer({type_out, 0, 0}, 512, false, 4);
+    f.offer({type_flush, 0, 0}, 0, false, 7);
+    const std::vector expected{DiskOperation::flush, DiskOperation::flush, DiskOperation::write, DiskOperation::flush};
+    REQUIRE(f.disk.taken.size() == expected.size());
+    for (std::size_t index = 0; index < expected.size(); ++index)
+        CHECK(f.disk.taken[index].request.operation == expected[index]);
+    const std::uint16_t heads[] = {0, 2, 4, 7};
+    for (std::uint16_t done = 0; done < 4; ++done) {
+        CHECK(f.queue->used_index() == done);
+        CHECK(f.status_of(heads[done]) == untouched);
+        f.complete();
+        CHECK(f.queue->used_index() == done + 1);
+        CHECK(f.status_of(heads[done]) == status_ok);
+    }
+}
+
+TEST_CASE("a flush that has failed is an error, and a write that the disk has not done is not answered") {
+    Fixture f;
+    f.start();
+    f.offer({type_out, 0, 0}, 512, false, 0);
+    f.offer({type_flush, 0, 0}, 0, false, 3);
+    const auto write = f.disk.do_one();
+    f.device.completed(f.disk.do_one(), false);
+    CHECK(f.queue->used_index() == 1);
+    CHECK(f.status_of(3) == status_error);
+    CHECK(f.status_of(0) == untouched);
+    f.device.completed(write, true);
+    CHECK(f.status_of(0) == status_ok);
+}
+
 TEST_CASE("what a driver has written that knows no flushes is on the medium when it is answered") {
     constexpr std::uint32_t feature_flush = 1U << 9;
     for (const std::uint32_t features : {feature_indirect, feature_indirect | feature_flush}) {

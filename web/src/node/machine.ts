@@ -64,8 +64,11 @@ export async function loadAssets(): Promise<Assets> {
   return { kernel, initramfs, host };
 }
 
+/** Tests have a storage worker of their own. */
+type NodeOptions = BootOptions & Pick<PlatformOptions, 'storageWorkerUrl'>;
+
 async function start(
-  options: BootOptions,
+  options: NodeOptions,
   host: Pick<PlatformOptions, 'hostHere' | 'hostWorkerUrl'>,
 ): Promise<Machine> {
   return new Machine({
@@ -73,11 +76,11 @@ async function start(
     ...host,
     assets: await loadAssets(),
     guestWorkerUrl: new URL('guest-worker.mjs', import.meta.url).href,
-    storageWorkerUrl: new URL('storage-worker.mjs', import.meta.url).href,
+    storageWorkerUrl: options.storageWorkerUrl ?? new URL('storage-worker.mjs', import.meta.url).href,
   });
 }
 
-export function startMachine(options: BootOptions): Promise<Machine> {
+export function startMachine(options: NodeOptions): Promise<Machine> {
   return start(options, { hostWorkerUrl: new URL('host-worker.mjs', import.meta.url).href });
 }
 
