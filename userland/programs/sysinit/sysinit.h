@@ -1,0 +1,27 @@
+/* SPDX-License-Identifier: MIT */
+/* What the files of sysinit share. */
+#ifndef SYSINIT_H
+#define SYSINIT_H
+
+#include <stddef.h>
+
+/*
+ * Says what failed. The rest goes on, because a shell in half a system is
+ * better than none.
+ */
+void complain(const char *what);
+
+/*
+ * Reads the first line of a file into @text, without its newline. @text is ""
+ * if the file cannot be read.
+ */
+void read_line(const char *path, char *text, size_t size);
+
+/*
+ * Moves what is in the folder @from to the folder @to. A file system in memory
+ * was mounted on @path, and hides what the machine's owner has put there before
+ * the boot (--put of the command line, files of the API).
+ */
+void move_entries(int from, int to, const char *path);
+
+#endif
