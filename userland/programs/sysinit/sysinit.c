@@ -55,7 +55,7 @@ static int mount_with_files(const char *source, const char *path, const char *ty
 	if (!failed && old >= 0) {
 		new = open(path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
 		if (new < 0) complain(path);
-		else move_entries(old, new, path);
+		else move_entries(old, new, path, KEEP);
 		if (new >= 0) close(new);
 	}
 	int error = errno;
@@ -209,6 +209,7 @@ int main(void)
 	char name[HOST_NAME_MAX + 1];
 	make_dev();
 	mount_all();
+	mount_home();
 	read_line("/etc/hostname", name, sizeof name);
 	if (name[0] && sethostname(name, strlen(name))) complain("/etc/hostname");
 	bring_loopback_up();

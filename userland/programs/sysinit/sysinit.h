@@ -17,11 +17,21 @@ void complain(const char *what);
  */
 void read_line(const char *path, char *text, size_t size);
 
+enum existing {
+	/* A file that is there already stays, with a complaint. */
+	KEEP,
+	REPLACE,
+};
+
 /*
- * Moves what is in the folder @from to the folder @to. A file system in memory
- * was mounted on @path, and hides what the machine's owner has put there before
- * the boot (--put of the command line, files of the API).
+ * Moves what is in the folder @from to the folder @to. A file system was
+ * mounted on @path, and hides what the machine's owner has put there before the
+ * boot (--put of the command line, files of the API). @existing says what
+ * becomes of a file, not a folder, that is there already.
  */
-void move_entries(int from, int to, const char *path);
+void move_entries(int from, int to, const char *path, enum existing existing);
+
+/* home.c */
+void mount_home(void);
 
 #endif
