@@ -2,6 +2,7 @@
 // What the owner can do with a disk of a machine: copy it out, replace it.
 
 import type { FromTransfer, ToTransfer } from '../storage/transfers.ts';
+import { compressMembers, decompress, streamOf, ZEROS } from './gzip.ts';
 import type { StorageClient } from './storage.ts';
 import { MachineError } from './types.ts';
 
@@ -51,8 +52,7 @@ export class MachineDisk {
    * disposed of.
    */
   export({ format = 'raw.gz', onProgress }: DiskExportOptions = {}): ReadableStream<Uint8Array<ArrayBuffer>> {
-    const raw = this.image(onProgress);
-    return format === 'raw' ? raw : raw.pipeThrough(new CompressionStream('gzip'));
+    return streamOf(format === 'raw' ? this.raw(onProgress) : this.compressed(onProgress));
   }
 
   /**
@@ -67,30 +67,25 @@ export class MachineDisk {
     { onProgress, signal }: DiskImportOptions = {},
   ): Promise<void> {
     signal?.throwIfAborted();
-    const stream = image instanceof ReadableStream ? image : new Blob([image]).stream();
-    const pieces = (await decompressed(stream)).getReader();
+    const given = image instanceof ReadableStream ? image : new Blob([image]).stream();
+    const stream = signal === undefined ? given : given.pipeThrough(new TransformStream(), { signal });
     const transfer = new Transfer(this.storage, 'import', this.name);
-    const abort = () => void pieces.cancel(signal?.reason).catch(() => {});
-    signal?.addEventListener('abort', abort, { once: true });
     try {
       let offset = 0;
-      for await (const bytes of ofSize(PIECE, pieces)) {
-        const { length } = bytes;
+      for await (const piece of piecesOf(decompress(stream))) {
+        signal?.throwIfAborted();
+        const length = typeof piece === 'number' ? piece : piece.length;
         if (length % SECTOR !== 0) throw new Error(`its length is no multiple of ${SECTOR} bytes`);
-        await transfer.ask({ type: 'piece', offset, bytes }, [bytes.buffer]);
+        if (typeof piece !== 'number') await transfer.ask({ type: 'piece', offset, bytes: piece }, [piece.buffer]);
         offset += length;
         onProgress?.(offset);
       }
-      signal?.throwIfAborted();
       if (offset === 0) throw new Error('it is empty');
       await transfer.ask({ type: 'commit', length: offset });
     } catch (error) {
       transfer.cancel();
-      abort();
       if (signal?.aborted || error instanceof MachineError) throw signal?.reason ?? error;
       throw new MachineError('disk', `the image cannot be read: ${error instanceof Error ? error.message : error}`);
-    } finally {
-      signal?.removeEventListener('abort', abort);
     }
   }
 
@@ -109,35 +104,36 @@ export class MachineDisk {
     return reply.type === 'end' ? reply.length : 0;
   }
 
-  private image(onProgress: DiskExportOptions['onProgress']): ReadableStream<Uint8Array<ArrayBuffer>> {
-    let transfer: Transfer | undefined;
-    let total = 0;
+  /** What is not zero. */
+  private async *pieces(): AsyncGenerator<{ offset: number; bytes: Uint8Array<ArrayBuffer> }> {
+    const transfer = new Transfer(this.storage, 'export', this.name);
+    try {
+      for (let reply; (reply = await transfer.ask({ type: 'pull' })).type === 'piece';) yield reply;
+    } finally {
+      transfer.cancel();
+    }
+  }
+
+  private async *raw(onProgress?: DiskExportOptions['onProgress']): AsyncGenerator<Uint8Array<ArrayBuffer>> {
+    const total = await this.size();
     let done = 0;
-    /** What comes after the zeros before it. */
-    let next: FromTransfer | undefined;
-    return new ReadableStream<Uint8Array<ArrayBuffer>>(
-      {
-        start: async () => {
-          total = await this.size();
-          transfer = new Transfer(this.storage, 'export', this.name);
-        },
-        pull: async (controller) => {
-          next ??= await transfer!.ask({ type: 'pull' });
-          const end = next.type === 'piece' ? next.offset : total;
-          const bytes = done < end || next.type !== 'piece' ? new Uint8Array(Math.min(PIECE, end - done)) : next.bytes;
-          if (done === end) next = undefined;
-          done += bytes.length;
-          if (bytes.length > 0) controller.enqueue(bytes);
-          onProgress?.(done, total);
-          if (done === total) {
-            transfer!.cancel();
-            controller.close();
-          }
-        },
-        cancel: () => transfer?.cancel(),
-      },
-      { highWaterMark: 0 },
-    );
+    const progress = (bytes: Uint8Array<ArrayBuffer>) => {
+      onProgress?.((done += bytes.length), total);
+      return bytes;
+    };
+    const zeros = function* (end: number) {
+      while (done < end) yield progress(new Uint8Array(Math.min(PIECE, end - done)));
+    };
+    for await (const { offset, bytes } of this.pieces()) {
+      yield* zeros(offset);
+      yield progress(bytes);
+    }
+    yield* zeros(total);
+  }
+
+  private async *compressed(onProgress?: DiskExportOptions['onProgress']): AsyncGenerator<Uint8Array<ArrayBuffer>> {
+    const total = await this.size();
+    yield* compressMembers(this.pieces(), total, (done) => onProgress?.(done, total));
   }
 }
 
@@ -181,36 +177,28 @@ class Transfer {
   }
 }
 
-/** The stream, or what is in it if it is gzip. */
-async function decompressed(
-  stream: ReadableStream<Uint8Array<ArrayBuffer>>,
-): Promise<ReadableStream<Uint8Array<ArrayBuffer>>> {
-  const [head, whole] = stream.tee();
-  const reader = head.getReader();
-  const first: number[] = [];
-  for (let result; first.length < 2 && !(result = await reader.read()).done;)
-    first.push(...result.value.subarray(0, 2));
-  void reader.cancel().catch(() => {});
-  const isGzip = first[0] === 0x1f && first[1] === 0x8b;
-  return isGzip ? whole.pipeThrough(new DecompressionStream('gzip')) : whole;
-}
-
-/** All bytes of a stream, in pieces of this size; the last may be smaller. */
-async function* ofSize(
-  size: number,
-  reader: ReadableStreamDefaultReader<Uint8Array<ArrayBuffer>>,
-): AsyncGenerator<Uint8Array<ArrayBuffer>> {
-  let piece = new Uint8Array(size);
+/**
+ * The same bytes in pieces of PIECE bytes, of which the last may be smaller.
+ * Zeros that begin with a piece are their number.
+ */
+async function* piecesOf(
+  bytes: AsyncIterable<Uint8Array<ArrayBuffer>>,
+): AsyncGenerator<Uint8Array<ArrayBuffer> | number> {
+  let piece = new Uint8Array(PIECE);
   let length = 0;
-  for (let result; !(result = await reader.read()).done;) {
-    for (let at = 0; at < result.value.length;) {
-      const part = result.value.subarray(at, at + size - length);
+  for await (const chunk of bytes) {
+    if (chunk === ZEROS && length === 0) {
+      yield chunk.length;
+      continue;
+    }
+    for (let at = 0; at < chunk.length;) {
+      const part = chunk.subarray(at, at + PIECE - length);
       piece.set(part, length);
       length += part.length;
       at += part.length;
-      if (length < size) continue;
+      if (length < PIECE) continue;
       yield piece;
-      piece = new Uint8Array(size);
+      piece = new Uint8Array(PIECE);
       length = 0;
     }
   }

@@ -20,10 +20,10 @@ export class Notice {
   }
 }
 
-/** Part of a task that is done: 0 to 1, or undefined if nobody knows. */
+/** `part` is what is done, 0 to 1, if that is known. */
 export type Report = (text: string, part?: number) => void;
 
-/** Shows one task at a time, with its progress, and lets a visitor cancel it. */
+/** Shows one task at a time with its progress. A visitor may cancel it. */
 export class TaskBar {
   private readonly bar = element('task');
   private readonly text = element('task-text');

@@ -108,6 +108,6 @@ export class Snapshot {
 
 /** Whether bytes, a multiple of 512 in a buffer of their own, are all zero. */
 export function isZero(bytes: Uint8Array<ArrayBuffer>): boolean {
-  const words = new BigUint64Array(bytes.buffer, bytes.byteOffset, bytes.length / 8);
-  return words.every((word) => word === 0n);
+  for (const word of new Int32Array(bytes.buffer, bytes.byteOffset, bytes.length / 4)) if (word !== 0) return false;
+  return true;
 }
