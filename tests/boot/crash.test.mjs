@@ -11,14 +11,14 @@
 // AUKLET_CRASH_POINTS is the number of crashes (100), AUKLET_CRASH_SEED the first of the seeds, which are printed.
 
 import assert from 'node:assert/strict';
-import { execFile, execFileSync } from 'node:child_process';
+import { execFileSync } from 'node:child_process';
 import { mkdirSync, mkdtempSync, readFileSync, rmSync, statfsSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { test } from 'node:test';
 import { pathToFileURL } from 'node:url';
-import { promisify } from 'node:util';
 import { brokenDisks } from '../crash/broken-disks.mjs';
+import { faultOf } from '../crash/check-image.mjs';
 import { CrashImages, randomNumbers } from '../crash/crash-images.mjs';
 import { readLog } from '../crash/recorder.mjs';
 import { build } from './machines.mjs';
@@ -38,9 +38,6 @@ const ROOM = 2 ** 29;
 const PROCESSES = 4;
 /** Pages of the disk of acknowledgements: crashwriter writes each process's last one to a page of its own. */
 const ACK_PAGE = 4096;
-
-const run = promisify(execFile);
-const checker = join(build, 'tests/crashwriter');
 
 function makeDisk(path) {
   execFileSync('mke2fs', ['-q', '-F', '-t', 'ext4', '-b', '4096', '-m', '0', path, '64M']);
@@ -90,24 +87,6 @@ function acknowledgements(entries, seed) {
       lines[(offset + place) / ACK_PAGE] = bytes.toString('latin1', place, bytes.indexOf(0, place));
   }
   return texts;
-}
-
-/** What is wrong with an image: a text, or undefined. */
-async function faultOf(image, acknowledged, folder) {
-  const files = join(folder, 'files');
-  rmSync(files, { recursive: true, force: true });
-  mkdirSync(files);
-  writeFileSync(join(folder, 'acknowledged'), acknowledged);
-  for (const [program, words, good] of [
-    ['e2fsck', ['-fy', '-E', 'journal_only', image], [0, 1]],
-    ['e2fsck', ['-fn', image], [0]],
-    ['debugfs', ['-R', `rdump / ${files}`, image], [0]],
-    [checker, ['check', files, join(folder, 'acknowledged')], [0]],
-  ]) {
-    const { code = 0, stdout, stderr } = await run(program, words).catch((error) => error);
-    if (!good.includes(code)) return `${program} ${words[0]}: ${code}\n${stdout}${stderr}`;
-  }
-  return undefined;
 }
 
 /** Random points of a log, in order. */

@@ -64,12 +64,13 @@ export async function launchChromiumProcess(test, environment) {
 }
 
 /** Playwright needs a patched Firefox; WebDriver BiDi drives Debian's. */
-export async function launchFirefox(test) {
+export async function launchFirefox(test, options = {}) {
   const puppeteer = require('puppeteer-core');
   const browser = await puppeteer.launch({
     browser: 'firefox',
     executablePath: '/usr/bin/firefox-esr',
     headless: true,
+    ...options,
   });
   test.after(() => browser.close());
   return browser;
@@ -90,32 +91,37 @@ export async function launchPage(test) {
   }
 }
 
+export const browserPath = () => (BROWSER === 'firefox' ? '/usr/bin/firefox-esr' : '/usr/bin/chromium');
+
+/** A folder for what a browser keeps, which is gone after the test. */
+export function makeProfile(test) {
+  const profile = mkdtempSync(join(tmpdir(), 'auklet-profile-'));
+  test.after(() => rmSync(profile, { recursive: true, maxRetries: 5 }));
+  return profile;
+}
+
 /**
  * Starts BROWSER with a folder of its own, so that sites can keep something. Resolves with `newPage`, which opens a further
- * tab.
+ * tab. `executablePath` is the browser, or a program that executes it.
  */
-export async function launchPages(test) {
+export async function launchPages(test, profile = makeProfile(test), executablePath = browserPath()) {
   switch (BROWSER) {
     case 'webkit': {
       const page = await launchWebKit(test);
       return { newPage: () => page };
     }
     case 'firefox': {
-      const browser = await launchFirefox(test);
+      const browser = await launchFirefox(test, { userDataDir: profile, executablePath });
       return { browser, newPage: () => browser.newPage() };
     }
     default: {
       const { chromium } = require('playwright-core');
-      const profile = mkdtempSync(join(tmpdir(), 'auklet-profile-'));
       const context = await chromium.launchPersistentContext(profile, {
-        executablePath: '/usr/bin/chromium',
+        executablePath,
         args: CHROMIUM_OPTIONS,
       });
-      test.after(async () => {
-        await context.close();
-        rmSync(profile, { recursive: true });
-      });
-      return { context, profile, newPage: () => context.newPage() };
+      test.after(() => context.close());
+      return { context, newPage: () => context.newPage() };
     }
   }
 }

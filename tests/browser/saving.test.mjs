@@ -1,0 +1,184 @@
+// SPDX-License-Identifier: MIT
+// The page keeps its visitor's files: after a reload, with a second tab, in a private window, by export and import.
+
+import assert from 'node:assert/strict';
+import { execFileSync } from 'node:child_process';
+import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { test } from 'node:test';
+import { AT_PROMPT, BROWSER, launchFirefox, launchPages, servePage } from './browsers.mjs';
+
+/** Waits until the page's console is at its prompt. */
+const atPrompt = (page) => page.waitForFunction(AT_PROMPT);
+
+/** Types a command; returns what it prints. */
+async function type(page, line) {
+  const mark = `done-${Math.random().toString(36).slice(2)}`;
+  await page.evaluate((text) => auklet.current.write(text), `${line}; echo ${mark.slice(0, 4)}''${mark.slice(4)}\r`);
+  await page.waitForFunction((text) => auklet.current.transcript.includes(`${text}\r\n`), {}, mark);
+  const transcript = await page.evaluate(() => auklet.current.transcript);
+  const end = transcript.lastIndexOf(`${mark}\r\n`);
+  const begin = transcript.lastIndexOf("''", end);
+  return transcript.slice(transcript.indexOf('\n', begin) + 1, end).replaceAll('\r', '');
+}
+
+/** `waitForFunction` has its argument before its options in one library, and behind them in the other. */
+function adapted(page) {
+  if (BROWSER === 'firefox') return page;
+  const wait = page.waitForFunction.bind(page);
+  page.waitForFunction = (expression, _options, argument) => wait(expression, argument);
+  return page;
+}
+
+const heading = (page) => page.evaluate(() => document.getElementById('overlay-title').textContent);
+const shown = (page, title) =>
+  page.waitForFunction(
+    (text) =>
+      !document.getElementById('overlay').hidden && document.getElementById('overlay-title').textContent === text,
+    {},
+    title,
+  );
+const press = (page, label) =>
+  page.evaluate((text) => {
+    const button = [...document.querySelectorAll('button')].find(({ textContent }) => textContent.trim() === text);
+    button.click();
+  }, label);
+const menuText = async (page, pattern) => {
+  await press(page, 'Files');
+  await page.waitForFunction(
+    (source) => new RegExp(source).test(document.getElementById('saving').textContent),
+    {},
+    pattern,
+  );
+  const text = await page.evaluate(() => document.getElementById('saving').textContent);
+  await press(page, 'Files');
+  return text;
+};
+
+test(`files of the page in ${BROWSER}`, async (suite) => {
+  const address = await servePage(suite);
+  const { newPage } = await launchPages(suite);
+  const open = async (query = '') => {
+    const page = adapted(await newPage());
+    await page.goto(address + query);
+    return page;
+  };
+  const page = await open();
+  await atPrompt(page);
+
+  await suite.test('a file is there after a reload', async () => {
+    await type(page, 'echo kept > /root/a; mkdir -p /home/me; echo mine > /home/me/b; sync');
+    await page.reload();
+    await atPrompt(page);
+    assert.equal(await type(page, 'cat /root/a /home/me/b'), 'kept\nmine\n');
+    assert.match(
+      await menuText(page, 'They take'),
+      /^This browser keeps the files of \/home and \/root\. They take \d+(\.\d)? MiB of at most 4 GiB\.$/,
+    );
+  });
+
+  await suite.test('a second tab starts with a copy', async () => {
+    const second = await open();
+    await shown(second, 'Your files are open in another tab');
+    const text = await second.evaluate(() => document.getElementById('overlay-text').textContent);
+    assert.match(text, /In use by another tab: “.+”, since .+\nOnly one tab/);
+    await press(second, 'Start without saving');
+    await atPrompt(second);
+    assert.equal(await type(second, 'cat /root/a; echo other > /root/a; sync'), 'kept\n');
+    assert.match(await menuText(second, 'copy'), /Nothing is kept/);
+    await second.close();
+    assert.equal(await type(page, 'cat /root/a'), 'kept\n');
+  });
+
+  await suite.test('a second tab waits for the first', async () => {
+    const second = await open();
+    await shown(second, 'Your files are open in another tab');
+    await press(second, 'Wait for it');
+    await shown(second, 'Waiting for the other tab');
+    await type(page, 'echo last > /root/c; sync');
+    await page.close();
+    await atPrompt(second);
+    assert.equal(await type(second, 'cat /root/a /root/c'), 'kept\nlast\n');
+    await second.close();
+  });
+
+  await suite.test('what the address says not to keep is not kept', async () => {
+    const other = await open('?saving=0');
+    await atPrompt(other);
+    assert.match(await menuText(other, 'Nothing'), /files end with this tab/);
+    assert.equal(await type(other, 'ls /root'), '');
+    await other.close();
+  });
+
+  await suite.test('export, reset and import: the same files', async (report) => {
+    if (BROWSER !== 'chromium') return report.skip('BiDi gives no downloads');
+    const folder = mkdtempSync(join(tmpdir(), 'auklet-saving-'));
+    suite.after(() => rmSync(folder, { recursive: true }));
+    const tab = await open();
+    await atPrompt(tab);
+    const sums = await type(
+      tab,
+      'dd if=/dev/urandom of=/home/me/r bs=1M count=3 2> /dev/null; sync; sha256sum /home/me/* /root/*',
+    );
+    const coming = tab.waitForEvent('download');
+    await tab.getByRole('button', { name: 'Files' }).click();
+    await tab.getByRole('button', { name: 'Export the disk' }).click();
+    const download = await coming;
+    assert.match(download.suggestedFilename(), /^auklet-home-\d{4}-\d\d-\d\d\.raw\.gz$/);
+    const path = join(folder, download.suggestedFilename());
+    await download.saveAs(path);
+
+    const machine = () => tab.evaluateHandle(() => auklet.current);
+    const restarted = async (old) => {
+      await tab.waitForFunction((before) => auklet.current !== undefined && auklet.current !== before, {}, old);
+      await atPrompt(tab);
+    };
+    let old = await machine();
+    await tab.getByRole('button', { name: 'Files' }).click();
+    await tab.getByRole('button', { name: 'Delete all files…' }).click();
+    await tab.getByRole('button', { name: 'Delete and restart' }).click();
+    await restarted(old);
+    assert.equal(await type(tab, 'ls /home /root'), '/home:\n\n/root:\n');
+
+    const choose = async (file) => {
+      const chooser = tab.waitForEvent('filechooser');
+      await tab.getByRole('button', { name: 'Files' }).click();
+      await tab.getByRole('button', { name: 'Import a disk…' }).click();
+      await (await chooser).setFiles(file);
+    };
+    const bad = join(folder, 'bad.raw');
+    writeFileSync(bad, 'no image');
+    await choose(bad);
+    await tab.getByText('the image cannot be read: its length is no multiple of 512 bytes').waitFor();
+    await tab.locator('#notice-close').click();
+    assert.equal(await type(tab, 'echo still here'), 'still here\n');
+
+    old = await machine();
+    await choose(path);
+    await restarted(old);
+    assert.equal(await type(tab, 'sha256sum /home/me/* /root/*'), sums);
+    // It is the raw image of an ext4 file system.
+    const image = execFileSync('sh', ['-c', 'gunzip < "$1" | head -c 2048', 'sh', path], {
+      stdio: ['ignore', 'pipe', 'ignore'],
+    });
+    assert.equal(image.readUInt16LE(1080), 0xef53);
+    await tab.close();
+  });
+});
+
+test('a private window of Firefox starts without saving', { skip: BROWSER !== 'firefox' }, async (suite) => {
+  const address = await servePage(suite);
+  const browser = await launchFirefox(suite, { extraPrefsFirefox: { 'browser.privatebrowsing.autostart': true } });
+  const page = await browser.newPage();
+  await page.goto(address);
+  await shown(page, 'Files cannot be kept here');
+  assert.equal(await heading(page), 'Files cannot be kept here');
+  await press(page, 'Start without saving');
+  await atPrompt(page);
+  assert.equal(await type(page, 'echo in memory > a; cat a'), 'in memory\n');
+  assert.match(await menuText(page, 'Nothing'), /Nothing is kept/);
+  // A reload does not ask again.
+  await page.reload();
+  await atPrompt(page);
+});
