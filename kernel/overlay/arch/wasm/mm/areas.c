@@ -12,8 +12,8 @@
  *
  *   mmap.c		where an area goes and what it contains; brk, mremap
  *   protect.c		mprotect, madvise
- *   writeback.c	shared mappings of files on disks: msync
- *   shared.c		shared mappings of files in memory
+ *   writeback.c	shared mappings of files that do not follow: msync
+ *   shared*.c		shared mappings that follow their file
  *   exec.c, fork.c	the first contents of a process
  */
 #include <linux/file.h>
@@ -23,6 +23,7 @@
 #include <linux/mmap_lock.h>
 #include <linux/mmu_context.h>
 #include <linux/sched/mm.h>
+#include <linux/sched/signal.h>
 #include <linux/syscalls.h>
 #include <asm/globals.h>
 #include <asm/machine.h>
@@ -82,9 +83,9 @@ void wasm_free_area(struct vm_area_struct *vma)
 		wasm_unlink_area(vma);
 	if (vma->vm_ops && vma->vm_ops->close)
 		vma->vm_ops->close(vma);
+	wasm_put_sums(vma);
 	if (vma->vm_file)
 		fput(vma->vm_file);
-	wasm_put_sums(vma);
 	vm_area_free(vma);
 }
 
@@ -153,7 +154,9 @@ int do_munmap(struct mm_struct *mm, unsigned long start, size_t length, struct l
 	if (error)
 		return error;
 	while ((vma = find_vma_intersection(mm, start, end))) {
-		wasm_write_back(vma, vma->vm_start, vma->vm_end);
+		/* Elsewhere the store itself would have failed so. */
+		if (wasm_write_back(vma, vma->vm_start, vma->vm_end) && area_is_live(vma))
+			force_sig_fault(SIGBUS, BUS_ADRERR, (void __user *)vma->vm_start);
 		error = wasm_store_area(mm, vma->vm_start, vma->vm_end, NULL);
 		if (error)
 			return error;

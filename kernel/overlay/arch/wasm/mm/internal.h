@@ -2,6 +2,7 @@
 #ifndef _WASM_MM_INTERNAL_H
 #define _WASM_MM_INTERNAL_H
 
+#include <linux/fs.h>
 #include <linux/mm.h>
 #include <linux/rbtree.h>
 #include <linux/uaccess.h>
@@ -68,17 +69,34 @@ struct update {
 void wasm_remote_update(struct update *update, struct mm_struct *mm, unsigned long address);
 void wasm_remote_update_rest(struct update *update);
 
+/* shared_cache.c */
+bool wasm_file_is_live(const struct file *file);
+bool wasm_is_on_disk(const struct address_space *mapping);
+unsigned int wasm_bytes_of_page(const struct inode *inode, pgoff_t index);
+const u8 *wasm_get_cached(struct file *file, struct address_space *mapping, pgoff_t index,
+			  struct folio **folio);
+void wasm_put_cached(struct folio *folio);
+int wasm_write_cached(struct address_space *mapping, loff_t position, const u8 *from,
+		      unsigned int length);
+void wasm_lock_contents(struct address_space *mapping);
+bool wasm_try_lock_contents(struct address_space *mapping);
+void wasm_unlock_contents(struct address_space *mapping);
+
 /*
  * shared.c. The mm's mmap_lock is held for writing; for wasm_publish_area() it
  * may be held for reading. A forked child that fills its U has its mm for
  * itself, and holds no lock.
  */
-bool wasm_file_is_live(const struct file *file);
 int wasm_link_area(struct vm_area_struct *vma);
 void wasm_unlink_area(struct vm_area_struct *vma);
 void wasm_split_live_area(struct vm_area_struct *lower, struct vm_area_struct *upper,
 			  unsigned long at);
 int wasm_publish_area(struct vm_area_struct *vma, unsigned long start, unsigned long end);
+int wasm_publish_all(struct address_space *mapping, pgoff_t first, pgoff_t last);
+int wasm_publish_unseen(struct address_space *mapping, pgoff_t first, pgoff_t last);
+void wasm_update_copies(struct address_space *mapping, pgoff_t index, unsigned int offset,
+			const u8 *now, const u8 *before, unsigned int length,
+			const struct vm_area_struct *except);
 
 /*
  * shared_atomic.c: one atomic change of a word; the mmap_lock is held for
@@ -95,6 +113,17 @@ struct word_change {
 int wasm_change_word(struct word_change *change);
 int wasm_change_shared_word(struct vm_area_struct *vma, struct word_change *change);
 bool wasm_may_store(const struct vm_area_struct *vma);
+
+static inline struct address_space *area_mapping(const struct vm_area_struct *vma)
+{
+	return vma->vm_file->f_mapping;
+}
+
+/* The last page of the file that is in @vma. */
+static inline pgoff_t last_index(struct vm_area_struct *vma)
+{
+	return vma->vm_pgoff + vma_pages(vma) - 1;
+}
 
 /* Whether @vma is a shared mapping that follows its file (shared.c). */
 static inline bool area_is_live(const struct vm_area_struct *vma)

@@ -109,6 +109,23 @@ static vm_flags_t mapping_flags(const struct file *file, unsigned long prot, uns
 	return vm_flags;
 }
 
+/*
+ * The file of overlayfs has no pages: the mapping becomes one of the real file,
+ * which this sets @vma->vm_file to. Some file systems say ENOSYS, because
+ * there is no MMU. Their files can be read.
+ */
+static int map_real_file(struct vm_area_struct *vma)
+{
+	int error = call_mmap(vma->vm_file, vma);
+
+	return error == -ENOSYS ? 0 : error;
+}
+
+static bool has_real_file(const struct file *file)
+{
+	return file->f_path.dentry->d_flags & DCACHE_OP_REAL;
+}
+
 /* A shared mapping at @start, where nothing is mapped, that follows @file. */
 static int map_live_file(struct mm_struct *mm, unsigned long start, unsigned long length,
 			 vm_flags_t vm_flags, struct file *file, unsigned long pgoff)
@@ -200,9 +217,14 @@ static unsigned long map_file(struct file *file, unsigned long address, unsigned
 	if (clear_area(address, length, fresh))
 		return -ENOMEM;
 	if (file) {
-		error = wasm_read_file(file, address, length, pgoff);
-		if (!error && shared)
-			error = wasm_sum_area(vma);
+		error = shared && has_real_file(file) ? map_real_file(vma) : 0;
+		if (!error && shared && wasm_file_is_live(vma->vm_file)) {
+			error = wasm_link_area(vma);
+		} else if (!error) {
+			error = wasm_read_file(vma->vm_file, address, length, pgoff);
+			if (!error && shared)
+				error = wasm_sum_area(vma);
+		}
 		if (error) {
 			do_munmap(mm, address, length, uf);
 			return error;

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * Shared mappings of files in memory, shared anonymous memory among them.
+ * Shared mappings that follow their file: of files in tmpfs, shared anonymous
+ * memory among them, and of files on ext4.
  *
  * Each process has a copy of the file's pages in its U, and no hardware tells
  * what its program stores there. So the kernel compares the copy with the page
@@ -8,7 +9,8 @@
  * publishes them. It does so
  *
  *  - at the program's system calls, if others map the file too;
- *  - else before somebody reads or maps the file (publish_unseen());
+ *  - else before somebody reads, maps or syncs the file (publish_unseen()), and
+ *    once in a second if the file is on a disk;
  *  - when the mapping ends.
  *
  * What is written to the file goes to all copies at once.
@@ -28,14 +30,14 @@
  * is in the file's i_mmap from when it is filled until its U is no longer the
  * process's.
  *
- * Locks: mmap_lock, i_rwsem, i_mmap_rwsem, the folio. i_mmap_rwsem keeps the
- * areas of other processes, and with them their U.
+ * Locks: mmap_lock, the file system against being frozen, i_rwsem,
+ * i_mmap_rwsem, the folio. i_mmap_rwsem keeps the areas of other processes, and
+ * with them their U. Transactions of ext4 begin below all of these.
  */
 #include <linux/fs.h>
 #include <linux/highmem.h>
 #include <linux/mm.h>
 #include <linux/pagemap.h>
-#include <linux/ramfs.h>
 #include <linux/sched/signal.h>
 #include <linux/uaccess.h>
 #include <asm/machine.h>
@@ -57,88 +59,18 @@ static void free_pair(struct page_pair *pair)
 	free_pages((unsigned long)pair, get_order(sizeof(*pair)));
 }
 
-/* True if the page cache is all of @file, and changes under the i_rwsem. */
-bool wasm_file_is_live(const struct file *file)
-{
-	const struct inode *inode = file->f_mapping->host;
-
-	return inode->i_fop == &ramfs_file_operations;
-}
-
-static struct address_space *area_mapping(const struct vm_area_struct *vma)
-{
-	return vma->vm_file->f_mapping;
-}
-
 static unsigned long address_of(const struct vm_area_struct *vma, pgoff_t index)
 {
 	return vma->vm_start + ((index - vma->vm_pgoff) << PAGE_SHIFT);
-}
-
-static pgoff_t last_index(struct vm_area_struct *vma)
-{
-	return vma->vm_pgoff + vma_pages(vma) - 1;
-}
-
-/* How many bytes of page @index belong to the file. */
-static unsigned int bytes_of_page(const struct inode *inode, pgoff_t index)
-{
-	return clamp_t(loff_t, i_size_read(inode) - ((loff_t)index << PAGE_SHIFT), 0, PAGE_SIZE);
-}
-
-/*
- * Returns a page of the cache, with a reference to *@folio. A hole is a page of
- * zeros and no folio.
- */
-static const u8 *get_cached(struct address_space *mapping, pgoff_t index, struct folio **folio)
-{
-	*folio = filemap_get_folio(mapping, index);
-	if (!IS_ERR(*folio)) {
-		if (folio_test_uptodate(*folio))
-			return (u8 *)folio_address(*folio) +
-			       offset_in_folio(*folio, (loff_t)index << PAGE_SHIFT);
-		/*
-		 * A reader of a hole, who needs no i_rwsem, has just made a
-		 * page of it.
-		 */
-		folio_put(*folio);
-	}
-	*folio = NULL;
-	return empty_zero_page;
-}
-
-static void put_cached(struct folio *folio)
-{
-	if (folio)
-		folio_put(folio);
-}
-
-static int write_cached(struct address_space *mapping, loff_t position, const u8 *from,
-			unsigned int length)
-{
-	struct folio *folio;
-	void *data = NULL;
-	int result;
-
-	/*
-	 * Without a file, tmpfs takes this for a store, which a seal against
-	 * writes does not forbid.
-	 */
-	result = mapping->a_ops->write_begin(NULL, mapping, position, length, &folio, &data);
-	if (result < 0)
-		return result;
-	memcpy_to_folio(folio, offset_in_folio(folio, position), (const char *)from, length);
-	result = mapping->a_ops->write_end(NULL, mapping, position, length, length, folio, data);
-	return result < 0 ? result : 0;
 }
 
 /*
  * Writes @length bytes to page @index, from @offset on, of all copies but that
  * of @except. The i_mmap is locked.
  */
-static void update_copies(struct address_space *mapping, pgoff_t index, unsigned int offset,
-			  const u8 *now, const u8 *before, unsigned int length,
-			  const struct vm_area_struct *except)
+void wasm_update_copies(struct address_space *mapping, pgoff_t index, unsigned int offset,
+			const u8 *now, const u8 *before, unsigned int length,
+			const struct vm_area_struct *except)
 {
 	struct update update = { .now = now, .before = before, .length = length };
 	struct vm_area_struct *vma;
@@ -177,23 +109,25 @@ static int publish_page(struct vm_area_struct *vma, pgoff_t index, unsigned int 
 	if (wasm_remote_copy(vma->vm_mm, address_of(vma, index), pair->program, length, false) !=
 	    length)
 		return -EFAULT;
-	cached = get_cached(mapping, index, &folio);
+	cached = wasm_get_cached(vma->vm_file, mapping, index, &folio);
+	if (IS_ERR(cached))
+		return PTR_ERR(cached);
 	same = is_same(pair->program, cached, length);
 	if (!same)
 		memcpy(pair->cached, cached, length);
-	put_cached(folio);
+	wasm_put_cached(folio);
 	if (same)
 		return 0;
 	while (pair->program[first] == pair->cached[first])
 		first++;
 	while (pair->program[length - 1] == pair->cached[length - 1])
 		length--;
-	error = write_cached(mapping, ((loff_t)index << PAGE_SHIFT) + first,
-			     pair->program + first, length - first);
+	error = wasm_write_cached(mapping, ((loff_t)index << PAGE_SHIFT) + first,
+				  pair->program + first, length - first);
 	if (error)
 		return error;
-	update_copies(mapping, index, first, pair->program + first, pair->cached + first,
-		      length - first, vma);
+	wasm_update_copies(mapping, index, first, pair->program + first, pair->cached + first,
+			   length - first, vma);
 	return file_update_time(vma->vm_file);
 }
 
@@ -208,7 +142,7 @@ static int publish(struct vm_area_struct *vma, pgoff_t first, pgoff_t last, stru
 	int error = 0;
 
 	for (; first <= last && !error; first++) {
-		length = bytes_of_page(inode, first);
+		length = wasm_bytes_of_page(inode, first);
 		if (!length)
 			break;
 		error = publish_page(vma, first, length, pair);
@@ -236,11 +170,31 @@ int wasm_publish_area(struct vm_area_struct *vma, unsigned long start, unsigned 
 	pair = alloc_pair();
 	if (!pair)
 		return -ENOMEM;
-	inode_lock(mapping->host);
+	wasm_lock_contents(mapping);
 	i_mmap_lock_read(mapping);
 	error = publish(vma, first, first + ((end - start) >> PAGE_SHIFT) - 1, pair);
 	i_mmap_unlock_read(mapping);
-	inode_unlock(mapping->host);
+	wasm_unlock_contents(mapping);
+	free_pair(pair);
+	return error;
+}
+
+/*
+ * Publishes what all programs have stored to pages [@first, @last] of the file.
+ * The i_rwsem and the i_mmap are locked.
+ */
+int wasm_publish_all(struct address_space *mapping, pgoff_t first, pgoff_t last)
+{
+	struct page_pair *pair = alloc_pair();
+	struct vm_area_struct *vma;
+	int error = 0;
+
+	if (!pair)
+		return -ENOMEM;
+	vma_interval_tree_foreach(vma, &mapping->i_mmap, first, last)
+		if (wasm_may_store(vma) && !error)
+			error = publish(vma, max(first, vma->vm_pgoff), min(last, last_index(vma)),
+					pair);
 	free_pair(pair);
 	return error;
 }
@@ -262,7 +216,7 @@ static bool is_alone(const struct vm_area_struct *vma)
  * calls. Publishes what it has stored to pages [@first, @last]. The i_rwsem is
  * locked.
  */
-static int publish_unseen(struct address_space *mapping, pgoff_t first, pgoff_t last)
+int wasm_publish_unseen(struct address_space *mapping, pgoff_t first, pgoff_t last)
 {
 	struct vm_area_struct *vma;
 	struct page_pair *pair;
@@ -280,70 +234,6 @@ static int publish_unseen(struct address_space *mapping, pgoff_t first, pgoff_t 
 	return error;
 }
 
-/* Before the file is read. */
-void publish_file_areas(struct address_space *mapping, loff_t position, size_t count)
-{
-	if (!count || !mapping_writably_mapped(mapping))
-		return;
-	inode_lock(mapping->host);
-	publish_unseen(mapping, position >> PAGE_SHIFT, (position + count - 1) >> PAGE_SHIFT);
-	inode_unlock(mapping->host);
-}
-
-/* After @count bytes were written to the file, the i_rwsem still locked. */
-void update_file_areas(struct address_space *mapping, loff_t position, size_t count)
-{
-	unsigned int offset, part;
-	struct folio *folio;
-	const u8 *cached;
-
-	if (!mapping_mapped(mapping))
-		return;
-	i_mmap_lock_read(mapping);
-	for (; count; position += part, count -= part) {
-		offset = offset_in_page(position);
-		part = min_t(size_t, count, PAGE_SIZE - offset);
-		cached = get_cached(mapping, position >> PAGE_SHIFT, &folio);
-		update_copies(mapping, position >> PAGE_SHIFT, offset, cached + offset, NULL,
-			      part, NULL);
-		put_cached(folio);
-	}
-	i_mmap_unlock_read(mapping);
-}
-
-/*
- * Bytes [@start, @end) of the file were cut off, or became a hole. They are
- * zero, also if the file grows again. The i_rwsem is locked.
- */
-void zero_file_areas(struct address_space *mapping, loff_t start, loff_t end)
-{
-	pgoff_t first = start >> PAGE_SHIFT, last = (end - 1) >> PAGE_SHIFT;
-	pgoff_t lowest = ULONG_MAX, highest = 0, index;
-	struct vm_area_struct *vma;
-
-	if (start >= end || !mapping_mapped(mapping))
-		return;
-	i_mmap_lock_read(mapping);
-	/* A file may be much larger than what is mapped of it. */
-	vma_interval_tree_foreach(vma, &mapping->i_mmap, first, last) {
-		lowest = min(lowest, vma->vm_pgoff);
-		highest = max(highest, last_index(vma));
-	}
-	for (index = max(first, lowest); index <= min(last, highest); index++) {
-		unsigned int from = index == first ? offset_in_page(start) : 0;
-		unsigned int to = index == last ? offset_in_page(end - 1) + 1 : PAGE_SIZE;
-
-		update_copies(mapping, index, from, empty_zero_page, NULL, to - from, NULL);
-	}
-	i_mmap_unlock_read(mapping);
-}
-
-/* tmpfs has called zero_file_areas(), which knows files of more than 4 GiB. */
-int nommu_shrink_inode_mappings(struct inode *inode, size_t size, size_t newsize)
-{
-	return 0;
-}
-
 /* The U of the current process must be bound. */
 static int fill_area(const struct vm_area_struct *vma)
 {
@@ -355,10 +245,12 @@ static int fill_area(const struct vm_area_struct *vma)
 	int error = 0;
 
 	for (; address < vma->vm_end && !error; address += PAGE_SIZE, index++) {
-		cached = get_cached(mapping, index, &folio);
+		cached = wasm_get_cached(vma->vm_file, mapping, index, &folio);
+		if (IS_ERR(cached))
+			return PTR_ERR(cached);
 		if (user_access.copy_to(address, cached, PAGE_SIZE))
 			error = -EFAULT;
-		put_cached(folio);
+		wasm_put_cached(folio);
 		cond_resched();
 	}
 	return error;
@@ -395,16 +287,18 @@ int wasm_link_area(struct vm_area_struct *vma)
 	struct address_space *mapping = area_mapping(vma);
 	int error;
 
-	inode_lock(mapping->host);
-	error = publish_unseen(mapping, 0, ULONG_MAX);
+	wasm_lock_contents(mapping);
+	error = wasm_publish_unseen(mapping, 0, ULONG_MAX);
 	if (!error)
 		error = fill_area(vma);
 	if (!error) {
+		if (wasm_is_on_disk(mapping))
+			vma->vm_private_data = (void *)jiffies;
 		i_mmap_lock_write(mapping);
 		insert_area(vma);
 		i_mmap_unlock_write(mapping);
 	}
-	inode_unlock(mapping->host);
+	wasm_unlock_contents(mapping);
 	return error;
 }
 
@@ -434,6 +328,19 @@ void wasm_split_live_area(struct vm_area_struct *lower, struct vm_area_struct *u
 }
 
 /*
+ * True once in a second for an area of a disk. Its vm_private_data is the time
+ * of the last time.
+ */
+static bool is_late(struct vm_area_struct *vma)
+{
+	if (!wasm_is_on_disk(area_mapping(vma)) ||
+	    time_before(jiffies, (unsigned long)vma->vm_private_data + HZ))
+		return false;
+	vma->vm_private_data = (void *)jiffies;
+	return true;
+}
+
+/*
  * Called before each system call of the program, and when it ends: whoever
  * learns what the call does may look at what the program stored before.
  */
@@ -444,12 +351,15 @@ void wasm_publish_areas(struct mm_struct *mm)
 
 	mmap_read_lock(mm);
 	for_each_vma(areas, vma) {
+		/* A read-only area was published by mprotect(). */
+		if (!area_is_live(vma) || !(vma->vm_flags & VM_WRITE))
+			continue;
 		/*
 		 * An area that is alone on its file is published by whoever
-		 * next reads or maps the file (publish_unseen()); a read-only
-		 * one was published by mprotect().
+		 * next reads, maps or syncs the file (publish_unseen()). But a
+		 * disk gets the stores soon, as it does what write() wrote.
 		 */
-		if (!area_is_live(vma) || !(vma->vm_flags & VM_WRITE) || is_alone(vma))
+		if (is_alone(vma) && !is_late(vma))
 			continue;
 		/* Elsewhere the store itself would have failed so. */
 		if (wasm_publish_area(vma, vma->vm_start, vma->vm_end))
@@ -472,6 +382,28 @@ void wasm_unlink_areas(struct mm_struct *mm)
 }
 
 /*
+ * A lock in a file of this many pages guards what is in the file. Databases
+ * have such tables of locks and readers.
+ */
+#define LOCK_TABLE_PAGES	16
+
+/*
+ * Publishes what must be seen before word @index of a page is changed. A table
+ * of locks on a disk is published by all, because LMDB's readers enter
+ * themselves there without a system call, and its writers look for them once
+ * they have the lock. Other programs do not pay for that.
+ */
+static int publish_before_change(struct vm_area_struct *vma, pgoff_t index, struct page_pair *pair)
+{
+	struct address_space *mapping = area_mapping(vma);
+
+	if (wasm_is_on_disk(mapping) &&
+	    i_size_read(mapping->host) <= LOCK_TABLE_PAGES << PAGE_SHIFT)
+		return wasm_publish_all(mapping, 0, ULONG_MAX);
+	return publish(vma, index, index, pair);
+}
+
+/*
  * Makes a change of a word of a live area that may be stored to. It is atomic
  * between all programs that map the page.
  */
@@ -484,15 +416,15 @@ int wasm_change_shared_word(struct vm_area_struct *vma, struct word_change *chan
 
 	if (!pair)
 		return -ENOMEM;
-	inode_lock(mapping->host);
+	wasm_lock_contents(mapping);
 	i_mmap_lock_read(mapping);
-	error = publish(vma, index, index, pair);
+	error = publish_before_change(vma, index, pair);
 	if (!error)
 		error = wasm_change_word(change);
 	if (!error)
 		error = publish(vma, index, index, pair);
 	i_mmap_unlock_read(mapping);
-	inode_unlock(mapping->host);
+	wasm_unlock_contents(mapping);
 	free_pair(pair);
 	return error;
 }

@@ -1,14 +1,15 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * Shared mappings of files that do not live in memory: what the program stores
- * there goes to the file at msync(), munmap(), exec and exit.
+ * Shared mappings of files of other file systems than tmpfs and ext4, and of
+ * block devices: what the program stores there goes to the file at msync(),
+ * munmap(), exec and exit.
  *
  * No hardware tells which pages the program has changed. To write the others
  * would undo what somebody else has written to the file meanwhile. So the
  * kernel keeps a sum of each page as it was last read or written, and writes a
  * page only if its sum is another one now.
  *
- * Shared mappings of files in memory follow their files at once: shared.c.
+ * Shared mappings of other files follow them: shared.c.
  */
 #include <linux/file.h>
 #include <linux/fs.h>
@@ -34,6 +35,8 @@ struct page_sums {
 
 static struct page_sums *area_sums(const struct vm_area_struct *vma)
 {
+	if (!vma->vm_file || wasm_file_is_live(vma->vm_file))
+		return NULL;
 	return vma->vm_private_data;
 }
 

@@ -231,7 +231,7 @@ static loff_t tmpfs_llseek(struct file *file, loff_t offset, int whence)
 	if (offset < 0)
 		return -ENXIO;
 
-	publish_file_areas(inode->i_mapping, offset, min_t(loff_t, i_size_read(inode), SIZE_MAX));
+	publish_file_areas(inode->i_mapping, offset, SIZE_MAX);
 	inode_lock(inode);
 	offset = mapping_seek_hole_data(inode->i_mapping, offset, inode->i_size, whence);
 	if (offset >= 0)
@@ -351,17 +351,10 @@ const struct file_operations ramfs_file_operations = {
 static int set_size(struct inode *inode, loff_t size)
 {
 	loff_t old = inode->i_size;
-	int error;
 
 	if ((size < old && tmpfs_seals(inode) & F_SEAL_SHRINK) ||
 	    (size > old && tmpfs_seals(inode) & F_SEAL_GROW))
 		return -EPERM;
-	if (size < old) {
-		zero_file_areas(inode->i_mapping, size, round_up(old, PAGE_SIZE));
-		error = nommu_shrink_inode_mappings(inode, old, size);
-		if (error)
-			return error;
-	}
 	truncate_setsize(inode, size);
 	tmpfs_uncharge_removed(inode);
 	return 0;

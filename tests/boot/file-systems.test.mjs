@@ -1,0 +1,169 @@
+// SPDX-License-Identifier: MIT
+// File systems on disks in Node.js: ext4, squashfs, overlayfs of both, direct transfers, and little memory.
+
+import assert from 'node:assert/strict';
+import { execFileSync } from 'node:child_process';
+import {
+  chmodSync,
+  copyFileSync,
+  linkSync,
+  mkdirSync,
+  mkdtempSync,
+  readFileSync,
+  rmSync,
+  truncateSync,
+  writeFileSync,
+} from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { test } from 'node:test';
+import { build } from './machines.mjs';
+
+const { startMachine } = await import(join(build, 'cli/machine.mjs'));
+const MIB = 1 << 20;
+const text = (bytes) => new TextDecoder().decode(bytes);
+const program = (name) => join(build, 'tests/programs', name);
+
+function folder(suite) {
+  const path = mkdtempSync(join(tmpdir(), 'auklet-file-systems-'));
+  suite.after(() => rmSync(path, { recursive: true }));
+  return path;
+}
+
+/** An image with an empty ext4 of this size (bytes). */
+function ext4(file, size, ...options) {
+  writeFileSync(file, '');
+  truncateSync(file, size);
+  execFileSync('mke2fs', ['-q', '-t', 'ext4', ...options, file]);
+  return file;
+}
+
+/** The file system in the image has no errors, once its journal was replayed. */
+function checkExt4(file) {
+  execFileSync('e2fsck', ['-f', '-y', '-E', 'journal_only', file], { stdio: 'ignore' });
+  execFileSync('e2fsck', ['-f', '-n', file], { stdio: 'pipe' });
+}
+
+/** A machine and a function that runs a script of the shell, which must succeed, and returns what it printed. */
+async function start(suite, disks, options = {}) {
+  const machine = await startMachine({ exec: true, disks, ...options });
+  suite.after(() => machine.dispose());
+  await machine.started;
+  const run = async (script) => {
+    const { status, stdout, stderr } = await machine.exec(['sh', '-e', '-c', script]);
+    assert.equal(status, 0, `${script}\n${text(stdout)}\n${text(stderr)}`);
+    return text(stdout);
+  };
+  return { machine, run };
+}
+
+const put = (...names) =>
+  names.map((name) => ({ path: `/root/${name}`, mode: 0o755, content: readFileSync(program(name)) }));
+
+/** The image of a squashfs that has a tree with a program, links, folders, and an extended attribute. */
+function squashfs(path) {
+  const tree = join(path, 'tree');
+  mkdirSync(join(tree, 'folder/deep'), { recursive: true });
+  mkdirSync(join(tree, 'hidden'));
+  copyFileSync(program('hello'), join(tree, 'hello'));
+  chmodSync(join(tree, 'hello'), 0o755);
+  writeFileSync(join(tree, 'file'), 'lower\n');
+  writeFileSync(join(tree, 'gone'), 'gone\n');
+  writeFileSync(join(tree, 'folder/deep/leaf'), 'leaf\n');
+  writeFileSync(join(tree, 'hidden/old'), 'old\n');
+  writeFileSync(join(tree, 'big'), Buffer.alloc(3 * MIB, 'squashed '));
+  linkSync(join(tree, 'file'), join(tree, 'link'));
+  const image = join(path, 'base.squashfs');
+  const options = ['-noappend', '-quiet', '-no-progress', '-comp', 'zstd', '-b', '128K', '-all-root'];
+  execFileSync('mksquashfs', [tree, image, ...options, '-p', 'file x user.colour=grey'], { stdio: 'ignore' });
+  return image;
+}
+
+const MOUNT_OVERLAY = `
+  mkdir -p /tmp/lower /tmp/disk /tmp/all
+  mount -t squashfs -o ro /dev/disk/by-id/virtio-base /tmp/lower
+  mount -t ext4 /dev/disk/by-id/virtio-home /tmp/disk
+  mkdir -p /tmp/disk/upper /tmp/disk/work
+  mount -t overlay -o lowerdir=/tmp/lower,upperdir=/tmp/disk/upper,workdir=/tmp/disk/work overlay /tmp/all
+  cd /tmp/all
+`;
+
+test('a folder of ext4 over one of squashfs', async (suite) => {
+  const path = folder(suite);
+  const disks = [
+    { name: 'base', file: squashfs(path), readOnly: true },
+    { name: 'home', file: ext4(join(path, 'home.img'), 64 * MIB) },
+  ];
+  const first = await start(suite, disks, { files: put('shared-disk') });
+  assert.equal(
+    await first.run(`${MOUNT_OVERLAY}
+      ./hello
+      cat file folder/deep/leaf
+      getfattr -n user.colour file | grep -v "^#"
+      # Copy-up, by write, by a mode, by an extended attribute, and of a program that is executed.
+      echo more >> file; cat file; cat /tmp/lower/file; cat link
+      chmod 600 big; ls -l big | cut -c1-10; cmp big /tmp/lower/big
+      setfattr -n user.shape -v round hello; ./hello
+      # Whiteouts, and a folder that hides another.
+      rm gone; ls gone 2> /dev/null || echo no gone; ls -l /tmp/disk/upper/gone | cut -c1
+      rm -r hidden; mkdir hidden; ls hidden | wc -l; echo new > hidden/new; ls hidden
+      # A folder of the lower layer cannot be renamed without redirect_dir, so mv copies it.
+      mv folder renamed; cat renamed/deep/leaf; ls folder 2> /dev/null || echo no folder
+      mkdir one; echo x > one/y; mv one two; cat two/y
+      ln two/y two/z; echo z >> two/y; cat two/z; stat -c %h two/y
+      ln -s file symbolic; cat symbolic
+      cp hello /tmp/all/copy; ./copy
+      cd /; umount /tmp/all; umount /tmp/disk`),
+    [
+      'Hello from WebAssembly\nlower\nleaf\nuser.colour="grey"\n\n',
+      'lower\nmore\nlower\nlower\n-rw-------\nHello from WebAssembly\n',
+      'no gone\nc\n0\nnew\n',
+      'leaf\nno folder\nx\nx\nz\n2\nlower\nmore\nHello from WebAssembly\n',
+    ].join(''),
+  );
+  await first.machine.dispose();
+  checkExt4(disks[1].file);
+
+  const second = await start(suite, disks, { files: put('shared-disk') });
+  assert.equal(
+    await second.run(`${MOUNT_OVERLAY}
+      cat file renamed/deep/leaf hidden/new; ls; getfattr -n user.shape hello | grep shape
+      mkdir shared; /root/shared-disk shared`),
+    'lower\nmore\nleaf\nnew\nbig\ncopy\nfile\nhello\nhidden\nlink\nrenamed\nsymbolic\ntwo\nuser.shape="round"\nshared-disk done\n',
+  );
+});
+
+test('shared mappings of files on ext4', async (suite) => {
+  const file = join(folder(suite), 'x.img');
+  // With blocks of 1 KiB a page has four.
+  for (const block of ['4096', '1024']) {
+    const disks = [{ name: 'x', file: ext4(file, 48 * MIB, '-F', '-b', block) }];
+    const { machine, run } = await start(suite, disks, { files: put('shared-disk') });
+    await run('mount -t ext4 /dev/vda /mnt');
+    assert.equal(await run('/root/shared-disk /mnt'), 'shared-disk done\n');
+    assert.equal(await run('/root/shared-disk fill /mnt'), 'shared-disk done\n');
+    await run('umount /mnt');
+    await machine.dispose();
+    checkExt4(file);
+  }
+});
+
+test('direct transfers', async (suite) => {
+  const path = folder(suite);
+  const { run } = await start(suite, [
+    { name: 'base', file: squashfs(path), readOnly: true },
+    { name: 'home', file: ext4(join(path, 'home.img'), 64 * MIB) },
+    { name: 'raw', memory: true, size: MIB },
+  ]);
+  await run(MOUNT_OVERLAY);
+  await run('head -c 40000 /dev/urandom > /tmp/data');
+  for (const place of ['/tmp/disk/file', '/tmp/all/file', '/tmp/all/new', '/tmp/direct', '/dev/disk/by-id/virtio-raw'])
+    await run(`
+      dd if=/tmp/data of=${place} bs=4096 count=9 oflag=direct conv=notrunc
+      dd if=${place} bs=4096 count=9 iflag=direct of=/tmp/back
+      head -c 36864 /tmp/data | cmp - /tmp/back
+      dd if=${place} bs=4096 count=9 of=/tmp/back
+      head -c 36864 /tmp/data | cmp - /tmp/back`);
+  // squashfs has none, and says so at open, as everywhere.
+  assert.match(await run('! dd if=/tmp/lower/big iflag=direct of=/dev/null 2>&1'), /Invalid argument/);
+});
