@@ -2,6 +2,8 @@
 // The backends of disks: the one list of them.
 
 import { nodeModule } from '../machine/platform.ts';
+import { ChunkedDisk } from './chunked-disk.ts';
+import { chunkSource, FolderCache } from './chunk-sources.ts';
 import { copyFromHolder } from './copied-disk.ts';
 import type { Disk } from './disk.ts';
 import { DiskInUseError, DiskLock, type LockWishes } from './disk-lock.ts';
@@ -10,7 +12,7 @@ import { FileDisk, type FileSystem } from './file-disk.ts';
 import { MemoryDisk } from './memory-disk.ts';
 import { openFolder } from './opfs.ts';
 import { OverlayDisk } from './overlay-disk.ts';
-import type { DiskSource } from './protocol.ts';
+import type { DiskSource, ImageAddress } from './protocol.ts';
 import { SavedDisk } from './saved-disk.ts';
 
 /** What a backend may want from the page. */
@@ -23,6 +25,7 @@ export async function openDisk(source: DiskSource, context: DiskContext): Promis
 }
 
 function openBackend(source: DiskSource, context: DiskContext): Promise<Disk> {
+  if (source.image !== undefined) return openImage(source.image);
   if (source.saved) return openSaved(source, context);
   return source.file === undefined ? openMemory(source) : openFile(source, source.file);
 }
@@ -39,6 +42,10 @@ async function openMemory(source: DiskSource): Promise<Disk> {
   const disk = new MemoryDisk(size!, isFixed(source), content);
   if (content === undefined) await initialize(source, disk);
   return disk;
+}
+
+function openImage({ address, cache }: ImageAddress): Promise<Disk> {
+  return ChunkedDisk.open(chunkSource(address), cache === undefined ? {} : { cache: new FolderCache(cache) });
 }
 
 async function openFile(source: DiskSource, file: string): Promise<Disk> {

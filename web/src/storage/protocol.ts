@@ -8,6 +8,13 @@ import { Ring } from './ring.ts';
 /** An empty file system. */
 export type DiskFormat = 'ext4';
 
+export interface ImageAddress {
+  /** Of its manifest: an absolute URL or, in Node.js, the path of a file. */
+  address: string;
+  /** Node.js: a folder that keeps chunks. */
+  cache?: string;
+}
+
 /** Where a disk's bytes are. The owner has checked all of it. */
 export interface DiskSource {
   name: string;
@@ -26,6 +33,8 @@ export interface DiskSource {
   overlay?: true;
   /** What a disk begins with that is new and has no content. */
   format?: DiskFormat;
+  /** An image in chunks. */
+  image?: ImageAddress;
 }
 
 /** What the guest is told of a disk: see host/src/backends/disks.hpp. */
