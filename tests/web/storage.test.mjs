@@ -12,6 +12,7 @@ import { source } from './source.mjs';
 const { Ring } = await source('storage/ring.ts');
 const protocol = await source('storage/protocol.ts');
 const { DiskRings, DURABLE, FLUSH, READ, WRITE } = protocol;
+const { Disks } = await source('machine/disks.ts');
 const { MemoryDisk } = await source('storage/memory-disk.ts');
 const { FileDisk } = await source('storage/file-disk.ts');
 const { StorageServer } = await source('storage/storage-server.ts');
@@ -79,6 +80,33 @@ test('a request passes the ring as it was', () => {
   assert.equal(rings.ask(request), true);
   assert.deepEqual(rings.take(), request);
   assert.equal(rings.take(), undefined);
+});
+
+test('the host blocks for its disks while an answer or the next request is near, and not longer than its turn', () => {
+  const { port1, port2 } = new MessageChannel();
+  const buffer = DiskRings.create();
+  const storage = new DiskRings(buffer);
+  const disks = new Disks({ disks: [], rings: buffer, port: port1 });
+  const asked = [];
+  const expects = (turn = performance.now()) => {
+    asked.length = 0;
+    const rung = disks.expects(turn, (milliseconds) => asked.push(milliseconds) > 0);
+    assert.equal(rung, asked.length > 0);
+    return rung;
+  };
+  assert.equal(expects(), false);
+  disks.submit({ disk: 0, operation: READ, id: 1, offset: 0, length: 512, places: Uint32Array.of(0, 512) });
+  assert.equal(expects(), true);
+  assert(asked[0] < 1);
+  assert.equal(expects(performance.now() - 1000), false);
+  storage.answers.push([0, 1, 1]);
+  disks.drain(() => {});
+  assert.equal(expects(), true);
+  // The doorbell was another device's.
+  disks.drain(() => {});
+  assert.equal(expects(), false);
+  port1.close();
+  port2.close();
 });
 
 test('operations have the numbers that the C++ host gives them', () => {

@@ -298,6 +298,14 @@ export class HostModule {
   }
 
   /**
+   * Blocks this thread until the doorbell is not 0, or for so many
+   * milliseconds. Returns false in the second case.
+   */
+  blockForDoorbell(milliseconds: number): boolean {
+    return Atomics.wait(this.kernelWords, this.exports.doorbell() >>> 2, 0, milliseconds) !== 'timed-out';
+  }
+
+  /**
    * Ends the wait of waitForDoorbell(), which would keep this module and the
    * kernel's memory.
    */

@@ -284,13 +284,18 @@ export class Host implements HostPlatform, GuestWorkersOwner {
   private readonly serve = (): void => {
     if (this.ended || this.module === undefined) return;
     try {
-      const again = this.module.service();
-      // Afterwards: service() takes the doorbell's bits, and an answer is in
-      // the ring before its bit is set. The other way round, one could be
-      // missed.
-      this.disks?.drain((disk, id, succeeded) => this.module?.diskCompleted(disk, id, succeeded));
-      this.output.flushSoon();
-      if (again || !this.module.waitForDoorbell(this.serve)) afterEvents(this.serve);
+      const { module } = this;
+      const turn = performance.now();
+      let again: boolean;
+      do {
+        again = module.service();
+        // Afterwards: service() takes the doorbell's bits, and an answer is in
+        // the ring before its bit is set. The other way round, one could be
+        // missed.
+        this.disks?.drain((disk, id, succeeded) => module.diskCompleted(disk, id, succeeded));
+        this.output.flushSoon();
+      } while (!again && !this.ended && this.disks?.expects(turn, (time) => module.blockForDoorbell(time)) === true);
+      if (again || !module.waitForDoorbell(this.serve)) afterEvents(this.serve);
     } catch (error) {
       this.fail(error);
     }

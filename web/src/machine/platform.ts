@@ -68,6 +68,9 @@ const nodeProcess = (globalThis as { process?: NodeProcess }).process;
 export const isNode =
   nodeProcess?.versions?.node !== undefined && !('WorkerGlobalScope' in globalThis) && !('document' in globalThis);
 
+/** A page's own thread may not block. */
+export const mayBlock = !('document' in globalThis);
+
 // A bundler may import this module where there is no navigator.
 const agent = isNode ? '' : (globalThis.navigator?.userAgent ?? '');
 
