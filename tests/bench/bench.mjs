@@ -12,6 +12,7 @@ import { parseArgs } from 'node:util';
 import { runFacts } from '../tools/run-facts.mjs';
 import { writePage } from '../tools/write-page.mjs';
 import { measureChromium } from './measure/chromium.mjs';
+import { measureDisks } from './measure/disks.mjs';
 import { measureDownload } from './measure/download.mjs';
 import { measureNatively, measureNode } from './measure/node.mjs';
 import { measureV86, prepareV86 } from './measure/v86.mjs';
@@ -25,6 +26,7 @@ const { values: options } = parseArgs({
     workload: { type: 'string', default: process.env.AUKLET_WORKLOAD },
     v86: { type: 'boolean' },
     'only-workload': { type: 'boolean' },
+    'only-disks': { type: 'boolean' },
     json: { type: 'string' },
     from: { type: 'string' },
     page: { type: 'string' },
@@ -64,8 +66,14 @@ async function measure() {
   checkOptions();
   mkdirSync(output, { recursive: true });
   const v86Folder = options.v86 ? prepareV86(options.workload) : undefined;
-  const measured = options['only-workload'] ? {} : await measureGeneral(v86Folder);
-  if (options.workload !== undefined) measured.workload = await measureWorkload(options.workload, v86Folder);
+  const onlySome = options['only-workload'] || options['only-disks'];
+  const measured = onlySome ? {} : await measureGeneral(v86Folder);
+  if (!options['only-workload']) {
+    progress('disks');
+    measured.disks = await measureDisks();
+  }
+  if (options.workload !== undefined && !options['only-disks'])
+    measured.workload = await measureWorkload(options.workload, v86Folder);
   const facts = runFacts();
   if (measured.chromium !== undefined) facts.engines.Chromium = measured.chromium.version;
   return { ...facts, ...measured, download: measureDownload() };

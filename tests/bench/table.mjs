@@ -39,6 +39,18 @@ const GENERAL = [
   ['resident memory at the prompt', 'resident', 'MiB', 1, '150 MiB'],
 ];
 
+/** Of disks: text, name in the results, unit, results to a unit, the bar. The medium is a file of this computer. */
+const DISKS = [
+  ['1 GiB written in requests of 1 MiB, and fsync', 'diskWrite', 'ms', 1e6, 'twice native'],
+  ['  of it up to the fsync', 'diskWriteNoSync', 'ms', 1e6],
+  ['1 GiB read in requests of 1 MiB, with cold caches', 'diskRead', 'ms', 1e6, 'twice native'],
+  ['4 KiB read that only the computer has cached (native: nobody)', 'diskRead4096', 'µs', 1000, '120 µs'],
+  ['4 KiB overwritten, fdatasync', 'diskSync', 'µs', 1000, '3 times native'],
+  ['4 KiB appended, fsync', 'diskAppend', 'µs', 1000],
+  ['tar x of 5,000 files', 'diskTar', 'ms', 1e6, 'twice native'],
+  ['lstat of 5,000 files', 'diskWalk', 'ms', 1e6, 'twice native'],
+];
+
 /** A value is a number, or two: the least and the most of several runs. */
 const scaled = (value, scale) =>
   Array.isArray(value) ? value.map((each) => each / scale) : value === undefined ? undefined : value / scale;
@@ -103,6 +115,16 @@ function computeRows({ native, plain, node, chromium }) {
   );
 }
 
+function diskRows({ native, guest }) {
+  return DISKS.map(([name, key, unit, scale, bar]) => ({
+    name,
+    unit,
+    bar,
+    native: scaled(native[key], scale),
+    node: scaled(guest[key], scale),
+  }));
+}
+
 function fixRows({ native, guest, v86 = {} }) {
   return Object.keys(guest).map((name) => ({
     name,
@@ -128,6 +150,10 @@ function sections(results) {
   const measured = (rows) => rows.filter(({ node, chromium }) => (node ?? chromium) !== undefined);
   return [
     { heading: 'Linux, 2 CPUs', rows: measured(generalRows(results)) },
+    {
+      heading: 'Disks: ext4 on an image in a file, Node.js',
+      rows: results.disks === undefined ? [] : diskRows(results.disks),
+    },
     { heading: 'CPU-bound C', rows: measured(computeRows(results)) },
     { heading: 'fix.sh, a unit', rows: workload === undefined ? [] : fixRows(workload.fix) },
     {
