@@ -96,6 +96,7 @@ test('other options of boot()', () => {
     { exec: true, sockets: true },
     { exec: false, sockets: false },
     { disks: [{ name: 'home', file: 'home.img', size: '4G', format: 'ext4' }] },
+    { root: 'image', rootCache: 'cache', disks: [{ name: 'home', file: 'home.img' }] },
     { signal: new AbortController().signal, onProgress: () => {} },
   ];
   for (const options of accepted)
@@ -115,6 +116,10 @@ test('other options of boot()', () => {
       { disks: [{ name: 'a', memory: new Uint8Array(512), format: 'ext4' }] },
       'disks[0]: memory has bytes already, so there can be no format',
     ],
+    [{ root: '' }, /root must be an address, not ""$/],
+    [{ root: 7 }, /root must be an address, not 7$/],
+    [{ rootCache: 'cache' }, 'rootCache needs a root'],
+    [{ root: 'image', disks: [{ name: 'root', file: 'a' }] }, 'no disk can have the name root where there is a root'],
     [{ exec: 1 }, /exec must be a boolean, not 1$/],
     [{ exec: true, sockets: false }, 'exec needs sockets: leave sockets: false out'],
     [{ files: {} }, /files must be an array/],

@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: MIT
-// Ends all programs but init, so that the disks can be unmounted. init runs it
-// when the machine is powered off, restarted or halted (/etc/inittab): its own
-// turn to end programs comes after that.
+// Ends all programs but init, so that the disks can be unmounted, and makes the
+// disk "home" read-only. init runs it when the machine is powered off,
+// restarted or halted (/etc/inittab): its own turn to end programs comes after
+// that.
 #include <ctype.h>
 #include <dirent.h>
 #include <fcntl.h>
@@ -9,6 +10,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/mount.h>
 #include <time.h>
 #include <unistd.h>
 
@@ -67,7 +69,15 @@ int main(void)
 	/* An interactive shell ignores SIGTERM. */
 	kill(-1, SIGHUP);
 	kill(-1, SIGCONT);
-	if (all_end(processes)) return 0;
-	kill(-1, SIGKILL);
-	return all_end(processes) ? 0 : 1;
+	int ended = all_end(processes);
+	if (!ended) {
+		kill(-1, SIGKILL);
+		ended = all_end(processes);
+	}
+	/*
+	 * An overlayfs that is the root has a mount of its own of the disk, so
+	 * umount would not be enough. This fails where nothing is mounted.
+	 */
+	mount(NULL, "/home", NULL, MS_REMOUNT | MS_RDONLY, NULL);
+	return ended ? 0 : 1;
 }

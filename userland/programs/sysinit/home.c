@@ -21,7 +21,7 @@
 
 #include "sysinit.h"
 
-#define DISK "/dev/disk/by-id/virtio-home"
+#define DISK DISK_BY_NAME "home"
 
 /*
  * Where the whole file system is mounted, until its two folders are where they
@@ -47,9 +47,12 @@ static const unsigned char template_uuid[16] = {
 	0x61, 0x75, 0x6b, 0x6c, 0x65, 0x74, 0x80, 0x00, 0x80, 0x00, 0x74, 0x65, 0x6d, 0x70, 0x6c, 0x74,
 };
 
+/* What stays in memory without the disk, for messages. */
+static const char *instead = "/home and /root are";
+
 static void refuse(const char *reason)
 {
-	fprintf(stderr, "sysinit: disk home: %s, so /home and /root are only in memory\n", reason);
+	fprintf(stderr, "sysinit: disk home: %s, so %s only in memory\n", reason, instead);
 }
 
 /* A field of @superblock, which is little-endian. */
@@ -112,10 +115,10 @@ static void set_new_uuid(int top)
 }
 
 /* A disk that does not grow is as good as it was. */
-static void grow(int top, uint64_t blocks)
+static void grow(int top, const char *where, uint64_t blocks)
 {
 	if (ioctl(top, EXT4_IOC_RESIZE_FS, &blocks)) complain("disk home: cannot make its file system larger");
-	if (mount(NULL, TOP, NULL, MS_REMOUNT | MS_NOATIME, lasting)) complain("disk home");
+	if (mount(NULL, where, NULL, MS_REMOUNT | MS_NOATIME, lasting)) complain("disk home");
 }
 
 /*
@@ -129,6 +132,8 @@ static int mount_folder(int top, const char *path)
 	const char *name = path + 1;
 	struct stat here, there;
 	snprintf(source, sizeof source, TOP "/%s", name);
+	/* An image of others may have no such folder. */
+	mkdir(path, 0755);
 	int old = open(path, O_RDONLY | O_DIRECTORY | O_CLOEXEC), new = -1;
 	int failed = old < 0 || fstat(old, &here);
 	if (!failed && mkdirat(top, name, 0700) == 0)
@@ -160,49 +165,70 @@ static void set_number(const char *path, const char *number)
 	if (fd >= 0) close(fd);
 }
 
-/* Mounts the file system, and its two folders where they belong. */
-static void mount_disk(const struct home *home)
+/*
+ * Mounts the file system at @where; returns a descriptor of its top, or -1 if
+ * there is no disk, or none that can be used.
+ */
+static int mount_home_disk(const char *where)
 {
-	char target[64], device[sizeof target + 8];
-	/* df and mount show this name: "../../vda" is /dev/vda. */
-	ssize_t length = readlink(DISK, target, sizeof target - 1);
-	target[length > 0 ? length : 0] = '\0';
-	const char *slash = strrchr(target, '/');
-	snprintf(device, sizeof device, "/dev/%s", slash ? slash + 1 : target);
-	if (mount(device, TOP, "ext4", MS_NOATIME, home->grow_to ? growing : lasting)) {
-		/* EUCLEAN and EBADMSG are ext4's "corrupted" and "bad CRC". */
-		int damaged = errno == EUCLEAN || errno == EBADMSG || errno == EINVAL;
-		return refuse(damaged ? "its file system is damaged (e2fsck can repair its image)" : strerror(errno));
+	struct home home;
+	char device[DEVICE_NAME];
+	int disk = open(DISK, O_RDONLY | O_CLOEXEC);
+	if (disk < 0) {
+		if (errno != ENOENT) refuse(strerror(errno));
+		return -1;
 	}
-	if (home->has_errors) fputs("sysinit: disk home: its file system has errors (e2fsck can repair its image)\n", stderr);
-	int top = open(TOP, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-	if (top >= 0 && home->is_template) set_new_uuid(top);
-	if (top >= 0 && home->grow_to) grow(top, home->grow_to);
-	if (top < 0 || mount_folder(top, "/home")) {
-		refuse(strerror(errno));
-	} else if (mount_folder(top, "/root")) {
-		refuse(strerror(errno));
-		if (umount("/home")) complain("/home");
+	const char *reason = look(disk, &home);
+	close(disk);
+	if (!reason) {
+		device_of(DISK, device);
+		if (mount(device, where, "ext4", MS_NOATIME, home.grow_to ? growing : lasting)) {
+			/* ext4's "corrupted" and "bad CRC" are two. */
+			int damaged = errno == EUCLEAN || errno == EBADMSG || errno == EINVAL;
+			reason = damaged ? "its file system is damaged (e2fsck can repair its image)" : strerror(errno);
+		}
 	}
-	if (top >= 0) close(top);
-	if (umount(TOP)) complain(TOP);
+	if (reason) {
+		refuse(reason);
+		return -1;
+	}
+	if (home.has_errors) fputs("sysinit: disk home: its file system has errors (e2fsck can repair its image)\n", stderr);
+	int top = open(where, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	if (top < 0) {
+		refuse(strerror(errno));
+		if (umount(where)) complain(where);
+		return -1;
+	}
+	if (home.is_template) set_new_uuid(top);
+	if (home.grow_to) grow(top, where, home.grow_to);
+	return top;
+}
+
+int mount_upper_disk(const char *where)
+{
+	instead = "changes are";
+	int top = mount_home_disk(where);
+	if (top < 0) return -1;
+	close(top);
+	return 0;
 }
 
 void mount_home(void)
 {
 	struct stat root, old;
-	struct home home;
-	int disk = open(DISK, O_RDONLY | O_CLOEXEC);
-	if (disk < 0) {
-		if (errno != ENOENT) refuse(strerror(errno));
-		return;
-	}
-	const char *reason = look(disk, &home);
-	close(disk);
-	if (reason) return refuse(reason);
 	/* /etc/fstab has put something else there. */
-	if (stat("/", &root) || stat("/home", &old) || root.st_dev != old.st_dev) return;
-	mount_disk(&home);
+	if (stat("/", &root) == 0 && stat("/home", &old) == 0 && root.st_dev != old.st_dev) return;
+	mkdir(TOP, 0755);
+	int top = mount_home_disk(TOP);
+	if (top < 0) return;
+	if (mount_folder(top, "/home")) {
+		refuse(strerror(errno));
+	} else if (mount_folder(top, "/root")) {
+		refuse(strerror(errno));
+		if (umount("/home")) complain("/home");
+	}
+	close(top);
+	if (umount(TOP)) complain(TOP);
 	set_number("/proc/sys/vm/dirty_expire_centisecs", "200");
 	set_number("/proc/sys/vm/dirty_writeback_centisecs", "100");
 }

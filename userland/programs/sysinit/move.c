@@ -144,6 +144,9 @@ static int move_entry(int from, int to, const char *name, const char *path, enum
 		 * devtmpfs.
 		 */
 		if ((S_ISCHR(status.st_mode) || S_ISBLK(status.st_mode)) && there.st_rdev == status.st_rdev) return 0;
+		/* /bin may be a link to usr/bin where files are moved to. */
+		if (existing == REPLACE && S_ISDIR(status.st_mode) && S_ISLNK(there.st_mode))
+			fstatat(to, name, &there, 0);
 		folder_was_there = S_ISDIR(status.st_mode) && S_ISDIR(there.st_mode);
 		errno = EEXIST;
 		if (!folder_was_there && (existing == KEEP || S_ISDIR(status.st_mode) || S_ISDIR(there.st_mode))) return -1;
@@ -151,7 +154,8 @@ static int move_entry(int from, int to, const char *name, const char *path, enum
 	if (S_ISDIR(status.st_mode)) {
 		if (!folder_was_there && mkdirat(to, name, 0700)) return -1;
 		int old = openat(from, name, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
-		int new = old < 0 ? -1 : openat(to, name, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
+		int follow = folder_was_there ? 0 : O_NOFOLLOW;
+		int new = old < 0 ? -1 : openat(to, name, O_RDONLY | O_DIRECTORY | follow | O_CLOEXEC);
 		if (new >= 0) move_entries(old, new, path, existing);
 		if (old >= 0) close(old);
 		if (new < 0) return -1;

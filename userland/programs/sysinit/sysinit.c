@@ -85,11 +85,7 @@ static void make_dev(void)
 		if (symlink(links[i][0], links[i][1])) complain(links[i][1]);
 }
 
-/*
- * Names the disks as udev does: /dev/disk/by-id/virtio-NAME is a link to the
- * device whose serial number is NAME. Nothing is done where there are none.
- */
-static void link_disks(void)
+void link_disks(void)
 {
 	DIR *disks = opendir("/sys/block");
 	if (!disks) return;
@@ -100,12 +96,22 @@ static void link_disks(void)
 		read_line(path, serial, sizeof serial);
 		if (!serial[0] || strchr(serial, '/')) continue;
 		snprintf(target, sizeof target, "../../%s", entry->d_name);
-		snprintf(name, sizeof name, "/dev/disk/by-id/virtio-%s", serial);
+		snprintf(name, sizeof name, DISK_BY_NAME "%s", serial);
 		mkdir("/dev/disk", 0755);
 		mkdir("/dev/disk/by-id", 0755);
 		if (symlink(target, name) && errno != EEXIST) complain(name);
 	}
 	closedir(disks);
+}
+
+void device_of(const char *link, char device[DEVICE_NAME])
+{
+	char target[DEVICE_NAME - 8];
+	ssize_t length = readlink(link, target, sizeof target - 1);
+	target[length > 0 ? length : 0] = '\0';
+	/* "../../vda" is /dev/vda. */
+	const char *slash = strrchr(target, '/');
+	snprintf(device, DEVICE_NAME, "/dev/%s", slash ? slash + 1 : target);
 }
 
 /*
@@ -207,6 +213,8 @@ static int kernel_was_told(const char *word)
 int main(void)
 {
 	char name[HOST_NAME_MAX + 1];
+	/* The kernel's command line has "rdinit=/sbin/sysinit". */
+	if (getpid() == 1) return start_root();
 	make_dev();
 	mount_all();
 	mount_home();

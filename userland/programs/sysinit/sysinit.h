@@ -31,7 +31,28 @@ enum existing {
  */
 void move_entries(int from, int to, const char *path, enum existing existing);
 
+/* link_disks() makes these. */
+#define DISK_BY_NAME "/dev/disk/by-id/virtio-"
+
+/*
+ * Names the disks as udev does: /dev/disk/by-id/virtio-NAME is a link to the
+ * device whose serial number is NAME. Nothing is done where there are none.
+ */
+void link_disks(void);
+
+enum { DEVICE_NAME = 80 };
+/* The device that such a link names: df and mount show this. */
+void device_of(const char *link, char device[DEVICE_NAME]);
+
 /* home.c */
 void mount_home(void);
+/*
+ * Mounts the disk "home" at @where. Returns -1 if there is none, or if it
+ * cannot be used, which is said then.
+ */
+int mount_upper_disk(const char *where);
+
+/* root.c */
+int start_root(void);
 
 #endif

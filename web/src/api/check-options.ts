@@ -12,6 +12,7 @@ import {
 } from '../machine/options.ts';
 import type { InitialDirectory, InitialEntry, InitialFile, InitialLink } from '../machine/protocol.ts';
 import { parseSize } from '../storage/size.ts';
+import { ROOT_DISK } from './root.ts';
 import { isTimeZone } from './time-zone.ts';
 import { MachineError, type BootOptions, type DiskOptions, type ExecOptions, type PlatformOptions } from './types.ts';
 
@@ -165,6 +166,11 @@ function checkContent(what: string, content: Uint8Array, size: number | string |
     throw invalid(`${what}: memory must have a multiple of ${SECTOR} bytes, not ${bytes}, or be given a size`);
 }
 
+const address: Check = (value) =>
+  typeof value === 'string' && value !== '' && !value.includes('\0')
+    ? undefined
+    : `must be an address, not ${shown(value)}`;
+
 const NUMBERS = Object.fromEntries(
   NUMBER_OPTION_NAMES.map((name) => [name, whole(NUMBER_OPTIONS[name])]),
 ) as Checks<NumberOptions>;
@@ -177,6 +183,8 @@ const BOOT: Checks<BootOptions & PlatformOptions> = {
   files,
   exec: ofType('boolean'),
   disks,
+  root: address,
+  rootCache: address,
   sockets: ofType('boolean'),
   onProgress: ofType('function'),
   signal: ofType('object', 'an AbortSignal'),
@@ -190,8 +198,11 @@ const BOOT: Checks<BootOptions & PlatformOptions> = {
 /** @throws MachineError 'invalid-option' */
 export function checkBootOptions(options: unknown): void {
   checkNames('the options of a machine', options, BOOT);
-  const { exec, sockets } = options as BootOptions;
+  const { exec, sockets, root, rootCache, disks: given = [] } = options as BootOptions;
   if (exec === true && sockets === false) throw invalid('exec needs sockets: leave sockets: false out');
+  if (rootCache !== undefined && root === undefined) throw invalid('rootCache needs a root');
+  if (root !== undefined && given.some(({ name }) => name === ROOT_DISK))
+    throw invalid(`no disk can have the name ${ROOT_DISK} where there is a root`);
 }
 
 const EXEC: Checks<ExecOptions> = {

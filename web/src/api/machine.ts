@@ -10,6 +10,7 @@ import { checkBootOptions, checkExec } from './check-options.ts';
 import { isPromise, reportException } from './handlers.ts';
 import { leave, oneGone } from './leaving.ts';
 import { checkPlatform, withPlatform, type MachineOptions } from './platform-options.ts';
+import { filesForRoot, ROOT_ARGUMENT, rootSource } from './root.ts';
 import { MachineDisk } from './machine-disk.ts';
 import { SocketClient } from './sockets.ts';
 import { StorageClient } from './storage.ts';
@@ -117,9 +118,10 @@ export class Machine {
     if (timeZone !== undefined) this.timeZone = `TZ=${timeZone}`;
     options.signal?.throwIfAborted();
     options.signal?.addEventListener('abort', () => void this.dispose(), { once: true });
-    const { disks = [] } = options;
-    if (disks.length > 0)
-      this.storage = new StorageClient(disks, options.storageWorkerUrl, {
+    const { disks = [], root, rootCache } = options;
+    const rootDisk = root === undefined ? undefined : rootSource(root, rootCache);
+    if (disks.length > 0 || rootDisk !== undefined)
+      this.storage = new StorageClient(disks, rootDisk, options.storageWorkerUrl, {
         trouble: (message) => this.emit('log', 'error', message),
         waiting: (message) => this.emit('log', 'warning', message),
         failed: (error) => {
@@ -359,7 +361,7 @@ export class Machine {
   }
 
   private async load(): Promise<void> {
-    const { assets, exec, kernelArguments, files, guestWorkerUrl } = this.options;
+    const { assets, exec, kernelArguments, files, guestWorkerUrl, root } = this.options;
     const loaded = (bytes: number) => this.report({ loaded: this.progress.loaded + bytes });
     const { signal } = this.abort;
     this.report({});
@@ -375,9 +377,12 @@ export class Machine {
       if (value !== undefined) configuration[name] = value;
     }
     // Words that the kernel does not know become variables of init.
-    const words = [this.timeZone, kernelArguments, exec ? 'auklet.exec' : undefined].filter(
-      (text) => text !== undefined,
-    );
+    const words = [
+      this.timeZone,
+      root === undefined ? undefined : ROOT_ARGUMENT,
+      kernelArguments,
+      exec ? 'auklet.exec' : undefined,
+    ].filter((text) => text !== undefined);
     if (words.length > 0) configuration.kernelArguments = words.join(' ');
     if (this.options.sockets === false) configuration.sockets = false;
     this.post({
@@ -385,7 +390,7 @@ export class Machine {
       options: {
         configuration,
         host: await loadModule(assets.host, loaded, signal),
-        ...(files === undefined ? {} : { files: [...files] }),
+        ...(files === undefined ? {} : { files: root === undefined ? [...files] : filesForRoot(files) }),
         ...(guestWorkerUrl === undefined ? {} : { guestWorkerUrl }),
         ...(this.storage === undefined ? {} : { hasDisks: true }),
       },

@@ -67,7 +67,13 @@ export class StorageClient {
   private resolveClosed: (() => void) | undefined;
   private failed = false;
 
-  constructor(disks: readonly DiskOptions[], url: string | undefined, events: StorageEvents) {
+  /** `root`: the disk of the root file system, after the others. */
+  constructor(
+    disks: readonly DiskOptions[],
+    root: DiskSource | undefined,
+    url: string | undefined,
+    events: StorageEvents,
+  ) {
     this.worker = startWorker<ToStorage, FromStorage>('auklet-storage', url, createStorageWorker);
     this.ended = new Promise((resolve) => (this.resolveEnded = resolve));
     const { port1, port2 } = new MessageChannel();
@@ -103,7 +109,8 @@ export class StorageClient {
     }).then((opened) => ({ disks: opened, rings, port: port1 }));
     this.opened.catch(() => {});
     const open = () => {
-      this.worker.post({ type: 'open', sources: disks.map(sourceOf), rings, port: port2 }, [port2]);
+      const sources = [...disks.map(sourceOf), ...(root === undefined ? [] : [root])];
+      this.worker.post({ type: 'open', sources, rings, port: port2 }, [port2]);
     };
     if (closing.size === 0 || disks.every(({ memory }) => memory !== undefined)) open();
     else void Promise.allSettled(closing).then(open);

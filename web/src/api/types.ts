@@ -74,6 +74,14 @@ export interface BootOptions extends NumberOptions {
    * /dev/disk/by-id/virtio-NAME.
    */
   disks?: readonly DiskOptions[];
+  /**
+   * The address of an image that `./auklet image` has made, or of its
+   * root.json: the root file system, whose changes are on the disk `home`, or
+   * in memory. In Node.js it may also be the path of a folder.
+   */
+  root?: string;
+  /** Node.js: a folder that keeps what was loaded of `root`. */
+  rootCache?: string;
   /** Whether `Machine.connect` and `Machine.listen` work; default true. */
   sockets?: boolean;
   /** Called for each piece that was loaded, and for each stage. */

@@ -6,7 +6,7 @@ import type { Machine } from '../api/machine.ts';
 import { engineTimeZone } from '../api/time-zone.ts';
 import type { MachineEnd } from '../api/types.ts';
 import { TYPED_OPTIONS } from '../machine/options.ts';
-import { disksOf } from './disks.ts';
+import { disksOf, rootOf } from './disks.ts';
 import { filesOf, startMachineHere } from './machine.ts';
 import { parseCommandLine, sizeOptions, UsageError } from './options.ts';
 
@@ -80,7 +80,10 @@ async function session(machine: Machine, readerGone: Promise<'left'>): Promise<M
 }
 
 export async function consoleCommand(words: readonly string[]): Promise<number> {
-  const line = parseCommandLine('console', words, { values: TYPED_OPTIONS, lists: ['put', 'disk'] });
+  const line = parseCommandLine('console', words, {
+    values: [...TYPED_OPTIONS, 'root', 'root-cache'],
+    lists: ['put', 'disk'],
+  });
   if (line.words.length > 0)
     throw new UsageError(`console: write kernel arguments after --: ./auklet console -- ${line.words.join(' ')}`);
   const sizes = sizeOptions(line);
@@ -106,6 +109,7 @@ export async function consoleCommand(words: readonly string[]): Promise<number> 
         rows: process.stdout.rows ?? 24,
         files,
         disks,
+        ...rootOf(line),
         ...sizes,
         ...(timeZone === undefined ? {} : { timeZone }),
         ...(line.rest === undefined ? {} : { kernelArguments: line.rest.join(' ') }),

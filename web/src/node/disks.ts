@@ -2,8 +2,8 @@
 // The option --disk FILE[:ro][:name=NAME][:size=SIZE][:ext4].
 
 import { basename, extname } from 'node:path';
-import type { DiskOptions } from '../api/types.ts';
-import { UsageError } from './options.ts';
+import type { BootOptions, DiskOptions } from '../api/types.ts';
+import { UsageError, type CommandLine } from './options.ts';
 
 const LONGEST_NAME = 20;
 
@@ -26,6 +26,14 @@ export function disksOf(values: readonly string[]): DiskOptions[] {
     disk.name ||= nameOf(disk.file!);
     return disk;
   });
+}
+
+/** What --root and --root-cache name. */
+export function rootOf({ values }: CommandLine): Pick<BootOptions, 'root' | 'rootCache'> {
+  const root = values.get('root');
+  const rootCache = values.get('root-cache');
+  if (rootCache !== undefined && root === undefined) throw new UsageError('--root-cache needs --root');
+  return { ...(root === undefined ? {} : { root }), ...(rootCache === undefined ? {} : { rootCache }) };
 }
 
 /**

@@ -7,7 +7,7 @@ import { engineTimeZone } from '../api/time-zone.ts';
 import { MachineError, type MachineEnd } from '../api/types.ts';
 import { TYPED_OPTIONS } from '../machine/options.ts';
 import { within } from '../machine/platform.ts';
-import { disksOf } from './disks.ts';
+import { disksOf, rootOf } from './disks.ts';
 import { filesOf, startMachineHere } from './machine.ts';
 import { numberOption, parseCommandLine, sizeOptions, UsageError } from './options.ts';
 import { Output } from './output.ts';
@@ -24,7 +24,7 @@ const FORWARDED = { SIGHUP: 1, SIGINT: 2, SIGTERM: 15 } as const;
 
 export async function exec(input: readonly string[]): Promise<number> {
   const line = parseCommandLine('exec', input, {
-    values: [...TYPED_OPTIONS, 'timeout', 'arguments'],
+    values: [...TYPED_OPTIONS, 'timeout', 'arguments', 'root', 'root-cache'],
     flags: ['console', 'diagnose'],
     lists: ['put', 'disk'],
   });
@@ -45,6 +45,7 @@ export async function exec(input: readonly string[]): Promise<number> {
     exec: true,
     files,
     disks,
+    ...rootOf(line),
     ...sizes,
     ...(timeZone === undefined ? {} : { timeZone }),
     ...(kernelArguments === undefined ? {} : { kernelArguments }),

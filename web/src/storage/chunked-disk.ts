@@ -23,18 +23,19 @@ export interface ChunkedDiskOptions {
   delays?: readonly number[];
   /** Bytes. */
   memory?: number;
+  /** Hears of each request. */
+  onRead?: (offset: number, length: number) => void;
 }
 
 export class ChunkedDisk implements Disk {
   readonly size: number;
   readonly readOnly = true;
   readonly unit: number;
-  /** Chunks that were read, for a list of what to prefetch. In order. */
-  readonly used = new Set<number>();
   private readonly source: ChunkSource;
   private readonly manifest: Manifest;
   private readonly cache: ChunkCache | undefined;
   private readonly delays: readonly number[];
+  private readonly onRead: ChunkedDiskOptions['onRead'];
   /** How many chunks are kept. */
   private readonly room: number;
   /** Chunks in memory; the one that was not used for longest is first. */
@@ -57,17 +58,18 @@ export class ChunkedDisk implements Disk {
     this.unit = manifest.chunkSize;
     this.cache = options.cache;
     this.delays = options.delays ?? DELAYS;
+    this.onRead = options.onRead;
     this.room = Math.max(1, Math.floor((options.memory ?? MEMORY) / manifest.chunkSize));
   }
 
   read(offset: number, views: Uint8Array[]): Done {
     const length = views.reduce((sum, view) => sum + view.length, 0);
+    this.onRead?.(offset, length);
     const { chunkSize, chunks } = this.manifest;
     const content = new Map<number, Uint8Array | null>();
     const missing: Promise<void>[] = [];
     const end = Math.ceil((offset + length) / chunkSize);
     for (let index = Math.floor(offset / chunkSize); index < end; ++index) {
-      this.used.add(index);
       const kept = chunks[index] === null ? null : this.recall(index);
       if (kept !== undefined) content.set(index, kept);
       else missing.push(this.load(index).then((bytes) => void content.set(index, bytes)));

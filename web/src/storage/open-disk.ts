@@ -45,7 +45,23 @@ async function openMemory(source: DiskSource): Promise<Disk> {
 }
 
 function openImage({ address, cache }: ImageAddress): Promise<Disk> {
-  return ChunkedDisk.open(chunkSource(address), cache === undefined ? {} : { cache: new FolderCache(cache) });
+  const record = recordedReads();
+  return ChunkedDisk.open(chunkSource(address), {
+    ...(cache === undefined ? {} : { cache: new FolderCache(cache) }),
+    ...(record === undefined ? {} : { onRead: record }),
+  });
+}
+
+/**
+ * `./auklet image --record` names a file for a line with offset and length of
+ * each request.
+ */
+function recordedReads(): ((offset: number, length: number) => void) | undefined {
+  const program = nodeModule('node:process') as { env: Record<string, string | undefined> } | undefined;
+  const path = program?.env['AUKLET_RECORD_READS'];
+  if (path === undefined) return undefined;
+  const files = nodeModule('node:fs') as { appendFileSync(path: string, text: string): void };
+  return (offset, length) => files.appendFileSync(path, `${offset} ${length}\n`);
 }
 
 async function openFile(source: DiskSource, file: string): Promise<Disk> {
