@@ -1,0 +1,254 @@
+# SPDX-License-Identifier: MIT
+"""tools/image: trees, tars and OCI layouts, also hostile ones, as roots of a machine."""
+
+import gzip
+import hashlib
+import io
+import json
+import os
+import subprocess
+import sys
+import tarfile
+import tempfile
+import unittest
+from pathlib import Path
+
+ROOT = Path(__file__).resolve().parents[3]
+TOOL = ROOT / "tools" / "image" / "image"
+
+
+def tar_of(entries):
+    """A tar of (name, keywords of TarInfo, content)."""
+    output = io.BytesIO()
+    with tarfile.open(fileobj=output, mode="w") as archive:
+        for name, attributes, content in entries:
+            member = tarfile.TarInfo(name)
+            member.mode = 0o644
+            member.size = len(content)
+            for key, value in attributes.items():
+                setattr(member, key, value)
+            archive.addfile(member, io.BytesIO(content))
+    return output.getvalue()
+
+
+def folder(name):
+    return (name, {"type": tarfile.DIRTYPE, "mode": 0o755}, b"")
+
+
+def link(name, target):
+    return (name, {"type": tarfile.SYMTYPE, "linkname": target}, b"")
+
+
+def hard_link(name, target):
+    return (name, {"type": tarfile.LNKTYPE, "linkname": target}, b"")
+
+
+class Image(unittest.TestCase):
+    def setUp(self):
+        self.temporary = tempfile.TemporaryDirectory()
+        self.addCleanup(self.temporary.cleanup)
+        self.folder = Path(self.temporary.name)
+
+    def run_tool(self, source, *options):
+        command = [sys.executable, TOOL, source, "-o", self.folder / "out", *options]
+        return subprocess.run(command, capture_output=True, text=True, check=False)
+
+    def image(self, source, *options):
+        """Makes an image, joins its chunks, checks their names, and returns the squashfs."""
+        result = self.run_tool(source, *options)
+        self.assertEqual(result.returncode, 0, result.stderr)
+        out = self.folder / "out"
+        manifest = json.loads((out / "root.json").read_text())
+        content = b""
+        for name in manifest["sha256"]:
+            chunk = (out / "chunks" / name).read_bytes() if name else bytes(manifest["chunkSize"])
+            if name:
+                self.assertEqual(hashlib.sha256(chunk).hexdigest(), name)
+            content += chunk
+        self.assertEqual(len(content), manifest["size"])
+        self.assertEqual(sorted(os.listdir(out)), ["chunks", "root.json"])
+        path = self.folder / "image.squashfs"
+        path.write_bytes(content)
+        return path
+
+    def names(self, image):
+        """What unsquashfs lists: name, and the rest of the line."""
+        output = subprocess.run(["unsquashfs", "-lln", image], capture_output=True, text=True, check=True).stdout
+        lines = [line.split() for line in output.splitlines() if "squashfs-root" in line]
+        listed = {}
+        for words in lines:
+            place = next(index for index, word in enumerate(words) if word.startswith("squashfs-root"))
+            listed[words[place].removeprefix("squashfs-root") or "/"] = (
+                words[0],
+                words[1],
+                " ".join(words[place + 2 :]),
+            )
+        return listed
+
+    def content(self, image, path):
+        return subprocess.run(["unsquashfs", "-cat", image, path], capture_output=True, check=True).stdout
+
+    def tar(self, entries, name="source.tar"):
+        path = self.folder / name
+        path.write_bytes(tar_of(entries))
+        return path
+
+    def test_folder(self):
+        source = self.folder / "tree"
+        (source / "usr/bin").mkdir(parents=True)
+        (source / "usr/bin/program").write_bytes(b"x" * 300000)
+        (source / "usr/bin/program").chmod(0o4755)
+        os.link(source / "usr/bin/program", source / "usr/bin/other")
+        (source / "bin").symlink_to("usr/bin")
+        (source / "loop").symlink_to("/../../loop")
+        (source / "empty").mkdir(mode=0o700)
+        image = self.image(source)
+        names = self.names(image)
+        self.assertEqual(names["/usr/bin/program"][:2], ("-rwsr-xr-x", "0/0"))
+        self.assertEqual(names["/empty"][0], "drwx------")
+        self.assertEqual(names["/bin"][2], "usr/bin")
+        self.assertEqual(names["/loop"][2], "/../../loop")
+        self.assertEqual(self.content(image, "usr/bin/other"), b"x" * 300000)
+        first = (self.folder / "out/root.json").read_text()
+        self.image(source)
+        self.assertEqual((self.folder / "out/root.json").read_text(), first)
+
+    def test_tar_keeps_owners_and_links(self):
+        image = self.image(
+            self.tar(
+                [
+                    folder("./"),
+                    ("./etc/file", {"uid": 1000, "gid": 7, "mode": 0o640}, b"content"),
+                    hard_link("same", "./etc/file"),
+                    link("bin", "usr/bin"),
+                    folder("usr/bin"),
+                    ("bin/program", {"mode": 0o755}, b"program"),
+                    ("/absolute", {}, b""),
+                    ("pipe", {"type": tarfile.FIFOTYPE}, b""),
+                    ("null", {"type": tarfile.CHRTYPE, "devmajor": 1, "devminor": 3}, b""),
+                    ("etc/file2", {}, b"first"),
+                    ("etc/file2", {}, b"second"),
+                ]
+            )
+        )
+        names = self.names(image)
+        self.assertEqual(names["/etc/file"][:2], ("-rw-r-----", "1000/7"))
+        self.assertEqual(self.content(image, "same"), b"content")
+        self.assertEqual(names["/usr/bin/program"][0], "-rwxr-xr-x")
+        self.assertEqual(names["/bin"][2], "usr/bin")
+        self.assertIn("/absolute", names)
+        self.assertEqual(names["/pipe"][0][0], "p")
+        self.assertEqual(names["/null"][0][0], "c")
+        self.assertEqual(self.content(image, "etc/file2"), b"second")
+
+    def test_hostile_tars(self):
+        many = [link(f"l{number}", f"l{number + 1}") for number in range(60)] + [folder("l60"), ("l0/x", {}, b"")]
+        for entries, reason in (
+            ([("../outside", {}, b"x")], r"may not have '\.\.'"),
+            ([("a/../../outside", {}, b"x")], r"may not have '\.\.'"),
+            ([hard_link("a", "../../etc/passwd")], r"may not have '\.\.'"),
+            ([hard_link("a", "/etc/passwd")], "which is no file"),
+            ([folder("d"), hard_link("a", "d")], "which is no file"),
+            ([link("a", "a"), ("a/b", {}, b"")], "too many symbolic links"),
+            (many, "too many symbolic links"),
+            ([("file", {}, b""), ("file/below", {}, b"")], "is no folder"),
+            ([("n" * 300, {}, b"")], "more than 255 bytes"),
+            ([("whiteout", {"type": tarfile.CHRTYPE, "devmajor": 0, "devminor": 0}, b"")], "character device 0, 0"),
+            ([("odd", {"type": b"V"}, b"")], "is not known"),
+            ([("./", {}, b"")], "is a folder|is not known"),
+        ):
+            result = self.run_tool(self.tar(entries))
+            self.assertEqual(result.returncode, 1, f"{entries[0][0][:40]}: {result.stdout}")
+            self.assertRegex(result.stderr, reason)
+            self.assertEqual(len(result.stderr.splitlines()), 1, result.stderr)
+            self.assertFalse((self.folder / "out/root.json").exists())
+        # A link to outside is only a link: nothing is written through it here.
+        outside = self.folder / "outside"
+        outside.mkdir()
+        image = self.image(self.tar([link("way", str(outside)), ("way/file", {}, b"x")]))
+        self.assertEqual(os.listdir(outside), [])
+        self.assertEqual(self.content(image, f"{outside}/file".lstrip("/")), b"x")
+        for content in (b"", b"no tar", b"\x1f\x8bbroken", b"\x28\xb5\x2f\xfdbroken", os.urandom(2048)):
+            path = self.folder / "broken"
+            path.write_bytes(content)
+            result = self.run_tool(path)
+            self.assertEqual(result.returncode, 1)
+            self.assertRegex(result.stderr, r"is no tar")
+
+    def layout(self, layers, change=lambda _index: None):
+        blobs = self.folder / "oci/blobs/sha256"
+        blobs.mkdir(parents=True, exist_ok=True)
+
+        def blob(content):
+            name = hashlib.sha256(content).hexdigest()
+            (blobs / name).write_bytes(content)
+            return {"digest": f"sha256:{name}", "size": len(content)}
+
+        manifest = {"schemaVersion": 2, "layers": [blob(layer) for layer in layers]}
+        index = {"schemaVersion": 2, "manifests": [blob(json.dumps(manifest).encode())]}
+        change(index)
+        (self.folder / "oci/index.json").write_text(json.dumps(index))
+        (self.folder / "oci/oci-layout").write_text('{"imageLayoutVersion": "1.0.0"}')
+        return self.folder / "oci"
+
+    def test_layers_and_whiteouts(self):
+        lower = tar_of(
+            [
+                ("etc/kept", {}, b"kept"),
+                ("etc/gone", {}, b"gone"),
+                ("etc/named", {}, b"named"),
+                hard_link("etc/alias", "etc/named"),
+                ("opaque/old", {}, b"old"),
+                ("tree/a/b", {}, b"b"),
+                link("lib", "usr/lib"),
+                folder("usr/lib"),
+            ]
+        )
+        upper = tar_of(
+            [
+                ("opaque/new", {}, b"new"),
+                ("opaque/.wh..wh..opq", {}, b""),
+                ("etc/.wh.gone", {}, b""),
+                ("etc/.wh.named", {}, b""),
+                (".wh.tree", {}, b""),
+                ("tree", {}, b"a file now"),
+                ("etc/.wh.never", {}, b""),
+                folder("lib"),
+                ("lib/added", {}, b"added"),
+            ]
+        )
+        zstd = subprocess.run(["zstd", "-qc"], input=upper, capture_output=True, check=True).stdout
+        for packed in (upper, gzip.compress(upper), zstd):
+            image = self.image(self.layout([gzip.compress(lower), packed]))
+            names = self.names(image)
+            self.assertEqual(
+                sorted(names),
+                ["/", "/etc", "/etc/alias", "/etc/kept", "/lib", "/opaque", "/opaque/new", "/tree", "/usr", "/usr/lib",
+                 "/usr/lib/added"],
+            )  # fmt: skip
+            self.assertEqual(self.content(image, "tree"), b"a file now")
+            # A name of the file stays when another one is removed.
+            self.assertEqual(self.content(image, "etc/alias"), b"named")
+
+    def test_layouts_that_lie(self):
+        layer = tar_of([("a", {}, b"a")])
+        other = {"digest": "sha256:" + "0" * 64}
+        for change, reason in (
+            (lambda index: index["manifests"].clear(), "has no image"),
+            (lambda index: index["manifests"].append(other), "has 2 images"),
+            (lambda index: index["manifests"][0].update(digest="sha256:../../../etc/passwd"), "no SHA-256 digest"),
+            (lambda index: index["manifests"][0].update(digest="md5:00"), "no SHA-256 digest"),
+            (lambda index: index["manifests"][0].update(other), "is missing"),
+            (lambda index: index.update(manifests=[7]), "has no image"),
+        ):
+            result = self.run_tool(self.layout([layer], change))
+            self.assertEqual(result.returncode, 1)
+            self.assertRegex(result.stderr, reason)
+        layout = self.layout([layer])
+        path = layout / "blobs/sha256" / hashlib.sha256(layer).hexdigest()
+        path.write_bytes(layer + b"x")
+        self.assertRegex(self.run_tool(layout).stderr, "is not what its name says")
+
+
+if __name__ == "__main__":
+    unittest.main()
