@@ -148,6 +148,49 @@ test('shared mappings of files on ext4', async (suite) => {
   }
 });
 
+test('twice the memory of dirty pages, near the end of memory', async (suite) => {
+  const { run } = await start(suite, [{ name: 'x', file: ext4(join(folder(suite), 'x.img'), 256 * MIB) }], {
+    memory: 64,
+  });
+  await run('mount -t ext4 /dev/vda /mnt; dd if=/dev/zero of=/tmp/filling bs=1M count=42');
+  // Kernel stacks and full pipes, which nothing can reclaim.
+  await run('for i in $(seq 20); do yes | sleep 100000 & done > /dev/null 2>&1');
+  // Four writers at once, of 32 MiB each. No part of a file is like another.
+  await run(`for w in 1 2 3 4; do
+      seq -s " is a number of $w that must not be lost " 1000000 | head -c ${32 * MIB} | tee /mnt/f$w | sha256sum > /mnt/sum$w &
+    done; wait`);
+  await run('sync; echo 3 > /proc/sys/vm/drop_caches');
+  await run(
+    'for w in 1 2 3 4; do sha256sum < /mnt/f$w | cmp - /mnt/sum$w; test $(stat -c %s /mnt/f$w) = 33554432; done',
+  );
+  await run('killall -9 yes sleep; rm /tmp/filling; umount /mnt');
+  assert.doesNotMatch(await run('dmesg'), /page allocation failure|blocked for more than|WARNING/);
+});
+
+test('memory in pieces is enough for large file systems', async (suite) => {
+  const path = folder(suite);
+  const disks = [
+    { name: 'large', file: ext4(join(path, 'large.img'), 16384 * MIB) },
+    { name: 'base', file: squashfs(path), readOnly: true },
+  ];
+  const { run } = await start(suite, disks, { memory: 64 });
+  // All of it in pages of two files in turn, of which one goes.
+  await run(`
+    i=0
+    while [ $i -lt 44 ]; do
+      dd if=/dev/zero of=/tmp/a bs=4k count=128 seek=$((i * 128)) 2> /dev/null || break
+      dd if=/dev/zero of=/tmp/b bs=4k count=128 seek=$((i * 128)) 2> /dev/null || break
+      i=$((i + 1))
+    done
+    rm /tmp/b; cat /proc/buddyinfo`);
+  await run(`
+    mkdir -p /tmp/large /tmp/base
+    mount -t ext4 /dev/disk/by-id/virtio-large /tmp/large; mount -t squashfs /dev/disk/by-id/virtio-base /tmp/base
+    dd if=/dev/zero of=/tmp/large/file bs=1M count=100; cmp -n 3000000 /tmp/base/big /tmp/base/big; sync
+    umount /tmp/large /tmp/base`);
+  assert.doesNotMatch(await run('dmesg'), /page allocation failure/);
+});
+
 test('direct transfers', async (suite) => {
   const path = folder(suite);
   const { run } = await start(suite, [
