@@ -15,13 +15,17 @@ namespace {
 constexpr std::size_t longest_disk_name = 20;
 constexpr std::uint32_t smallest_unit = 4096;
 
-/// Letters that a path of the guest can have: it finds the disk by its name.
-bool is_disk_name(std::string_view name) {
+/// virtio 1.2, 5.11.4: the tag has so many bytes.
+constexpr std::size_t longest_tag = 35;
+
+/// Letters that a path of the guest can have: it finds the disk or share by its
+/// name.
+bool is_name(std::string_view name, std::size_t longest) {
     const auto is_valid = [](char letter) {
         return (letter >= 'a' && letter <= 'z') || (letter >= 'A' && letter <= 'Z') ||
                (letter >= '0' && letter <= '9') || letter == '-' || letter == '_';
     };
-    return !name.empty() && name.size() <= longest_disk_name && std::ranges::all_of(name, is_valid);
+    return !name.empty() && name.size() <= longest && std::ranges::all_of(name, is_valid);
 }
 
 } // namespace
@@ -29,14 +33,15 @@ bool is_disk_name(std::string_view name) {
 Devices::Devices(const Configuration& configuration, const Backends& backends)
     : console_({static_cast<std::uint16_t>(configuration.columns), static_cast<std::uint16_t>(configuration.rows)},
                backends.console),
-      entropy_(backends.random), sockets_(backends.sockets), disk_backend_(backends.disks), all_{&console_, &entropy_} {
+      entropy_(backends.random), sockets_(backends.sockets), disk_backend_(backends.disks),
+      share_backend_(backends.shares), all_{&console_, &entropy_} {
     if (configuration.sockets != 0)
         all_.push_back(&sockets_);
 }
 
 Result<void> Devices::add_disk(DiskDescription description) {
     const auto& name = description.name;
-    if (!is_disk_name(name))
+    if (!is_name(name, longest_disk_name))
         return failure("a disk's name has 1 to ", longest_disk_name, " letters, digits, - and _, not \"", name, "\"");
     if (std::ranges::any_of(disks_, [&](const auto& disk) { return disk->description().name == name; }))
         return failure("there are two disks with the name ", name);
@@ -50,6 +55,20 @@ Result<void> Devices::add_disk(DiskDescription description) {
     const auto id = static_cast<DiskId>(disks_.size());
     disks_.push_back(std::make_unique<virtio::BlockDevice>(id, std::move(description), disk_backend_));
     all_.push_back(disks_.back().get());
+    return {};
+}
+
+Result<void> Devices::add_share(ShareDescription description) {
+    const auto& tag = description.tag;
+    if (!is_name(tag, longest_tag))
+        return failure("a share's name has 1 to ", longest_tag, " letters, digits, - and _, not \"", tag, "\"");
+    if (std::ranges::any_of(shares_, [&](const auto& share) { return share->description().tag == tag; }))
+        return failure("there are two shares with the name ", tag);
+    if (all_.size() >= AUKLET_MAX_DEVICES)
+        return failure("share ", tag, ": there are ", AUKLET_MAX_DEVICES, " devices already, which is the most");
+    const auto id = static_cast<ShareId>(shares_.size());
+    shares_.push_back(std::make_unique<virtio::FsDevice>(id, std::move(description), share_backend_));
+    all_.push_back(shares_.back().get());
     return {};
 }
 

@@ -5,6 +5,7 @@
 
 #include "backends/console.hpp"
 #include "backends/disks.hpp"
+#include "backends/shares.hpp"
 #include "backends/sockets.hpp"
 #include "configuration.hpp"
 #include "platform.hpp"
@@ -12,6 +13,7 @@
 #include "virtio/console.hpp"
 #include "virtio/device.hpp"
 #include "virtio/entropy.hpp"
+#include "virtio/fs.hpp"
 #include "virtio/socket.hpp"
 
 #include <memory>
@@ -25,6 +27,7 @@ struct Backends {
     ConsoleBackend& console;
     SocketBackend& sockets;
     DiskBackend& disks;
+    ShareBackend& shares;
     Random& random;
 };
 
@@ -35,6 +38,8 @@ class Devices {
     /// Adds a disk. Its DiskId is the number of disks before it. Comes before
     /// the transports are made.
     [[nodiscard]] Result<void> add_disk(DiskDescription description);
+    /// Adds a share, as a disk.
+    [[nodiscard]] Result<void> add_share(ShareDescription description);
 
     /// The devices, in the order of their numbers. A device's number is also
     /// its interrupt line and its doorbell bit.
@@ -42,19 +47,23 @@ class Devices {
 
     [[nodiscard]] virtio::ConsoleDevice& console() { return console_; }
     [[nodiscard]] virtio::SocketDevice& sockets() { return sockets_; }
-    /// The number of the first disk's device.
-    [[nodiscard]] std::uint32_t first_disk_line() const {
-        return static_cast<std::uint32_t>(all_.size() - disks_.size());
+    /// The number of the first device of a disk or share.
+    [[nodiscard]] std::uint32_t first_storage_line() const {
+        return static_cast<std::uint32_t>(all_.size() - disks_.size() - shares_.size());
     }
     /// Null if there is no such disk.
     [[nodiscard]] virtio::BlockDevice* disk(DiskId id) { return id < disks_.size() ? disks_[id].get() : nullptr; }
+    /// Null if there is no such share.
+    [[nodiscard]] virtio::FsDevice* share(ShareId id) { return id < shares_.size() ? shares_[id].get() : nullptr; }
 
   private:
     virtio::ConsoleDevice console_;
     virtio::EntropyDevice entropy_;
     virtio::SocketDevice sockets_;
     DiskBackend& disk_backend_;
+    ShareBackend& share_backend_;
     std::vector<std::unique_ptr<virtio::BlockDevice>> disks_;
+    std::vector<std::unique_ptr<virtio::FsDevice>> shares_;
     std::vector<virtio::Device*> all_;
 };
 

@@ -80,12 +80,22 @@ class Machine final : private virtio::TransportEvents {
     [[nodiscard]] Result<void> add_disk(DiskDescription description) {
         return devices_.add_disk(std::move(description));
     }
-    /// The device number of the first disk.
-    [[nodiscard]] std::uint32_t first_disk_line() const { return devices_.first_disk_line(); }
+    /// As a disk.
+    [[nodiscard]] Result<void> add_share(ShareDescription description) {
+        return devices_.add_share(std::move(description));
+    }
+    /// The device number of the first disk or share.
+    [[nodiscard]] std::uint32_t first_storage_line() const { return devices_.first_storage_line(); }
     /// The disk has done a request, or has failed to.
     void disk_completed(DiskId disk, std::uint32_t request, bool succeeded) {
         if (auto* device = devices_.disk(disk))
             device->completed(request, succeeded);
+    }
+    /// The share has done a request, or has failed with an error of Linux.
+    void share_completed(ShareId share, std::uint32_t request, std::uint32_t error,
+                         std::span<const std::uint32_t> words) {
+        if (auto* device = devices_.share(share))
+            device->completed(request, error, words);
     }
 
     /// Somebody uses the machine, maybe after a pause. The machine looks at the

@@ -36,6 +36,9 @@ const GENERAL = [
   ['echo of a key', 'echo', 'ms', 1, '1 ms'],
   ['CPU while idle (of the whole process; all of the browser)', 'idle', '%', 1, '1 %'],
   ['  of a browser with an empty page', 'emptyIdle', '%', 1],
+  ['shared folder: read of 100 MB', 'shareRead', 'MB/s', 1, '300 MB/s'],
+  ['  write of 100 MiB', 'shareWrite', 'MB/s', 1],
+  ['  ls -lR of 5,000 files', 'shareList', 'ms', 1, '500 ms'],
   ['resident memory at the prompt', 'resident', 'MiB', 1, '150 MiB'],
 ];
 

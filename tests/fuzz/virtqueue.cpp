@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: MIT
-// libFuzzer: the queue parser, and the console, socket and block devices behind it, on memory that an attacker wrote.
+// libFuzzer: the queue parser, and the console, socket and block devices behind it, on memory that an
+// attacker wrote.
 //
 // The first byte of the input chooses what the others are: see the five functions. AddressSanitizer and GuestRegion's
 // checks find accesses outside of memory; the checks below find wrong chains.

@@ -12,7 +12,11 @@
 
 namespace auklet::test {
 
-class FakePlatform final : public Platform, public ConsoleBackend, public SocketBackend, public DiskBackend {
+class FakePlatform final : public Platform,
+                           public ConsoleBackend,
+                           public SocketBackend,
+                           public DiskBackend,
+                           public ShareBackend {
   public:
     bool create_memory(std::uint32_t id, std::uint32_t) override {
         if (memories.size() == memories_available)
@@ -43,9 +47,12 @@ class FakePlatform final : public Platform, public ConsoleBackend, public Socket
     void socket_ended(ConnectionId) override {}
     void socket_closed(ConnectionId, bool) override {}
     void submit(DiskId, const DiskRequest&) override {}
+    void submit(ShareId, const ShareRequest&) override {}
     void log(LogLevel, std::string_view message) override { logged.emplace_back(message); }
 
-    [[nodiscard]] Backends backends() { return {.console = *this, .sockets = *this, .disks = *this, .random = *this}; }
+    [[nodiscard]] Backends backends() {
+        return {.console = *this, .sockets = *this, .disks = *this, .shares = *this, .random = *this};
+    }
 
     std::size_t memories_available = 1000;
     double time = 1000;

@@ -13,7 +13,10 @@ import { setPlatform } from './api/platform-options.ts';
 
 setPlatform({ assets });
 
+export type { FileContent, MachineFiles } from './api/files.ts';
 export { boot, Machine } from './api/machine.ts';
 export { checkPlatform } from './api/platform-options.ts';
 export type { MachineOptions } from './api/platform-options.ts';
 export * from './api/types.ts';
+export { FileError, type FileErrorCode } from './storage/file-error.ts';
+export type { FileStatus, FolderEntry } from './storage/share-files.ts';

@@ -104,6 +104,40 @@ class JavaScriptDisks final : public DiskBackend {
     std::vector<std::uint32_t> places_;
 };
 
+/// web/src/storage/share-protocol.ts reads these words.
+class JavaScriptShares final : public ShareBackend {
+  public:
+    void submit(ShareId share, const ShareRequest& request) override {
+        words_.clear();
+        put(static_cast<std::uint32_t>(request.operation), request.id);
+        for (const auto value : {request.node, request.other_node, request.handle, request.offset, request.length})
+            put64(value);
+        put(request.flags, request.mode, request.user, request.group);
+        const auto& changes = request.changes;
+        put(changes.valid, changes.mode, changes.user, changes.group);
+        for (const auto value : {changes.size, changes.access_time, changes.change_time})
+            put64(value);
+        put(changes.access_nanoseconds, changes.change_nanoseconds);
+        put_text(request.name);
+        put_text(request.other_name);
+        for (const auto& region : request.memory)
+            put(region.address(), static_cast<std::uint32_t>(region.length()));
+        javascript::share_submit(share, words_.data(), words_.size());
+    }
+
+  private:
+    template <typename... Words> void put(Words... words) { (words_.push_back(words), ...); }
+    void put64(std::uint64_t value) { put(static_cast<std::uint32_t>(value), static_cast<std::uint32_t>(value >> 32)); }
+    void put_text(const std::string& text) {
+        put(static_cast<std::uint32_t>(text.size()));
+        const auto place = words_.size();
+        words_.resize(place + (text.size() + 3) / 4);
+        text.copy(reinterpret_cast<char*>(words_.data() + place), text.size());
+    }
+
+    std::vector<std::uint32_t> words_;
+};
+
 /// Bytes that JavaScript keeps until they are copied to K.
 class JavaScriptSource final : public ByteSource {
   public:
@@ -126,13 +160,15 @@ struct Instance {
     explicit Instance(Configuration parsed)
         : configuration(parsed), memory(std::uint64_t{parsed.kernel_pages()} << 16),
           machine(std::move(parsed), platform,
-                  {.console = console, .sockets = sockets, .disks = disks, .random = platform}, memory) {}
+                  {.console = console, .sockets = sockets, .disks = disks, .shares = shares, .random = platform},
+                  memory) {}
 
     Configuration configuration;
     JavaScriptPlatform platform;
     JavaScriptConsole console;
     JavaScriptSockets sockets;
     JavaScriptDisks disks;
+    JavaScriptShares shares;
     SharedMemory memory;
     Machine machine;
 };
@@ -211,6 +247,13 @@ int host_add_disk(const char* name, std::size_t name_size, double size, std::uin
                                                        .unit = unit}));
 }
 
+/// Adds a share. Shares have numbers from 0 on.
+AUKLET_EXPORT(addShare)
+int host_add_share(const char* tag, std::size_t tag_size, std::uint32_t read_only, std::uint32_t flushes) {
+    return succeed_or_keep(
+        instance->machine.add_share({.tag = {tag, tag_size}, .read_only = read_only != 0, .flushes = flushes != 0}));
+}
+
 /// Returns the address of the device tree, or 0 after an error.
 AUKLET_EXPORT(prepare) std::uint32_t host_prepare() {
     auto device_tree = instance->machine.prepare();
@@ -267,12 +310,22 @@ AUKLET_EXPORT(socketTaken) void host_socket_taken(std::uint32_t id, std::size_t 
 AUKLET_EXPORT(socketFinish) void host_socket_finish(std::uint32_t id) { instance->machine.sockets().finish(id); }
 AUKLET_EXPORT(socketAbort) void host_socket_abort(std::uint32_t id) { instance->machine.sockets().abort(id); }
 
-/// The device number of the first disk: its bit in the doorbell wakes the host.
-AUKLET_EXPORT(firstDiskLine) std::uint32_t host_first_disk_line() { return instance->machine.first_disk_line(); }
+/// The device number of the first disk or share: its bit in the doorbell wakes
+/// the host.
+AUKLET_EXPORT(firstStorageLine) std::uint32_t host_first_storage_line() {
+    return instance->machine.first_storage_line();
+}
 
 AUKLET_EXPORT(diskCompleted)
 void host_disk_completed(std::uint32_t disk, std::uint32_t request, std::uint32_t succeeded) {
     instance->machine.disk_completed(disk, request, succeeded != 0);
+}
+
+/// `words` are those of FsDevice::completed().
+AUKLET_EXPORT(shareCompleted)
+void host_share_completed(std::uint32_t share, std::uint32_t request, std::uint32_t error, const std::uint32_t* words,
+                          std::size_t count) {
+    instance->machine.share_completed(share, request, error, {words, count});
 }
 
 AUKLET_EXPORT(diagnose) void host_diagnose() { text_result = instance->machine.diagnostics(); }

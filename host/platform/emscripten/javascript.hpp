@@ -53,6 +53,11 @@ AUKLET_IMPORT(socketClosed) void socket_closed(std::uint32_t id, std::uint32_t r
 AUKLET_IMPORT(diskSubmit)
 void disk_submit(std::uint32_t disk, std::uint32_t operation, std::uint32_t durable, std::uint32_t request,
                  double offset, double length, const std::uint32_t* places, std::size_t place_count);
+/// A request to a share: the numbers of ShareRequest in
+/// its order, then two names, each with its
+/// length in bytes and padded to whole words, then the places in K as above.
+AUKLET_IMPORT(shareSubmit)
+void share_submit(std::uint32_t share, const std::uint32_t* words, std::size_t count);
 AUKLET_IMPORT(log) void log(std::uint32_t level, const void* text, std::size_t size);
 
 } // namespace auklet::javascript

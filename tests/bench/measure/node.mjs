@@ -17,6 +17,7 @@ import {
   parseMicro,
 } from '../programs.mjs';
 import { idlePercent, residentMiB } from './processes.mjs';
+import { measureShares } from './shares.mjs';
 
 export function measureNatively() {
   const run = (name, words = []) => execFileSync(join(output, `${name}-native`), words, { encoding: 'utf8' });
@@ -71,5 +72,5 @@ async function idleInNode() {
 }
 
 export async function measureNode() {
-  return { ...(await guestInNode()), ...(await idleInNode()) };
+  return { ...(await guestInNode()), ...(await idleInNode()), ...(await measureShares()) };
 }

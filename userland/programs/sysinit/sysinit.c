@@ -146,16 +146,33 @@ static unsigned long take_flags(char *options)
 	return flags;
 }
 
-static void mount_all(void)
+/* Makes a folder, and those around it. */
+static void make_folders(char *path)
 {
-	FILE *table = setmntent("/etc/fstab", "re");
+	for (char *slash = strchr(path + 1, '/'); slash; slash = strchr(slash + 1, '/')) {
+		*slash = '\0';
+		mkdir(path, 0755);
+		*slash = '/';
+	}
+	if (mkdir(path, 0755) && errno != EEXIST) complain(path);
+}
+
+/*
+ * Mounts what a table names that has the form of /etc/fstab. @shares: it is the
+ * one of the owner's shared folders, which may be missing, and whose places are
+ * made. One share may be in another.
+ */
+static void mount_table(const char *path, int shares)
+{
+	FILE *table = setmntent(path, "re");
 	if (!table) {
-		complain("/etc/fstab");
+		if (!shares || errno != ENOENT) complain(path);
 		return;
 	}
 	for (struct mntent *entry; (entry = getmntent(table));) {
 		if (hasmntopt(entry, "noauto") || strcmp(entry->mnt_type, "swap") == 0) continue;
 		int may_fail = hasmntopt(entry, "nofail") != NULL;
+		if (shares) make_folders(entry->mnt_dir);
 		unsigned long flags = take_flags(entry->mnt_opts);
 		if (mount_with_files(entry->mnt_fsname, entry->mnt_dir, entry->mnt_type, flags, entry->mnt_opts) && !may_fail)
 			complain(entry->mnt_dir);
@@ -216,8 +233,9 @@ int main(void)
 	/* The kernel's command line has "rdinit=/sbin/sysinit". */
 	if (getpid() == 1) return start_root();
 	make_dev();
-	mount_all();
+	mount_table("/etc/fstab", 0);
 	mount_home();
+	mount_table("/etc/fstab.shares", 1);
 	read_line("/etc/hostname", name, sizeof name);
 	if (name[0] && sethostname(name, strlen(name))) complain("/etc/hostname");
 	bring_loopback_up();

@@ -14,7 +14,14 @@ import type { InitialDirectory, InitialEntry, InitialFile, InitialLink } from '.
 import { parseSize } from '../storage/size.ts';
 import { ROOT_DISK } from './root.ts';
 import { isTimeZone } from './time-zone.ts';
-import { MachineError, type BootOptions, type DiskOptions, type ExecOptions, type PlatformOptions } from './types.ts';
+import {
+  MachineError,
+  type BootOptions,
+  type DiskOptions,
+  type ExecOptions,
+  type PlatformOptions,
+  type ShareOptions,
+} from './types.ts';
 
 /** Returns what is wrong with a value, or undefined if nothing is. */
 type Check = (value: unknown) => string | undefined;
@@ -171,6 +178,44 @@ const address: Check = (value) =>
     ? undefined
     : `must be an address, not ${shown(value)}`;
 
+const SHARE: Checks<ShareOptions> = {
+  name: (value) =>
+    typeof value === 'string' && /^[\w-]{1,35}$/.test(value)
+      ? undefined
+      : `must be 1 to 35 letters, digits, - and _, not ${shown(value)}`,
+  path: (value) =>
+    typeof value === 'string' && /^(\/(?!\.{1,2}(\/|$))[^/\0\n]+)+$/.test(value)
+      ? undefined
+      : `must be an absolute path without . and .., not ${shown(value)}`,
+  folder: (value) =>
+    typeof value === 'string' && value !== '' && !value.includes('\0')
+      ? undefined
+      : `must be the path of a folder, not ${shown(value)}`,
+  memory: (value) => {
+    const bytes = typeof value === 'string' ? parseSize(value) : value;
+    return value === true || isInRange(bytes, { least: 4096, most: Number.MAX_SAFE_INTEGER, unit: '' })
+      ? undefined
+      : `must be true, a number of bytes, or text such as 4G, not ${shown(value)}`;
+  },
+  readOnly: ofType('boolean'),
+};
+
+const shares: Check = (value) => {
+  if (!Array.isArray(value)) return `must be an array, not ${shown(value)}`;
+  if (value.length > MOST_DISKS) return `must have at most ${MOST_DISKS} entries, not ${value.length}`;
+  const names = new Set<string>();
+  value.forEach((share: unknown, index) => {
+    const what = `shares[${index}]`;
+    checkNames(what, share, SHARE);
+    const { name, folder, memory } = share as Partial<ShareOptions>;
+    if (name === undefined) throw invalid(`${what} needs a name`);
+    if (names.has(name)) throw invalid(`${what}: there is a share ${name} already`);
+    names.add(name);
+    if ((folder === undefined) === (memory === undefined)) throw invalid(`${what} needs either a folder or memory`);
+  });
+  return undefined;
+};
+
 const NUMBERS = Object.fromEntries(
   NUMBER_OPTION_NAMES.map((name) => [name, whole(NUMBER_OPTIONS[name])]),
 ) as Checks<NumberOptions>;
@@ -185,6 +230,7 @@ const BOOT: Checks<BootOptions & PlatformOptions> = {
   disks,
   root: address,
   rootCache: address,
+  shares,
   sockets: ofType('boolean'),
   onProgress: ofType('function'),
   signal: ofType('object', 'an AbortSignal'),

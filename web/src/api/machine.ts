@@ -2,17 +2,19 @@
 // boot() and the Machine that it returns: the owner's side of a host worker.
 
 import { lifeLockFree, runHere, startWorker, within, type WorkerHandle } from '../machine/platform.ts';
-import { NUMBER_OPTION_NAMES } from '../machine/options.ts';
-import type { FromHost, MachineConfiguration, MachineStage, RemainingLocks, ToHost } from '../machine/protocol.ts';
+import type { FromHost, MachineStage, RemainingLocks, ToHost } from '../machine/protocol.ts';
 import { loadBytes, loadModule, totalSize } from './assets.ts';
 import { ExecClient } from './exec-client.ts';
 import { checkBootOptions, checkExec } from './check-options.ts';
+import { configurationOf } from './configuration.ts';
+import { MachineFiles } from './files.ts';
 import { isPromise, reportException } from './handlers.ts';
 import { leave, oneGone } from './leaving.ts';
 import { checkPlatform, withPlatform, type MachineOptions } from './platform-options.ts';
-import { filesForRoot, ROOT_ARGUMENT, rootSource } from './root.ts';
+import { filesForRoot, rootSource } from './root.ts';
 import { MachineDisk } from './machine-disk.ts';
 import { SocketClient } from './sockets.ts';
+import { mountFiles, placeOf, SharesClient } from './shares.ts';
 import { StorageClient } from './storage.ts';
 import { needsRelay, relayWorkers } from './worker-relay.ts';
 import {
@@ -66,6 +68,8 @@ export class Machine {
   readonly started: Promise<void>;
   /** Resolves when the machine has ended in any way. It never rejects. */
   readonly halted: Promise<MachineEnd>;
+  /** Files of shared folders, by their paths in the guest. */
+  readonly fs: MachineFiles;
   /** The last 32,768 characters of console output, for diagnostics. */
   transcript = '';
 
@@ -74,6 +78,7 @@ export class Machine {
   private readonly commands: ExecClient | undefined;
   private readonly sockets = new SocketClient((request) => this.post({ type: 'socket', request }));
   private readonly storage: StorageClient | undefined;
+  private readonly shares: SharesClient | undefined;
   private readonly consumers = new Set<() => void>();
   private readonly diagnosed: ((text: string) => void)[] = [];
   private readonly decoder = new TextDecoder();
@@ -92,8 +97,6 @@ export class Machine {
   private beforeStart: ToHost[] | undefined = [];
   private progress: Progress;
   private readonly options: BootOptions & PlatformOptions;
-  /** The word for the kernel's command line, such as TZ=Europe/Berlin. */
-  private readonly timeZone: string | undefined;
 
   /**
    * Starts a machine, and does not wait for it: `started` tells when it runs.
@@ -115,11 +118,18 @@ export class Machine {
     this.halted = new Promise((resolve) => (this.resolveHalted = resolve));
     checkPlatform();
     const { timeZone } = options;
-    if (timeZone !== undefined) this.timeZone = `TZ=${timeZone}`;
     options.signal?.throwIfAborted();
     options.signal?.addEventListener('abort', () => void this.dispose(), { once: true });
-    const { disks = [], root, rootCache } = options;
+    const { disks = [], shares = [], root, rootCache } = options;
     const rootDisk = root === undefined ? undefined : rootSource(root, rootCache);
+    if (shares.length > 0)
+      this.shares = new SharesClient(shares, options.storageWorkerUrl, (error) => {
+        if (this.disposal === undefined) this.fail(error);
+      });
+    this.fs = new MachineFiles(
+      this.shares,
+      shares.map((share, index) => ({ place: placeOf(share), share: index })),
+    );
     if (disks.length > 0 || rootDisk !== undefined)
       this.storage = new StorageClient(disks, rootDisk, options.storageWorkerUrl, {
         trouble: (message) => this.emit('log', 'error', message),
@@ -267,8 +277,8 @@ export class Machine {
     const disposed = new Promise<RemainingLocks>((resolve) => (this.resolveDisposed = resolve));
     this.post({ type: 'dispose' });
     const hostEnded = this.endHost(disposed);
-    // The storage worker knows K, too.
-    const ended = this.storage === undefined ? hostEnded : this.storage.close(hostEnded);
+    // The storage workers know K, too.
+    const ended = Promise.all([hostEnded, this.storage?.close(hostEnded), this.shares?.close(hostEnded)]);
     leave(ended.then(() => disposed).then(({ others }) => locksFree(others)));
     // A busy computer or a slow disk may take longer. Only a machine that needs
     // the memory, or a disk in a file, waits for the rest.
@@ -299,6 +309,7 @@ export class Machine {
     const buffer = sentBytes(message)?.buffer;
     if (buffer instanceof ArrayBuffer) this.host.post(message, [buffer]);
     else if (message.type === 'supply' && message.disks !== undefined) this.host.post(message, [message.disks.port]);
+    else if (message.type === 'supply' && message.shares !== undefined) this.host.post(message, [message.shares.port]);
     else this.host.post(message);
   }
 
@@ -361,7 +372,7 @@ export class Machine {
   }
 
   private async load(): Promise<void> {
-    const { assets, exec, kernelArguments, files, guestWorkerUrl, root } = this.options;
+    const { assets, files = [], shares = [], guestWorkerUrl, root } = this.options;
     const loaded = (bytes: number) => this.report({ loaded: this.progress.loaded + bytes });
     const { signal } = this.abort;
     this.report({});
@@ -371,28 +382,15 @@ export class Machine {
     const initramfs = loadBytes(assets.initramfs, loaded, signal);
     kernel.catch(() => {});
     initramfs.catch(() => {});
-    const configuration: MachineConfiguration = {};
-    for (const name of NUMBER_OPTION_NAMES) {
-      const value = this.options[name];
-      if (value !== undefined) configuration[name] = value;
-    }
-    // Words that the kernel does not know become variables of init.
-    const words = [
-      this.timeZone,
-      root === undefined ? undefined : ROOT_ARGUMENT,
-      kernelArguments,
-      exec ? 'auklet.exec' : undefined,
-    ].filter((text) => text !== undefined);
-    if (words.length > 0) configuration.kernelArguments = words.join(' ');
-    if (this.options.sockets === false) configuration.sockets = false;
     this.post({
       type: 'start',
       options: {
-        configuration,
+        configuration: configurationOf(this.options),
         host: await loadModule(assets.host, loaded, signal),
-        ...(files === undefined ? {} : { files: root === undefined ? [...files] : filesForRoot(files) }),
+        files: root === undefined ? [...mountFiles(shares), ...files] : filesForRoot([...mountFiles(shares), ...files]),
         ...(guestWorkerUrl === undefined ? {} : { guestWorkerUrl }),
         ...(this.storage === undefined ? {} : { hasDisks: true }),
+        ...(this.shares === undefined ? {} : { hasShares: true }),
       },
     });
     const waiting = this.beforeStart ?? [];
@@ -403,7 +401,10 @@ export class Machine {
     const supplyDisks = async () => {
       if (this.storage !== undefined) this.post({ type: 'supply', disks: await this.storage.opened });
     };
-    await Promise.all([supply('kernel', kernel), supply('initramfs', initramfs), supplyDisks()]);
+    const supplyShares = async () => {
+      if (this.shares !== undefined) this.post({ type: 'supply', shares: await this.shares.opened });
+    };
+    await Promise.all([supply('kernel', kernel), supply('initramfs', initramfs), supplyDisks(), supplyShares()]);
   }
 
   private handle(message: FromHost): void {

@@ -20,7 +20,7 @@ import { MachineError, type DiskOptions } from './types.ts';
  */
 const CLOSE_PATIENCE = 30_000;
 
-function createStorageWorker(): Worker {
+export function createStorageWorker(): Worker {
   // Written out, because bundlers must recognise it.
   return new Worker(new URL('../storage/storage-worker.ts', import.meta.url), { type: 'module' });
 }

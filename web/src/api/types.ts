@@ -82,6 +82,8 @@ export interface BootOptions extends NumberOptions {
   root?: string;
   /** Node.js: a folder that keeps what was loaded of `root`. */
   rootCache?: string;
+  /** Folders of the owner's, mounted in the guest. */
+  shares?: readonly ShareOptions[];
   /** Whether `Machine.connect` and `Machine.listen` work; default true. */
   sockets?: boolean;
   /** Called for each piece that was loaded, and for each stage. */
@@ -130,6 +132,23 @@ export interface DiskOptions {
    * disks), or is all zero ('raw'). Any other disk is left as it is.
    */
   format?: 'ext4' | 'raw';
+}
+
+/** One of `folder` and `memory` says where its files are. */
+export interface ShareOptions {
+  /** 1 to 35 letters, digits, - and _; no two shares have the same. */
+  name: string;
+  /** The absolute path in the guest; default /mnt/NAME. It is made. */
+  path?: string;
+  /** Node.js: the path of a folder. */
+  folder?: string;
+  /**
+   * Files in memory, which end with the machine: true, or how many bytes they
+   * may take, also as text such as '4G'; default 1 GiB.
+   */
+  memory?: true | number | string;
+  /** Whether the guest cannot change it. */
+  readOnly?: boolean;
 }
 
 /**
@@ -281,6 +300,8 @@ export type MachineErrorCode =
   | 'disk-in-use'
   /** The browser keeps no disks here: a private window, or it cannot. */
   | 'no-storage'
+  /** A shared folder cannot be opened. */
+  | 'share'
   /** The engine has not enough memory, addresses or threads for the machine. */
   | 'out-of-memory'
   /**

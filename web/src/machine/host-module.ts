@@ -3,6 +3,7 @@
 // instantiates auklet-host.wasm, gives it its imports, and wraps its exports.
 
 import { DURABLE, type DiskDescription, type DiskRequest } from '../storage/protocol.ts';
+import type { ShareDescription } from '../storage/share-protocol.ts';
 import type { SocketEvent, SocketRequest } from './protocol.ts';
 
 /** What the C++ host calls (host/src/platform.hpp). */
@@ -24,6 +25,8 @@ export interface HostPlatform {
   socketEvent(event: SocketEvent): void;
   /** `places` is a copy. Answered by diskCompleted(), later. */
   diskSubmit(request: DiskRequest): void;
+  /** `words` is a copy. Answered by shareCompleted(), later. */
+  shareSubmit(share: number, words: Uint32Array): void;
   log(level: 'information' | 'warning' | 'error', message: string): void;
 }
 
@@ -45,8 +48,10 @@ interface Exports {
   addDirectory(path: number, pathSize: number, mode: number): number;
   addLink(path: number, pathSize: number, target: number, targetSize: number): number;
   addDisk(name: number, nameSize: number, size: number, readOnly: number, discards: number, unit: number): number;
-  firstDiskLine(): number;
+  addShare(tag: number, tagSize: number, readOnly: number, flushes: number): number;
+  firstStorageLine(): number;
   diskCompleted(disk: number, id: number, succeeded: number): void;
+  shareCompleted(share: number, id: number, error: number, words: number, count: number): void;
   prepare(): number;
   startPools(): number;
   attach(machineAddress: number, heapBase: number): number;
@@ -174,6 +179,8 @@ export class HostModule {
           length,
           places: new Uint32Array(this.exports.memory.buffer, places >>> 0, 2 * placeCount).slice(),
         }),
+      shareSubmit: (share: number, words: number, count: number) =>
+        platform.shareSubmit(share, new Uint32Array(this.exports.memory.buffer, words >>> 0, count).slice()),
       log: (level: number, address: number, size: number) =>
         platform.log(levels[level] ?? 'error', new TextDecoder().decode(own(address, size))),
     };
@@ -251,15 +258,30 @@ export class HostModule {
   }
 
   /**
-   * What the storage worker sets in the doorbell, whose address is `address`;
+   * What a storage worker sets in the doorbell, whose address is `address`;
    * valid after attach().
    */
-  get diskDoorbell(): { address: number; bit: number } {
-    return { address: this.exports.doorbell() >>> 0, bit: 1 << this.exports.firstDiskLine() };
+  get storageDoorbell(): { address: number; bit: number } {
+    return { address: this.exports.doorbell() >>> 0, bit: 1 << this.exports.firstStorageLine() };
   }
 
   diskCompleted(disk: number, id: number, succeeded: boolean): void {
     this.exports.diskCompleted(disk, id, Number(succeeded));
+  }
+
+  /** As addDisk(). */
+  addShare({ tag, readOnly, flushes }: ShareDescription): void {
+    this.withBytes(new TextEncoder().encode(tag), (address, size) =>
+      this.check(this.exports.addShare(address, size, Number(readOnly), Number(flushes))),
+    );
+  }
+
+  /** The share's answer: an error of Linux or 0, and words. */
+  shareCompleted(share: number, id: number, error: number, words: Int32Array): void {
+    // malloc() aligns for words.
+    this.withBytes(new Uint8Array(words.buffer, words.byteOffset, words.byteLength), (address) =>
+      this.exports.shareCompleted(share, id, error, address, words.length),
+    );
   }
 
   /** Fills K. Returns the address of the device tree. */

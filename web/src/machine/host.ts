@@ -30,7 +30,7 @@
 // only a limited number of bytes on the way.
 
 import { HALT_PANIC, HALT_POWER_OFF, HALT_RESTART } from '../generated/abi.ts';
-import type { DiskRequest, DisksOfHost } from '../storage/protocol.ts';
+import type { DiskRequest } from '../storage/protocol.ts';
 import { Disks } from './disks.ts';
 import { errorText, failureCode, HostFailure } from './failure.ts';
 import { GuestWorkers, type GuestWorkersOwner } from './guest-workers.ts';
@@ -47,6 +47,7 @@ import type {
   ToHost,
 } from './protocol.ts';
 import { settingsText } from './settings.ts';
+import { Shares } from './shares.ts';
 import { UserMemories } from './user-memories.ts';
 
 const KEPT_LOG_LINES = 200;
@@ -59,6 +60,8 @@ const HALT_REASONS = new Map<number, HaltReason>([
   [HALT_RESTART, 'restart'],
   [HALT_PANIC, 'panic'],
 ]);
+
+type Parts = Omit<Extract<ToHost, { type: 'supply' }>, 'type'>;
 
 async function compile(code: WebAssembly.Module | Uint8Array): Promise<WebAssembly.Module> {
   if (code instanceof WebAssembly.Module) return code;
@@ -76,6 +79,7 @@ export class Host implements HostPlatform, GuestWorkersOwner {
   private memories: UserMemories | undefined;
   private kernelMemory: WebAssembly.Memory | undefined;
   private disks: Disks | undefined;
+  private shares: Shares | undefined;
   private options: StartOptions | undefined;
   private kernelSupplied = false;
   private initramfs: Uint8Array | undefined;
@@ -222,15 +226,7 @@ export class Host implements HostPlatform, GuestWorkersOwner {
     }
   }
 
-  private async supply({
-    kernel,
-    initramfs,
-    disks,
-  }: {
-    kernel?: WebAssembly.Module | Uint8Array;
-    initramfs?: Uint8Array;
-    disks?: DisksOfHost;
-  }): Promise<void> {
+  private async supply({ kernel, initramfs, disks, shares }: Parts): Promise<void> {
     if (this.ended || this.module === undefined || this.options === undefined) return;
     if (kernel !== undefined && !this.kernelSupplied) {
       this.setStage('kernel');
@@ -243,8 +239,13 @@ export class Host implements HostPlatform, GuestWorkersOwner {
       this.disks = new Disks(disks);
       for (const disk of disks.disks) this.module.addDisk(disk);
     }
+    if (shares !== undefined && this.shares === undefined) {
+      this.shares = new Shares(shares);
+      for (const share of shares.shares) this.module.addShare(share);
+    }
     this.initramfs ??= initramfs;
-    const complete = this.initramfs !== undefined && (this.disks !== undefined || this.options.hasDisks !== true);
+    const { hasDisks, hasShares } = this.options;
+    const complete = this.initramfs && (this.disks || !hasDisks) && (this.shares || !hasShares);
     if (complete && this.deviceTree === undefined) {
       this.module.setInitramfs(this.initramfs!);
       for (const entry of this.options.files ?? []) {
@@ -269,9 +270,10 @@ export class Host implements HostPlatform, GuestWorkersOwner {
     if (this.ended || this.module === undefined || this.cpu0 === undefined || this.deviceTree === undefined) return;
     if (this.stage === 'booting' || this.stage === 'running') return;
     this.module.attach(this.cpu0.machine, this.cpu0.heapBase);
-    if (this.disks !== undefined && this.kernelMemory !== undefined) {
-      const { address, bit } = this.module.diskDoorbell;
-      this.disks.attach(this.kernelMemory, address, bit);
+    if (this.kernelMemory !== undefined) {
+      const { address, bit } = this.module.storageDoorbell;
+      this.disks?.attach(this.kernelMemory, address, bit);
+      this.shares?.attach(this.kernelMemory, address, bit);
     }
     this.setStage('booting');
     this.watchdog = setInterval(() => this.withModule((module) => module.watch()), this.module.watchInterval);
@@ -293,6 +295,7 @@ export class Host implements HostPlatform, GuestWorkersOwner {
         // the ring before its bit is set. The other way round, one could be
         // missed.
         this.disks?.drain((disk, id, succeeded) => module.diskCompleted(disk, id, succeeded));
+        this.shares?.drain((...answer) => module.shareCompleted(...answer));
         this.output.flushSoon();
       } while (!again && !this.ended && this.disks?.expects(turn, (time) => module.blockForDoorbell(time)) === true);
       if (again || !module.waitForDoorbell(this.serve)) afterEvents(this.serve);
@@ -389,9 +392,8 @@ export class Host implements HostPlatform, GuestWorkersOwner {
     else this.owner.post({ type: 'socket', event });
   }
 
-  diskSubmit(request: DiskRequest): void {
-    this.disks?.submit(request);
-  }
+  readonly diskSubmit = (request: DiskRequest): void => this.disks?.submit(request);
+  readonly shareSubmit = (share: number, words: Uint32Array): void => this.shares?.submit(share, words);
 
   log(level: 'information' | 'warning' | 'error', message: string): void {
     this.logLines.push(`${level}: ${message}`);

@@ -4,6 +4,7 @@
 // types, and the few constants that both sides of a message need.
 
 import type { DisksOfHost } from '../storage/protocol.ts';
+import type { SharesOfHost } from '../storage/share-protocol.ts';
 import type { NumberOptions } from './options.ts';
 
 /**
@@ -81,6 +82,8 @@ export interface StartOptions {
    * Disks follow in a 'supply' message. The machine boots when they are there.
    */
   hasDisks?: boolean;
+  /** Shares, as disks. */
+  hasShares?: boolean;
 }
 
 // ---- sockets ----------------------------------------------------------------
@@ -129,10 +132,16 @@ export type SocketEvent =
 export type ToHost =
   | { type: 'start'; options: StartOptions }
   /**
-   * Parts that were still being loaded when 'start' was sent, and disks that
-   * were still being opened. Workers start meanwhile.
+   * Parts that were still being loaded when 'start' was sent, and disks and
+   * shares that were still being opened. Workers start meanwhile.
    */
-  | { type: 'supply'; kernel?: WebAssembly.Module | Uint8Array; initramfs?: Uint8Array; disks?: DisksOfHost }
+  | {
+      type: 'supply';
+      kernel?: WebAssembly.Module | Uint8Array;
+      initramfs?: Uint8Array;
+      disks?: DisksOfHost;
+      shares?: SharesOfHost;
+    }
   /** Input for the console. */
   | { type: 'input'; bytes: Uint8Array }
   /**

@@ -9,6 +9,7 @@ import { TYPED_OPTIONS } from '../machine/options.ts';
 import { disksOf, rootOf } from './disks.ts';
 import { filesOf, startMachineHere } from './machine.ts';
 import { parseCommandLine, sizeOptions, UsageError } from './options.ts';
+import { sharesOf } from './shares.ts';
 
 /** Ctrl-] leaves, as in telnet and virsh. */
 const LEAVE = 0x1d;
@@ -82,13 +83,14 @@ async function session(machine: Machine, readerGone: Promise<'left'>): Promise<M
 export async function consoleCommand(words: readonly string[]): Promise<number> {
   const line = parseCommandLine('console', words, {
     values: [...TYPED_OPTIONS, 'root', 'root-cache'],
-    lists: ['put', 'disk'],
+    lists: ['put', 'disk', 'share'],
   });
   if (line.words.length > 0)
     throw new UsageError(`console: write kernel arguments after --: ./auklet console -- ${line.words.join(' ')}`);
   const sizes = sizeOptions(line);
   const files = await filesOf(line.lists.get('put')!);
   const disks = disksOf(line.lists.get('disk')!);
+  const shares = sharesOf(line.lists.get('share')!);
   const timeZone = engineTimeZone();
   const terminal = process.stdin.isTTY;
   const readerGone = new Promise<'left'>((resolve, reject) =>
@@ -110,6 +112,7 @@ export async function consoleCommand(words: readonly string[]): Promise<number> 
         files,
         disks,
         ...rootOf(line),
+        shares,
         ...sizes,
         ...(timeZone === undefined ? {} : { timeZone }),
         ...(line.rest === undefined ? {} : { kernelArguments: line.rest.join(' ') }),

@@ -8,9 +8,11 @@ import { MachineError, type MachineEnd } from '../api/types.ts';
 import { TYPED_OPTIONS } from '../machine/options.ts';
 import { within } from '../machine/platform.ts';
 import { disksOf, rootOf } from './disks.ts';
+import { Gets } from './gets.ts';
 import { filesOf, startMachineHere } from './machine.ts';
 import { numberOption, parseCommandLine, sizeOptions, UsageError } from './options.ts';
 import { Output } from './output.ts';
+import { sharesOf } from './shares.ts';
 
 /** The status when the time is over, as of timeout(1). */
 const TIMED_OUT = 124;
@@ -26,7 +28,7 @@ export async function exec(input: readonly string[]): Promise<number> {
   const line = parseCommandLine('exec', input, {
     values: [...TYPED_OPTIONS, 'timeout', 'arguments', 'root', 'root-cache'],
     flags: ['console', 'diagnose'],
-    lists: ['put', 'disk'],
+    lists: ['put', 'get', 'disk', 'share'],
   });
   if (line.words.length > 0)
     throw new UsageError(`exec: write -- before the command: ./auklet exec -- ${line.words.join(' ')}`);
@@ -39,6 +41,8 @@ export async function exec(input: readonly string[]): Promise<number> {
   const kernelArguments = line.values.get('arguments');
   const files = await filesOf(line.lists.get('put')!);
   const disks = disksOf(line.lists.get('disk')!);
+  const shares = sharesOf(line.lists.get('share')!);
+  const gets = new Gets(line.lists.get('get')!);
   const timeZone = engineTimeZone();
 
   const machine = await startMachineHere({
@@ -46,6 +50,7 @@ export async function exec(input: readonly string[]): Promise<number> {
     files,
     disks,
     ...rootOf(line),
+    shares: [...shares, ...gets.shares()],
     ...sizes,
     ...(timeZone === undefined ? {} : { timeZone }),
     ...(kernelArguments === undefined ? {} : { kernelArguments }),
@@ -74,7 +79,16 @@ export async function exec(input: readonly string[]): Promise<number> {
   ];
   // The process leaves without waiting for the machine's many workers.
   let leave: (status: number) => void = () => {};
-  ends.push(new Promise((resolve) => (leave = resolve)));
+  /** Nobody waits for the command any more. */
+  let left = false;
+  ends.push(
+    new Promise((resolve) => {
+      leave = (status) => {
+        left = true;
+        resolve(status);
+      };
+    }),
+  );
   function pass(output: Output, bytes: Uint8Array): void {
     // The status is as if SIGPIPE had ended the command.
     if (!output.writeAll(bytes)) leave(128 + 13);
@@ -97,6 +111,7 @@ export async function exec(input: readonly string[]): Promise<number> {
         setTimeout(async () => {
           console.error(`auklet: no end after ${timeout} s`);
           if (line.flags.has('diagnose')) console.error(await machine.diagnostics());
+          left = true;
           resolve(TIMED_OUT);
         }, timeout * 1000),
       ),
@@ -110,6 +125,10 @@ export async function exec(input: readonly string[]): Promise<number> {
     console.error(`auklet: ${error instanceof Error ? error.message : String(error)}`);
     return MACHINE_FAILED;
   });
+  const failures = left ? [] : await gets.fetch(machine);
+  gets.end();
+  for (const failure of failures) console.error(`auklet: ${failure}`);
+  if (failures.length > 0 && status === 0) return MACHINE_FAILED;
   if (disks.length === 0) return status;
   const synced = await finish(machine);
   if (!synced) console.error('auklet: not all that was written to files is on the disks');

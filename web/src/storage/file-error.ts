@@ -1,0 +1,92 @@
+// SPDX-License-Identifier: MIT
+// Errors of files, with Linux's names and numbers on every system.
+
+/** Linux's numbers; the guest gets these. */
+const NUMBERS = {
+  EPERM: 1,
+  ENOENT: 2,
+  EIO: 5,
+  ENXIO: 6,
+  EBADF: 9,
+  ENOMEM: 12,
+  EACCES: 13,
+  EBUSY: 16,
+  EEXIST: 17,
+  EXDEV: 18,
+  ENOTDIR: 20,
+  EISDIR: 21,
+  EINVAL: 22,
+  ENFILE: 23,
+  EMFILE: 24,
+  ETXTBSY: 26,
+  EFBIG: 27,
+  ENOSPC: 28,
+  EROFS: 30,
+  EMLINK: 31,
+  ENAMETOOLONG: 36,
+  ENOSYS: 38,
+  ENOTEMPTY: 39,
+  ELOOP: 40,
+  EILSEQ: 84,
+  EOPNOTSUPP: 95,
+  ESTALE: 116,
+  EDQUOT: 122,
+} as const;
+
+/** Linux's name of what was wrong. */
+export type FileErrorCode = keyof typeof NUMBERS;
+
+const NAMES = new Map<number, FileErrorCode>(
+  Object.entries(NUMBERS).map(([name, number]) => [number, name as FileErrorCode]),
+);
+
+const TEXTS: Partial<Record<FileErrorCode, string>> = {
+  EACCES: 'permission denied',
+  EEXIST: 'it exists already',
+  EINVAL: 'it cannot be done so',
+  EISDIR: 'it is a folder',
+  ELOOP: 'too many symbolic links',
+  ENAMETOOLONG: 'the name is too long',
+  ENOENT: 'there is no such file or folder',
+  ENOSPC: 'there is no room',
+  ENOTDIR: 'a part of the path is no folder',
+  ENOTEMPTY: 'the folder is not empty',
+  EPERM: 'it is not permitted',
+  EROFS: 'it is read-only',
+  EXDEV: 'it leads out of the share',
+};
+
+export class FileError extends Error {
+  readonly code: FileErrorCode;
+  /** Linux's number. */
+  readonly errno: number;
+  /** The path that was asked for, where it is known. */
+  readonly path: string | undefined;
+
+  constructor(code: FileErrorCode, path?: string) {
+    super(`${code}: ${TEXTS[code] ?? 'the operation has failed'}${path === undefined ? '' : `: ${path}`}`);
+    this.name = 'FileError';
+    this.code = code;
+    this.errno = NUMBERS[code];
+    this.path = path;
+  }
+}
+
+/** The error with this number of Linux; EIO if it is not known here. */
+export function fileErrorOf(errno: number, path?: string): FileError {
+  return new FileError(NAMES.get(errno) ?? 'EIO', path);
+}
+
+/** The code of whatever a backend has thrown. */
+export function codeOf(error: unknown): FileErrorCode {
+  const { code, name } = error as { code?: unknown; name?: unknown };
+  if (typeof code === 'string' && Object.hasOwn(NUMBERS, code)) return code as FileErrorCode;
+  if (code === 'ENOTSUP') return 'EOPNOTSUPP';
+  // An array that is too long, or a browser's storage that is full.
+  if (name === 'RangeError' || name === 'QuotaExceededError') return 'ENOSPC';
+  return 'EIO';
+}
+
+export function numberOf(error: unknown): number {
+  return NUMBERS[codeOf(error)];
+}
