@@ -50,7 +50,7 @@ extern int out_of_descriptors;
 extern int nowhere;		/* /dev/null */
 /* "TZ=..." for commands that do not set TZ; NULL if the machine has no zone. */
 extern char *zone;
-/* Says what failed, and turns the machine off. */
+/* Says what failed, and turns the machine off if it has no login. */
 void fail(const char *what);
 
 /* ---- relay.c ---- */

@@ -31,10 +31,14 @@ struct connection *connections;
 int out_of_descriptors;
 int nowhere;
 char *zone;
+/* Whether the machine has a login, too, and does not end with the agent. */
+static int beside_login;
 
 void fail(const char *what)
 {
 	fprintf(stderr, "exec-agent: %s: %s\n", what, strerror(errno));
+	if (beside_login)
+		exit(1);
 	sync();
 	reboot(RB_POWER_OFF);
 	exit(1);
@@ -192,12 +196,13 @@ static void tell_owner(void)
 	close(fd);
 }
 
-int main(void)
+int main(int argc, char **argv)
 {
 	struct pollfd *events = NULL;
 	const char *value = getenv("TZ");
 	int listener, again = 0;
 
+	beside_login = argc > 1 && strcmp(argv[1], "beside") == 0;
 	if (value && asprintf(&zone, "TZ=%s", value) < 0)
 		fail("memory");
 	signal(SIGPIPE, SIG_IGN);

@@ -13,6 +13,7 @@
 #include <mntent.h>
 #include <net/if.h>
 #include <netinet/in.h>
+#include <spawn.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -227,6 +228,21 @@ static int kernel_was_told(const char *word)
 	return 0;
 }
 
+/*
+ * Starts the exec agent beside the login. init adopts it when this program
+ * ends.
+ */
+static void start_agent(void)
+{
+	static char *const words[] = { "exec-agent", "beside", NULL };
+	pid_t pid;
+	int error = posix_spawn(&pid, "/sbin/exec-agent", NULL, NULL, words, environ);
+	if (error) {
+		errno = error;
+		complain("/sbin/exec-agent");
+	}
+}
+
 int main(void)
 {
 	char name[HOST_NAME_MAX + 1];
@@ -249,6 +265,7 @@ int main(void)
 		complain("/sbin/exec-agent");
 		return 1;
 	}
+	if (kernel_was_told("auklet.agent")) start_agent();
 	execl("/etc/init.d/rcS", "rcS", (char *)0);
 	if (errno != ENOENT) complain("/etc/init.d/rcS");
 	return 0;

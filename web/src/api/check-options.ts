@@ -227,6 +227,7 @@ const BOOT: Checks<BootOptions & PlatformOptions> = {
     isTimeZone(value) ? undefined : `must be the name of a time zone, such as Europe/Berlin, not ${shown(value)}`,
   files,
   exec: ofType('boolean'),
+  login: ofType('boolean'),
   disks,
   root: address,
   rootCache: address,
@@ -244,7 +245,8 @@ const BOOT: Checks<BootOptions & PlatformOptions> = {
 /** @throws MachineError 'invalid-option' */
 export function checkBootOptions(options: unknown): void {
   checkNames('the options of a machine', options, BOOT);
-  const { exec, sockets, root, rootCache, disks: given = [] } = options as BootOptions;
+  const { exec, login, sockets, root, rootCache, disks: given = [] } = options as BootOptions;
+  if (exec !== true && login === false) throw invalid('login: false needs exec: true');
   if (exec === true && sockets === false) throw invalid('exec needs sockets: leave sockets: false out');
   if (rootCache !== undefined && root === undefined) throw invalid('rootCache needs a root');
   if (root !== undefined && given.some(({ name }) => name === ROOT_DISK))

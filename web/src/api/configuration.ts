@@ -7,7 +7,7 @@ import { ROOT_ARGUMENT } from './root.ts';
 import type { BootOptions } from './types.ts';
 
 export function configurationOf(options: BootOptions): MachineConfiguration {
-  const { kernelArguments, timeZone, exec, root, sockets } = options;
+  const { kernelArguments, timeZone, exec, login, root, sockets } = options;
   const configuration: MachineConfiguration = {};
   for (const name of NUMBER_OPTION_NAMES) {
     const value = options[name];
@@ -18,7 +18,8 @@ export function configurationOf(options: BootOptions): MachineConfiguration {
     timeZone === undefined ? undefined : `TZ=${timeZone}`,
     root === undefined ? undefined : ROOT_ARGUMENT,
     kernelArguments,
-    exec ? 'auklet.exec' : undefined,
+    // /sbin/sysinit starts the agent in place of the login, or beside it.
+    !exec ? undefined : login ? 'auklet.agent' : 'auklet.exec',
   ].filter((text) => text !== undefined);
   if (words.length > 0) configuration.kernelArguments = words.join(' ');
   if (sockets === false) configuration.sockets = false;

@@ -74,7 +74,8 @@ export class MachineFiles {
     try {
       let offset = 0;
       for await (const piece of piecesOf(content)) {
-        // The bytes are transferred, so this is a copy. (Buffer.slice() is none.)
+        // The bytes are transferred, so this is a copy, which slice() of a
+        // Buffer would not make.
         await ask({ operation: 'write', handle, offset, bytes: new Uint8Array(piece) });
         offset += piece.length;
       }

@@ -65,10 +65,15 @@ export interface BootOptions extends NumberOptions {
   /** Files, directories and symbolic links to add to the root file system. */
   files?: readonly InitialEntry[];
   /**
-   * Whether to start the agent that `Machine.exec` needs, instead of a login on
-   * the console; default false. It needs `sockets`.
+   * Whether to start the agent that `Machine.exec` needs; default false. It
+   * needs `sockets`.
    */
   exec?: boolean;
+  /**
+   * Whether the console has a login; default true without `exec`, and false
+   * with it.
+   */
+  login?: boolean;
   /**
    * Disks: the guest's /dev/vda, /dev/vdb, ... in this order, and by name in
    * /dev/disk/by-id/virtio-NAME.
