@@ -147,6 +147,9 @@ class Page {
       const machine = new Machine({
         ...(timeZone === undefined ? {} : { timeZone }),
         ...options,
+        // Beside the login: what the page itself does in the guest.
+        exec: true,
+        login: true,
         disks: this.saving.disks(saving),
         ...(terminal === undefined ? {} : { columns: terminal.cols, rows: terminal.rows }),
         onProgress: (progress) => {

@@ -56,6 +56,9 @@ export class Saving {
         this.open(false);
         act().catch((error: unknown) => this.notice.show(textOf(error)));
       });
+    document.addEventListener('visibilitychange', () => {
+      if (document.visibilityState === 'hidden') void this.sync();
+    });
     item('disk-export', () => this.exportDisk());
     item('disk-import', () => this.importDisk());
     item('disk-reset', async () => this.askReset());
@@ -95,6 +98,19 @@ export class Saving {
       `${capital(reasonOf(message.replace('; waiting for it', '')))}. Linux starts here when that tab is closed.`,
       [{ label: 'Start without saving', choose: () => this.startUnsaved('copy') }],
     );
+  }
+
+  /**
+   * Writes what programs have not synced. A page that is hidden may be
+   * discarded, and one that is left gets no time for it.
+   */
+  private async sync(): Promise<void> {
+    if (this.mode !== 'saved') return;
+    try {
+      await this.page.machine()?.exec(['sync']);
+    } catch {
+      // The machine has ended, or has not begun.
+    }
   }
 
   private askInUse(message: string): void {
@@ -156,6 +172,7 @@ export class Saving {
   }
 
   private async exportDisk(): Promise<void> {
+    await this.sync();
     const disk = this.page.machine()!.disk(NAME);
     const blob = await this.tasks.run((report, signal) => {
       const image = disk.export({ onProgress: (done, total) => report('Exporting the disk', done / total) });
