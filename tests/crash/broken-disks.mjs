@@ -90,21 +90,30 @@ class AnsweringEarly extends Keeping {
   }
 }
 
-/** At each fourth flush, the last write before it and the first one after it change places. */
+/** At each second flush, the last write before it changes its place with the four that come after it. */
 class Reordering extends Keeping {
-  #count = 0;
-  #flushed = false;
+  #flushes = 0;
+  /** Writes since the flush that went before the kept write; undefined while none has. */
+  #passed;
 
   write(offset, views) {
-    if (this.#flushed) this.disk.write(offset, views);
-    else this.keep(offset, views);
-    this.settle(this.#flushed ? 0 : 1);
-    this.#flushed = false;
+    const end = offset + views.reduce((sum, view) => sum + view.length, 0);
+    const overlaps = this.kept.some(([other, [bytes]]) => offset < other + bytes.length && other < end);
+    if (this.#passed === undefined || overlaps) {
+      this.settle();
+      this.#passed = undefined;
+      this.keep(offset, views);
+      return;
+    }
+    this.disk.write(offset, views);
+    if (++this.#passed < 4) return;
+    this.settle();
+    this.#passed = undefined;
   }
 
   flush() {
-    this.#flushed = ++this.#count % 4 === 0;
-    if (!this.#flushed) this.settle();
+    if (++this.#flushes % 2 === 0 && this.#passed === undefined && this.kept.length > 0) this.#passed = 0;
+    if (this.#passed === undefined) this.settle();
     this.disk.flush();
   }
 }
