@@ -45,24 +45,25 @@ export async function* compressMembers(
   let member = new Uint8Array(Math.min(MEMBER, size));
   let begin = 0;
   let isZero = true;
+  /** The member that begins at `begin`. A member of zeros can be used again. */
   const end = async (): Promise<Bytes> => {
-    const bytes = isZero && member.length === MEMBER ? zeros() : compress(member);
-    begin += member.length;
-    if (!isZero || size - begin < MEMBER) member = new Uint8Array(Math.min(MEMBER, size - begin));
+    const bytes = await (isZero && member.length === MEMBER ? zeros() : compress(member));
+    const left = size - begin - member.length;
+    if (!isZero || left < MEMBER) member = new Uint8Array(Math.min(MEMBER, left));
     isZero = true;
     return bytes;
   };
   for await (const { offset, bytes } of pieces) {
-    while (offset >= begin + member.length) {
+    while (begin + MEMBER <= offset) {
       yield await end();
-      onProgress(begin);
+      onProgress((begin += MEMBER));
     }
     member.set(bytes, offset - begin);
     isZero = false;
   }
   while (begin < size) {
     yield await end();
-    onProgress(begin);
+    onProgress((begin = Math.min(begin + MEMBER, size)));
   }
 }
 

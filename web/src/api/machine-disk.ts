@@ -122,7 +122,7 @@ export class MachineDisk {
       return bytes;
     };
     const zeros = function* (end: number) {
-      while (done < end) yield progress(new Uint8Array(Math.min(PIECE, end - done)));
+      for (let left = end - done; left > 0; left -= PIECE) yield progress(new Uint8Array(Math.min(PIECE, left)));
     };
     for await (const { offset, bytes } of this.pieces()) {
       yield* zeros(offset);

@@ -2,7 +2,7 @@
 // The visitor's files, which the browser keeps: what to do where it does not,
 // or where another tab has them, and the menu for them.
 
-import { MachineError, type DiskOptions, type Machine } from '../index.ts';
+import type { DiskOptions, Machine, MachineError } from '../index.ts';
 import type { Notice, TaskBar } from './bars.ts';
 import type { Overlay } from './overlay.ts';
 

@@ -207,8 +207,8 @@ export class SegmentDisk implements Disk {
   }
 }
 
-function then(done: Done, next: () => Done): Done {
-  return done instanceof Promise ? done.then(next) : next();
+function then(first: Done, second: () => Done): Done {
+  return first instanceof Promise ? first.then(second) : second();
 }
 
 function readSegment(segment: Segment, at: number, view: Uint8Array): void {

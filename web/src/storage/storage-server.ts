@@ -94,7 +94,10 @@ export class StorageServer {
       case 'title':
         for (const resolve of this.titles.splice(0)) resolve(message.title);
         return;
-      default:
+      case 'export':
+      case 'import':
+      case 'reset':
+      case 'usage':
         void this.transfer(message);
     }
   }
