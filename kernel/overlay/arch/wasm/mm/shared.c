@@ -201,7 +201,8 @@ int wasm_publish_all(struct address_space *mapping, pgoff_t first, pgoff_t last)
 
 /*
  * True if @vma is the only area of its file. It needs no locks: whoever begins
- * to map the file publishes what was stored until then.
+ * to map the file is in the i_mmap first, and then publishes what was stored
+ * until then (wasm_link_area()).
  */
 static bool is_alone(const struct vm_area_struct *vma)
 {
@@ -278,30 +279,6 @@ static void remove_area(struct vm_area_struct *vma)
 	}
 }
 
-/*
- * Fills a mapping of the current process, whose U is bound, from its file. The
- * mapping follows the file from then on.
- */
-int wasm_link_area(struct vm_area_struct *vma)
-{
-	struct address_space *mapping = area_mapping(vma);
-	int error;
-
-	wasm_lock_contents(mapping);
-	error = wasm_publish_unseen(mapping, 0, ULONG_MAX);
-	if (!error)
-		error = fill_area(vma);
-	if (!error) {
-		if (wasm_is_on_disk(mapping))
-			vma->vm_private_data = (void *)jiffies;
-		i_mmap_lock_write(mapping);
-		insert_area(vma);
-		i_mmap_unlock_write(mapping);
-	}
-	wasm_unlock_contents(mapping);
-	return error;
-}
-
 /* The caller has published what the program has stored. */
 void wasm_unlink_area(struct vm_area_struct *vma)
 {
@@ -311,6 +288,64 @@ void wasm_unlink_area(struct vm_area_struct *vma)
 	remove_area(vma);
 	i_mmap_unlock_write(mapping);
 	RB_CLEAR_NODE(&vma->shared.rb);
+}
+
+/*
+ * Publishes what the program of the only area but @vma has stored. It did not
+ * publish at its system calls until @vma came. The i_rwsem is locked.
+ */
+static int publish_formerly_alone(struct vm_area_struct *vma)
+{
+	struct address_space *mapping = area_mapping(vma);
+	struct vm_area_struct *other, *only = NULL;
+	unsigned int others = 0;
+	struct page_pair *pair;
+	int error = 0;
+
+	i_mmap_lock_read(mapping);
+	vma_interval_tree_foreach(other, &mapping->i_mmap, 0, ULONG_MAX)
+		if (other != vma) {
+			only = other;
+			others++;
+		}
+	if (others == 1 && wasm_may_store(only)) {
+		pair = alloc_pair();
+		error = pair ? publish(only, only->vm_pgoff, last_index(only), pair) : -ENOMEM;
+		free_pair(pair);
+	}
+	i_mmap_unlock_read(mapping);
+	return error;
+}
+
+/*
+ * Fills a mapping of the current process, whose U is bound, from its file. The
+ * mapping follows the file from then on.
+ *
+ * It is in the i_mmap before the stores of an area that was alone are looked
+ * for. The other way round, that program could store and make a system call in
+ * between: it would find itself alone and publish nothing, and the new mapping
+ * would miss the store.
+ */
+int wasm_link_area(struct vm_area_struct *vma)
+{
+	struct address_space *mapping = area_mapping(vma);
+	int error;
+
+	wasm_lock_contents(mapping);
+	if (wasm_is_on_disk(mapping))
+		vma->vm_private_data = (void *)jiffies;
+	i_mmap_lock_write(mapping);
+	insert_area(vma);
+	i_mmap_unlock_write(mapping);
+	/* Pairs with the atomic operation by which a system call begins. */
+	smp_mb();
+	error = publish_formerly_alone(vma);
+	if (!error)
+		error = fill_area(vma);
+	if (error)
+		wasm_unlink_area(vma);
+	wasm_unlock_contents(mapping);
+	return error;
 }
 
 /* @upper becomes what @lower is from @at on. */
