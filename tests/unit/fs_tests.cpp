@@ -185,6 +185,12 @@ TEST_CASE("a name that is found is a node until it is forgotten as often as it w
     CHECK(entry.attributes.inode == 42);
     CHECK(entry.attributes.mode == 0100644);
     CHECK(f.answer().length == 16 + 128);
+    // A folder's name holds for a moment: it is on the way to many files.
+    f.offer(Opcode::lookup, 1, "folder\0"s);
+    auto folder = Fixture::node(8);
+    folder[2 + 15] = 0040755;
+    f.complete(0, folder);
+    CHECK(f.payload<fuse::EntryOut>().entry_nanoseconds == 50'000'000);
     f.look_up();
 
     auto known = [&] {

@@ -10,11 +10,14 @@ namespace auklet::virtio {
 namespace {
 
 /// Nanoseconds that the driver may use attributes without asking again, and
-/// those names that a listing gave. `ls -l` asks for each file right after the
-/// listing. A name that was looked up is looked up again the next time, which
-/// brings new attributes: so what the owner changes is seen when a file is
-/// opened.
+/// names of folders, and those that a listing gave. `ls -l` asks for each file
+/// right after the listing, and for each folder on the way. Another name that
+/// was looked up is looked up again the next time, which brings new attributes:
+/// so what the owner changes is seen when a file is opened.
 constexpr std::uint32_t validity = 50'000'000;
+
+constexpr std::uint32_t type_mask = 0170000;
+constexpr std::uint32_t type_folder = 0040000;
 
 constexpr std::size_t longest_name = 255;
 constexpr std::size_t longest_target = 4095;
@@ -132,7 +135,12 @@ class Maker {
         return out;
     }
 
-    void node() { append(bytes_, take_node(0)); }
+    void node() {
+        auto out = take_node(0);
+        if ((out.attributes.mode & type_mask) == type_folder)
+            out.entry_nanoseconds = validity;
+        append(bytes_, out);
+    }
 
     void handle(FuseSession::Kind kind) {
         fuse::OpenOut out{};
