@@ -39,6 +39,8 @@
 #include <linux/mm.h>
 #include <linux/pagemap.h>
 #include <linux/sched/signal.h>
+#include <linux/slab.h>
+#include <linux/sort.h>
 #include <linux/uaccess.h>
 #include <asm/machine.h>
 #include "internal.h"
@@ -96,11 +98,14 @@ static bool is_same(const u8 *a, const u8 *b, unsigned int length)
 	return !memcmp(x, y, length);
 }
 
+/* Bytes of a page that go to the copies at a time, from the last to the first. */
+#define PIECE	128
+
 static int publish_page(struct vm_area_struct *vma, pgoff_t index, unsigned int length,
 			struct page_pair *pair)
 {
 	struct address_space *mapping = area_mapping(vma);
-	unsigned int first = 0;
+	unsigned int first = 0, from, end;
 	struct folio *folio;
 	const u8 *cached;
 	bool same;
@@ -126,26 +131,32 @@ static int publish_page(struct vm_area_struct *vma, pgoff_t index, unsigned int 
 				  pair->program + first, length - first);
 	if (error)
 		return error;
-	wasm_update_copies(mapping, index, first, pair->program + first, pair->cached + first,
-			   length - first, vma);
+	for (end = length; end > first; end = from) {
+		from = max(first, round_down(end - 1, PIECE));
+		if (memcmp(pair->program + from, pair->cached + from, end - from))
+			wasm_update_copies(mapping, index, from, pair->program + from,
+					   pair->cached + from, end - from, vma);
+	}
 	return file_update_time(vma->vm_file);
 }
 
 /*
  * Publishes what the program of @vma has stored to pages [@first, @last] of the
  * file. The i_rwsem and the i_mmap are locked.
+ *
+ * Others may look without a system call while this goes on, and must not see
+ * the last store before the first. In which order the program stored is not
+ * known. Tables have their header at the start and store it last, as SQLite's
+ * index of the write-ahead log does, so the start is published last.
  */
 static int publish(struct vm_area_struct *vma, pgoff_t first, pgoff_t last, struct page_pair *pair)
 {
 	struct inode *inode = area_mapping(vma)->host;
-	unsigned int length;
+	pgoff_t count = DIV_ROUND_UP_ULL(i_size_read(inode), PAGE_SIZE), end;
 	int error = 0;
 
-	for (; first <= last && !error; first++) {
-		length = wasm_bytes_of_page(inode, first);
-		if (!length)
-			break;
-		error = publish_page(vma, first, length, pair);
+	for (end = min(last + 1, count); end > first && !error; end--) {
+		error = publish_page(vma, end - 1, wasm_bytes_of_page(inode, end - 1), pair);
 		cond_resched();
 	}
 	return error;
@@ -375,31 +386,69 @@ static bool is_late(struct vm_area_struct *vma)
 	return true;
 }
 
+/* Whether a system call of the program publishes @vma. */
+static bool is_due(struct vm_area_struct *vma)
+{
+	/* A read-only area was published by mprotect(). */
+	if (!area_is_live(vma) || !(vma->vm_flags & VM_WRITE))
+		return false;
+	/*
+	 * An area that is alone on its file is published by whoever next
+	 * reads, maps or syncs the file (publish_unseen()). But a disk gets the
+	 * stores soon, as it does what write() wrote.
+	 */
+	return !is_alone(vma) || is_late(vma);
+}
+
+static void publish_whole_area(struct vm_area_struct *vma)
+{
+	/* Elsewhere the store itself would have failed so. */
+	if (wasm_publish_area(vma, vma->vm_start, vma->vm_end))
+		force_sig_fault(SIGBUS, BUS_ADRERR, (void __user *)vma->vm_start);
+}
+
+/* Areas of one file are together, from the end of the file to its start. */
+static int compare_areas(const void *a, const void *b)
+{
+	const struct vm_area_struct *x = *(const struct vm_area_struct **)a;
+	const struct vm_area_struct *y = *(const struct vm_area_struct **)b;
+	const struct address_space *of_x = area_mapping(x), *of_y = area_mapping(y);
+
+	if (of_x != of_y)
+		return of_x < of_y ? -1 : 1;
+	return x->vm_pgoff == y->vm_pgoff ? 0 : x->vm_pgoff > y->vm_pgoff ? -1 : 1;
+}
+
 /*
  * Called before each system call of the program, and when it ends: whoever
  * learns what the call does may look at what the program stored before.
+ *
+ * A file may have several areas, as SQLite's index of the write-ahead log has.
+ * The one at the start of the file comes last, as in publish().
  */
 void wasm_publish_areas(struct mm_struct *mm)
 {
+	struct vm_area_struct *vma, **due = NULL;
+	unsigned int count = 0, room, i;
 	VMA_ITERATOR(areas, mm, 0);
-	struct vm_area_struct *vma;
 
 	mmap_read_lock(mm);
+	room = mm->context.shared_areas;
+	if (room > 1)
+		due = kvmalloc_array(room, sizeof(*due), GFP_KERNEL);
 	for_each_vma(areas, vma) {
-		/* A read-only area was published by mprotect(). */
-		if (!area_is_live(vma) || !(vma->vm_flags & VM_WRITE))
+		if (!is_due(vma))
 			continue;
-		/*
-		 * An area that is alone on its file is published by whoever
-		 * next reads, maps or syncs the file (publish_unseen()). But a
-		 * disk gets the stores soon, as it does what write() wrote.
-		 */
-		if (is_alone(vma) && !is_late(vma))
-			continue;
-		/* Elsewhere the store itself would have failed so. */
-		if (wasm_publish_area(vma, vma->vm_start, vma->vm_end))
-			force_sig_fault(SIGBUS, BUS_ADRERR, (void __user *)vma->vm_start);
+		if (due && count < room)
+			due[count++] = vma;
+		else
+			publish_whole_area(vma);
 	}
+	if (count > 1)
+		sort(due, count, sizeof(*due), compare_areas, NULL);
+	for (i = 0; i < count; i++)
+		publish_whole_area(due[i]);
+	kvfree(due);
 	mmap_read_unlock(mm);
 }
 
