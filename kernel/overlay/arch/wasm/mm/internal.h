@@ -87,6 +87,7 @@ void wasm_unlock_contents(struct address_space *mapping);
  * may be held for reading. A forked child that fills its U has its mm for
  * itself, and holds no lock.
  */
+bool wasm_is_alone(const struct vm_area_struct *vma);
 int wasm_link_area(struct vm_area_struct *vma);
 void wasm_unlink_area(struct vm_area_struct *vma);
 void wasm_split_live_area(struct vm_area_struct *lower, struct vm_area_struct *upper,

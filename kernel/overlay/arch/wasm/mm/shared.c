@@ -38,9 +38,6 @@
 #include <linux/highmem.h>
 #include <linux/mm.h>
 #include <linux/pagemap.h>
-#include <linux/sched/signal.h>
-#include <linux/slab.h>
-#include <linux/sort.h>
 #include <linux/uaccess.h>
 #include <asm/machine.h>
 #include "internal.h"
@@ -98,7 +95,7 @@ static bool is_same(const u8 *a, const u8 *b, unsigned int length)
 	return !memcmp(x, y, length);
 }
 
-/* Bytes of a page that go to the copies at a time, from the last to the first. */
+/* Bytes of a page that go to the copies at a time, the last ones first. */
 #define PIECE	128
 
 static int publish_page(struct vm_area_struct *vma, pgoff_t index, unsigned int length,
@@ -215,7 +212,7 @@ int wasm_publish_all(struct address_space *mapping, pgoff_t first, pgoff_t last)
  * to map the file is in the i_mmap first, and then publishes what was stored
  * until then (wasm_link_area()).
  */
-static bool is_alone(const struct vm_area_struct *vma)
+bool wasm_is_alone(const struct vm_area_struct *vma)
 {
 	const struct rb_node *node = &vma->shared.rb;
 
@@ -236,7 +233,7 @@ int wasm_publish_unseen(struct address_space *mapping, pgoff_t first, pgoff_t la
 
 	i_mmap_lock_read(mapping);
 	vma = vma_interval_tree_iter_first(&mapping->i_mmap, 0, ULONG_MAX);
-	if (vma && is_alone(vma) && wasm_may_store(vma)) {
+	if (vma && wasm_is_alone(vma) && wasm_may_store(vma)) {
 		pair = alloc_pair();
 		error = pair ? publish(vma, max(first, vma->vm_pgoff),
 				       min(last, last_index(vma)), pair) : -ENOMEM;
@@ -371,85 +368,6 @@ void wasm_split_live_area(struct vm_area_struct *lower, struct vm_area_struct *u
 	insert_area(lower);
 	insert_area(upper);
 	i_mmap_unlock_write(mapping);
-}
-
-/*
- * True once in a second for an area of a disk. Its vm_private_data is the time
- * of the last time.
- */
-static bool is_late(struct vm_area_struct *vma)
-{
-	if (!wasm_is_on_disk(area_mapping(vma)) ||
-	    time_before(jiffies, (unsigned long)vma->vm_private_data + HZ))
-		return false;
-	vma->vm_private_data = (void *)jiffies;
-	return true;
-}
-
-/* Whether a system call of the program publishes @vma. */
-static bool is_due(struct vm_area_struct *vma)
-{
-	/* A read-only area was published by mprotect(). */
-	if (!area_is_live(vma) || !(vma->vm_flags & VM_WRITE))
-		return false;
-	/*
-	 * An area that is alone on its file is published by whoever next
-	 * reads, maps or syncs the file (publish_unseen()). But a disk gets the
-	 * stores soon, as it does what write() wrote.
-	 */
-	return !is_alone(vma) || is_late(vma);
-}
-
-static void publish_whole_area(struct vm_area_struct *vma)
-{
-	/* Elsewhere the store itself would have failed so. */
-	if (wasm_publish_area(vma, vma->vm_start, vma->vm_end))
-		force_sig_fault(SIGBUS, BUS_ADRERR, (void __user *)vma->vm_start);
-}
-
-/* Areas of one file are together, from the end of the file to its start. */
-static int compare_areas(const void *a, const void *b)
-{
-	const struct vm_area_struct *x = *(const struct vm_area_struct **)a;
-	const struct vm_area_struct *y = *(const struct vm_area_struct **)b;
-	const struct address_space *of_x = area_mapping(x), *of_y = area_mapping(y);
-
-	if (of_x != of_y)
-		return of_x < of_y ? -1 : 1;
-	return x->vm_pgoff == y->vm_pgoff ? 0 : x->vm_pgoff > y->vm_pgoff ? -1 : 1;
-}
-
-/*
- * Called before each system call of the program, and when it ends: whoever
- * learns what the call does may look at what the program stored before.
- *
- * A file may have several areas, as SQLite's index of the write-ahead log has.
- * The one at the start of the file comes last, as in publish().
- */
-void wasm_publish_areas(struct mm_struct *mm)
-{
-	struct vm_area_struct *vma, **due = NULL;
-	unsigned int count = 0, room, i;
-	VMA_ITERATOR(areas, mm, 0);
-
-	mmap_read_lock(mm);
-	room = mm->context.shared_areas;
-	if (room > 1)
-		due = kvmalloc_array(room, sizeof(*due), GFP_KERNEL);
-	for_each_vma(areas, vma) {
-		if (!is_due(vma))
-			continue;
-		if (due && count < room)
-			due[count++] = vma;
-		else
-			publish_whole_area(vma);
-	}
-	if (count > 1)
-		sort(due, count, sizeof(*due), compare_areas, NULL);
-	for (i = 0; i < count; i++)
-		publish_whole_area(due[i]);
-	kvfree(due);
-	mmap_read_unlock(mm);
 }
 
 /* exec: the new program may get the U before this mm is gone. */
