@@ -6,10 +6,7 @@
 
 #include <catch2/catch_test_macros.hpp>
 
-#include <cstring>
 #include <deque>
-#include <string>
-#include <vector>
 
 using namespace auklet;
 using namespace auklet::test;

@@ -219,7 +219,7 @@ class Parser {
                             .mode = in.mode & permission_bits,
                             .user = in.user,
                             .group = in.group,
-                            .size = in.size,
+                            .size = (in.valid & fuse::set_size) != 0 ? in.size : 0,
                             .access_time = in.seconds[0],
                             .change_time = in.seconds[1],
                             .access_nanoseconds = in.nanoseconds[0],
