@@ -185,7 +185,6 @@ static void put_noise(int fd, int file, size_t begin, size_t size)
 /* Changes files without a sync, for ever. Nothing is promised of them but that a byte is what was written there, or zero. */
 static void write_noise(void)
 {
-	must(mkdirat(self.folder, "noise", 0755) == 0, "mkdir");
 	for (uint64_t step = 0;; step++) {
 		uint64_t chance = mixed(self.seed, ~step);
 		int file = chance % NOISE_FILES;
@@ -225,6 +224,8 @@ int write_all(const char *folder, uint64_t seed, struct bounds bounds, const cha
 	must(self.folder >= 0, folder);
 	self.acks = acks ? open(acks, O_WRONLY | O_DSYNC | O_CLOEXEC) : -1;
 	must(!acks || self.acks >= 0, acks);
+	/* Here, so that it is there even if that process gets no time. */
+	must(!strchr(letters, 'n') || mkdirat(self.folder, "noise", 0755) == 0, "mkdir");
 	printf("SEED %llu\n", (unsigned long long)seed);
 	fflush(stdout);
 	for (int i = 0; i < PROCESSES; i++) {
