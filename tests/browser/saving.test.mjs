@@ -68,10 +68,10 @@ test(`files of the page in ${BROWSER}`, async (suite) => {
   await atPrompt(page);
 
   await suite.test('a file is there after a reload', async () => {
-    await type(page, 'echo kept > /root/a; mkdir -p /home/me; echo mine > /home/me/b; sync');
+    await type(page, 'echo kept > /root/a; mkdir -p /home/u1; echo mine > /home/u1/b; sync');
     await page.reload();
     await atPrompt(page);
-    assert.equal(await type(page, 'cat /root/a /home/me/b'), 'kept\nmine\n');
+    assert.equal(await type(page, 'cat /root/a /home/u1/b'), 'kept\nmine\n');
     assert.match(
       await menuText(page, 'They take'),
       /^This browser keeps the files of \/home and \/root\. They take \d+(\.\d)? MiB of at most 4 GiB\.$/,
@@ -119,7 +119,7 @@ test(`files of the page in ${BROWSER}`, async (suite) => {
     await atPrompt(tab);
     const sums = await type(
       tab,
-      'dd if=/dev/urandom of=/home/me/r bs=1M count=3 2> /dev/null; sync; sha256sum /home/me/* /root/*',
+      'dd if=/dev/urandom of=/home/u1/r bs=1M count=3 2> /dev/null; sync; sha256sum /home/u1/* /root/*',
     );
     const coming = tab.waitForEvent('download');
     await tab.getByRole('button', { name: 'Files' }).click();
@@ -157,7 +157,7 @@ test(`files of the page in ${BROWSER}`, async (suite) => {
     old = await machine();
     await choose(path);
     await restarted(old);
-    assert.equal(await type(tab, 'sha256sum /home/me/* /root/*'), sums);
+    assert.equal(await type(tab, 'sha256sum /home/u1/* /root/*'), sums);
     // It is the raw image of an ext4 file system.
     const image = execFileSync('sh', ['-c', 'gunzip < "$1" | head -c 2048', 'sh', path], {
       stdio: ['ignore', 'pipe', 'ignore'],

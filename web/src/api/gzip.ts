@@ -86,8 +86,8 @@ function zeros(): Promise<Bytes> {
 }
 
 /**
- * The bytes of a stream, decompressed if it is gzip. A member of zeros that this
- * engine would make itself is not decompressed, and is always ZEROS.
+ * The bytes of a stream, decompressed if it is gzip. A member of zeros that
+ * this engine would make itself is not decompressed, and is always ZEROS.
  */
 export async function* decompress(stream: ReadableStream<Bytes>): AsyncGenerator<Bytes> {
   const reader = new ByteReader(stream.getReader());

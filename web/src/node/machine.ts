@@ -80,7 +80,7 @@ async function start(
   });
 }
 
-export function startMachine(options: NodeOptions): Promise<Machine> {
+export function startMachine(options: NodeOptions = {}): Promise<Machine> {
   return start(options, { hostWorkerUrl: new URL('host-worker.mjs', import.meta.url).href });
 }
 
@@ -88,7 +88,7 @@ export function startMachine(options: NodeOptions): Promise<Machine> {
  * Starts a machine for a program that does nothing else. The host needs no
  * worker then, and waits while the program writes.
  */
-export function startMachineHere(options: BootOptions): Promise<Machine> {
+export function startMachineHere(options: BootOptions = {}): Promise<Machine> {
   return start(options, { hostHere: (owner) => void new Host(owner) });
 }
 
