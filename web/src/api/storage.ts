@@ -85,7 +85,7 @@ export class StorageClient {
             resolve(message.disks);
             return;
           case 'failed':
-            reject(new MachineError(message.kind, message.message));
+            reject(new MachineError(message.kind, message.message, message.detail));
             return;
           case 'trouble':
             events.trouble(message.message);

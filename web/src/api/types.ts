@@ -303,7 +303,10 @@ export type MachineErrorCode =
   | 'disk'
   /** A disk that the browser keeps is in use by another tab. */
   | 'disk-in-use'
-  /** The browser keeps no disks here: a private window, or it cannot. */
+  /**
+   * The browser keeps no disks here. `detail` is 'refused' in a private window,
+   * or 'unsupported'.
+   */
   | 'no-storage'
   /** A shared folder cannot be opened. */
   | 'share'

@@ -12,6 +12,9 @@ const NAME = 'home';
 /** Of the disk; what it takes is what was written. */
 const SIZE = '4G';
 
+/** No question: there is nothing to choose. */
+const CANNOT_SAVE = 'This browser cannot keep files: what you make here ends with this tab.';
+
 /** Set in sessionStorage of a tab whose visitor has chosen not to save. */
 const UNSAVED = 'auklet.unsaved';
 
@@ -68,6 +71,10 @@ export class Saving {
   disks(allowed: boolean): DiskOptions[] {
     this.asking = false;
     if (!allowed || choiceOfTab()) this.mode = 'none';
+    if (this.mode !== 'none' && navigator.storage?.getDirectory === undefined) {
+      this.mode = 'none';
+      this.notice.show(CANNOT_SAVE);
+    }
     if (this.mode === 'none') return [];
     const whenInUse = this.mode === 'copy' ? 'copy' : this.whenInUse;
     return [{ name: NAME, saved: true, size: SIZE, whenInUse }];
@@ -76,7 +83,11 @@ export class Saving {
   /** Whether it asks the visitor what to do about the error. */
   handles(error: MachineError): boolean {
     if (error.code === 'disk-in-use') this.askInUse(error.message);
-    else if (error.code === 'no-storage')
+    else if (error.code === 'no-storage' && error.detail === 'unsupported') {
+      this.startUnsaved('none');
+      this.notice.show(CANNOT_SAVE);
+      return true;
+    } else if (error.code === 'no-storage')
       this.overlay.ask('Files cannot be kept here', `${capital(reasonOf(error.message))}.`, [
         { label: 'Start without saving', choose: () => this.startUnsaved('none') },
       ]);

@@ -6,14 +6,24 @@ import type { SegmentFile, SegmentFolder } from './segments.ts';
 /** All disks of a site are in this folder, one folder each. */
 const FOLDER = 'auklet-disks';
 
-/** Why there is no such folder here; the text is for users. */
-export class NoStorageError extends Error {}
+/**
+ * Why there is no such folder here; the message is for users. The browser has
+ * none, or it refuses this window its own.
+ */
+export class NoStorageError extends Error {
+  readonly reason: 'unsupported' | 'refused';
+
+  constructor(reason: 'unsupported' | 'refused', message: string) {
+    super(message);
+    this.reason = reason;
+  }
+}
 
 /** The folder of a disk. It is made if it does not exist. */
 export async function openFolder(disk: string): Promise<SegmentFolder> {
   const storage = (globalThis.navigator as Navigator | undefined)?.storage;
   if (storage?.getDirectory === undefined || !('createSyncAccessHandle' in FileSystemFileHandle.prototype))
-    throw new NoStorageError('this browser has no storage for it');
+    throw new NoStorageError('unsupported', 'this browser has no storage for it');
   let directory;
   try {
     const all = await (await storage.getDirectory()).getDirectoryHandle(FOLDER, { create: true });
@@ -21,7 +31,7 @@ export async function openFolder(disk: string): Promise<SegmentFolder> {
   } catch (error) {
     // Firefox: a private window, or a visitor who allows no storage.
     if (error instanceof DOMException && ['SecurityError', 'NotAllowedError', 'InvalidStateError'].includes(error.name))
-      throw new NoStorageError('this window keeps nothing: it is private, or storage is not allowed');
+      throw new NoStorageError('refused', 'this window keeps nothing: it is private, or storage is not allowed');
     throw error;
   }
   return new OpfsFolder(directory);

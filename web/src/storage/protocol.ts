@@ -71,7 +71,7 @@ export type DiskFailure = 'disk' | 'disk-in-use' | 'no-storage';
 export type FromStorage =
   | { type: 'opened'; disks: DiskDescription[] }
   /** No disk is open. The text is for users. */
-  | { type: 'failed'; kind: DiskFailure; message: string }
+  | { type: 'failed'; kind: DiskFailure; message: string; detail?: string }
   /** The disk is another machine's, and is waited for. */
   | { type: 'waiting'; disk: string; holder: DiskHolder | undefined }
   /** Another page asks for the title of ours. */

@@ -110,7 +110,8 @@ export class StorageServer {
         await this.closeDisks();
         const place = source.file === undefined ? '' : ` (${source.file})`;
         const message = `disk ${source.name}${place}: ${textOf(error)}`;
-        this.post({ type: 'failed', kind: failureOf(error), message });
+        const detail = error instanceof NoStorageError ? { detail: error.reason } : {};
+        this.post({ type: 'failed', kind: failureOf(error), message, ...detail });
         return;
       }
     }
