@@ -95,6 +95,30 @@ function processes(words, without = []) {
     .map(Number);
 }
 
+/** Processes that these have started, and so on. */
+function descendants(pids) {
+  const parents = processes([]).map((pid) => {
+    try {
+      return [
+        pid,
+        Number(
+          readFileSync(`/proc/${pid}/stat`, 'latin1')
+            .replace(/^.*\) /s, '')
+            .split(' ')[1],
+        ),
+      ];
+    } catch {
+      return [pid, 0];
+    }
+  });
+  const found = new Set(pids);
+  for (let before = 0; before < found.size;) {
+    before = found.size;
+    for (const [pid, parent] of parents) if (found.has(parent)) found.add(pid);
+  }
+  return found;
+}
+
 function killAll(pids) {
   assert(pids.length > 0, 'there is no process to kill');
   for (const pid of pids) {
@@ -160,7 +184,10 @@ class Victim {
   async #killTab() {
     const { page } = this;
     if (BROWSER === 'firefox') {
-      killAll(processes(['-contentproc', 'tab', this.#profile]));
+      const own = descendants(this.#mainProcesses());
+      // The kind is the last word; a process of the fork server has blanks between them.
+      const isTab = (pid) => /\btab\0*$/.test(readFileSync(`/proc/${pid}/cmdline`, 'latin1'));
+      killAll(processes(['-contentproc']).filter((pid) => own.has(pid) && isTab(pid)));
       this.page = undefined;
       return;
     }
@@ -170,12 +197,16 @@ class Victim {
     await this.#close();
   }
 
+  #mainProcesses() {
+    return processes([this.#profile], ['--type=', '-contentproc', 'node']);
+  }
+
   async #killBrowser() {
     const gone = new Promise((resolve) => {
       if (BROWSER === 'firefox') this.#browser.browser.on('disconnected', resolve);
       else this.#browser.context.on('close', resolve);
     });
-    killAll(processes([this.#profile], ['--type=', '-contentproc', 'node']));
+    killAll(this.#mainProcesses());
     await gone;
     this.#browser = undefined;
     this.page = undefined;
