@@ -79,20 +79,22 @@ int wasm_remote_copy(struct mm_struct *mm, unsigned long address, void *buffer, 
 }
 
 /*
- * Finds the next bytes that @update must write, from @from on. Returns where
- * they begin and sets *@end to where they end, or returns update->length if
- * there are none.
+ * Finds the last bytes before @end that @update must write. Returns where they
+ * end and sets *@from to where they begin, or returns 0 if there are none.
+ *
+ * The last bytes are written first: a program may look at its copy meanwhile
+ * (publish(), shared.c).
  */
-static unsigned int next_change(const struct update *update, unsigned int from, unsigned int *end)
+static unsigned int previous_change(const struct update *update, unsigned int end,
+				    unsigned int *from)
 {
 	const u8 *now = update->now, *before = update->before;
 
-	while (before && from < update->length && now[from] == before[from])
-		from++;
-	for (*end = before ? from : update->length;
-	     *end < update->length && now[*end] != before[*end]; ++*end)
+	while (before && end && now[end - 1] == before[end - 1])
+		end--;
+	for (*from = before ? end : 0; *from && now[*from - 1] != before[*from - 1]; --*from)
 		;
-	return from;
+	return end;
 }
 
 /*
@@ -118,8 +120,8 @@ void wasm_remote_update(struct update *update, struct mm_struct *mm, unsigned lo
 			wasm_remote_update_rest(update);
 		return;
 	}
-	for (from = next_change(update, 0, &end); from < update->length;
-	     from = next_change(update, end, &end))
+	for (end = previous_change(update, update->length, &from); end;
+	     end = previous_change(update, from, &from))
 		copy_bound(address + from, (void *)(update->now + from), end - from, true);
 	unbind(mm);
 }
@@ -134,8 +136,8 @@ void wasm_remote_update_rest(struct update *update)
 
 	if (!update->places)
 		return;
-	for (from = next_change(update, 0, &end); from < update->length;
-	     from = next_change(update, end, &end)) {
+	for (end = previous_change(update, update->length, &from); end;
+	     end = previous_change(update, from, &from)) {
 		for (i = 0; i < update->places; i++)
 			update->place[i].address += from - moved;
 		moved = from;

@@ -95,14 +95,11 @@ static bool is_same(const u8 *a, const u8 *b, unsigned int length)
 	return !memcmp(x, y, length);
 }
 
-/* Bytes of a page that go to the copies at a time, the last ones first. */
-#define PIECE	128
-
 static int publish_page(struct vm_area_struct *vma, pgoff_t index, unsigned int length,
 			struct page_pair *pair)
 {
 	struct address_space *mapping = area_mapping(vma);
-	unsigned int first = 0, from, end;
+	unsigned int first = 0;
 	struct folio *folio;
 	const u8 *cached;
 	bool same;
@@ -128,12 +125,8 @@ static int publish_page(struct vm_area_struct *vma, pgoff_t index, unsigned int 
 				  pair->program + first, length - first);
 	if (error)
 		return error;
-	for (end = length; end > first; end = from) {
-		from = max(first, round_down(end - 1, PIECE));
-		if (memcmp(pair->program + from, pair->cached + from, end - from))
-			wasm_update_copies(mapping, index, from, pair->program + from,
-					   pair->cached + from, end - from, vma);
-	}
+	wasm_update_copies(mapping, index, first, pair->program + first, pair->cached + first,
+			   length - first, vma);
 	return file_update_time(vma->vm_file);
 }
 
