@@ -5,17 +5,20 @@
 // that.
 #include <ctype.h>
 #include <dirent.h>
+#include <errno.h>
 #include <fcntl.h>
+#include <poll.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mount.h>
+#include <sys/syscall.h>
 #include <time.h>
 #include <unistd.h>
 
 /* Milliseconds that programs have to end by themselves, and to be killed. */
-enum { PATIENCE = 1000, STEP = 10 };
+enum { PATIENCE = 1000 };
 
 /* Whether a line of /proc/PID/stat is that of a program which has not ended. */
 static int is_program(const char *line)
@@ -30,12 +33,14 @@ static int is_program(const char *line)
 	       !(flags & KERNEL_THREAD);
 }
 
-static int others_run(DIR *processes)
+/* A program that runs, and is neither init nor this one; or 0. */
+static pid_t other_program(DIR *processes)
 {
 	rewinddir(processes);
 	for (struct dirent *entry; (entry = readdir(processes));) {
 		char path[sizeof entry->d_name + 8], line[512];
-		if (!isdigit(entry->d_name[0]) || atoi(entry->d_name) == 1 || atoi(entry->d_name) == getpid()) continue;
+		pid_t pid = isdigit(entry->d_name[0]) ? atoi(entry->d_name) : 0;
+		if (pid <= 1 || pid == getpid()) continue;
 		snprintf(path, sizeof path, "%s/stat", entry->d_name);
 		int fd = openat(dirfd(processes), path, O_RDONLY | O_CLOEXEC);
 		ssize_t n = fd < 0 ? -1 : read(fd, line, sizeof line - 1);
@@ -43,17 +48,30 @@ static int others_run(DIR *processes)
 		/* It may be gone by now. */
 		if (n <= 0) continue;
 		line[n] = '\0';
-		if (is_program(line)) return 1;
+		if (is_program(line)) return pid;
 	}
 	return 0;
 }
 
+static long milliseconds(void)
+{
+	struct timespec now;
+	clock_gettime(CLOCK_MONOTONIC, &now);
+	return now.tv_sec * 1000L + now.tv_nsec / 1000000;
+}
+
+/* Waits for the end of one after the other. Returns 0 if that takes long. */
 static int all_end(DIR *processes)
 {
-	const struct timespec step = { .tv_nsec = STEP * 1000000 };
-	for (int waited = 0; others_run(processes); waited += STEP) {
-		if (waited >= PATIENCE) return 0;
-		nanosleep(&step, NULL);
+	long end = milliseconds() + PATIENCE;
+	for (pid_t pid; (pid = other_program(processes));) {
+		struct pollfd its_end = { .fd = syscall(SYS_pidfd_open, pid, 0), .events = POLLIN };
+		/* It may be gone by now. */
+		if (its_end.fd < 0 && errno == ESRCH) continue;
+		long left = end - milliseconds();
+		int ended = its_end.fd >= 0 && left > 0 && poll(&its_end, 1, left) > 0;
+		if (its_end.fd >= 0) close(its_end.fd);
+		if (!ended) return 0;
 	}
 	return 1;
 }
