@@ -4,16 +4,14 @@
 
 #include "src/virtio/fs.hpp"
 #include "platform/native/plain_memory.hpp"
+#include "require.hpp"
 
 #include <algorithm>
 #include <array>
 #include <cstdint>
-#include <cstdio>
-#include <cstdlib>
 #include <cstring>
 #include <map>
 #include <set>
-#include <source_location>
 #include <vector>
 
 namespace {
@@ -21,13 +19,6 @@ namespace {
 using namespace auklet;
 
 constexpr std::size_t memory_size = 32768;
-
-void require(bool condition, std::source_location place = std::source_location::current()) {
-    if (condition)
-        return;
-    std::fprintf(stderr, "line %u: not so\n", static_cast<unsigned>(place.line()));
-    std::abort();
-}
 
 void append(std::vector<std::uint32_t>& words, const std::vector<std::uint32_t>& more) {
     words.insert(words.end(), more.begin(), more.end());

@@ -6,6 +6,7 @@
 // checks find accesses outside of memory; the checks below find wrong chains.
 
 #include "platform/native/plain_memory.hpp"
+#include "require.hpp"
 #include "src/virtio/block.hpp"
 #include "src/virtio/console.hpp"
 #include "src/virtio/socket.hpp"
@@ -13,7 +14,6 @@
 #include <algorithm>
 #include <array>
 #include <cstdint>
-#include <cstdlib>
 #include <cstring>
 #include <map>
 #include <set>
@@ -25,11 +25,6 @@ using namespace auklet;
 
 constexpr std::size_t memory_size = 32768;
 constexpr std::uint32_t largest_queue = 256;
-
-void require(bool condition) {
-    if (!condition)
-        std::abort();
-}
 
 class Sink final : public ConsoleBackend, public virtio::TransportEvents {
   public:
