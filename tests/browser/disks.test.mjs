@@ -88,7 +88,7 @@ test(`saved disks in ${BROWSER}`, async (suite) => {
   await suite.test('a second tab waits until the first is closed', async () => {
     const second = await open();
     const done = second.evaluate(run, [`${MOUNT} && cat a b`, { whenInUse: 'wait' }]);
-    await second.waitForFunction(() => logged.some((line) => line.includes('waiting for it')));
+    await second.waitForFunction(() => logged.some((line) => line.includes('waiting for disk work: in use by')));
     await first.close();
     assert.equal(await done, '0 kept\nlater');
     await second.close();

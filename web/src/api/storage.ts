@@ -3,6 +3,7 @@
 
 import { isNode, startWorker, within, type WorkerHandle } from '../machine/platform.ts';
 import {
+  DISK_WAIT,
   DiskRings,
   type DiskDescription,
   type DisksOfHost,
@@ -91,7 +92,7 @@ export class StorageClient {
             events.trouble(message.message);
             return;
           case 'waiting':
-            events.waiting(`disk ${message.disk}: ${new DiskInUseError(message.holder).message}; waiting for it`);
+            events.waiting(`${DISK_WAIT}${message.disk}: ${new DiskInUseError(message.holder).message}`);
             return;
           case 'title':
             this.worker.post({ type: 'title', title: globalThis.document?.title ?? '' });

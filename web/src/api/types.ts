@@ -301,7 +301,10 @@ export type MachineErrorCode =
   | 'download'
   /** A disk cannot be opened, or what was wanted of it has failed. */
   | 'disk'
-  /** A disk that the browser keeps is in use by another tab. */
+  /**
+   * A disk that the browser keeps is in use by another tab. `detail` is
+   * 'answers', or 'silent' if that tab does not answer: it gives no copy then.
+   */
   | 'disk-in-use'
   /**
    * The browser keeps no disks here. `detail` is 'refused' in a private window,

@@ -11,6 +11,7 @@ import { Notice, TaskBar } from './bars.ts';
 import { Overlay } from './overlay.ts';
 import { Saving } from './saving.ts';
 import { RESUMED } from '../machine/protocol.ts';
+import { DISK_TROUBLE, DISK_WAIT } from '../storage/protocol.ts';
 
 /** Milliseconds that a load may take before the page shows it. */
 const PATIENCE = 400;
@@ -172,10 +173,12 @@ class Page {
       });
       machine.on('log', (level, message) => {
         if (machine !== this.machine) return;
-        if (message.startsWith('disk ')) {
+        if (message.startsWith(DISK_WAIT)) {
           this.speak();
-          if (level === 'warning') this.saving.showWait(message);
-          else this.notice.show(message);
+          this.saving.showWait(message);
+        } else if (message.startsWith(DISK_TROUBLE)) {
+          this.speak();
+          this.notice.show(message);
         } else if (level !== 'information') {
           this.speak();
           this.overlay.warn(message);

@@ -80,9 +80,9 @@ export class Saving {
     return [{ name: NAME, saved: true, size: SIZE, whenInUse }];
   }
 
-  /** Whether it asks the visitor what to do about the error. */
+  /** Whether it deals with the error: by a question if there is a choice. */
   handles(error: MachineError): boolean {
-    if (error.code === 'disk-in-use') this.askInUse(error.message);
+    if (error.code === 'disk-in-use') this.askInUse(error);
     else if (error.code === 'no-storage' && error.detail === 'unsupported') {
       this.startUnsaved('none');
       this.notice.show(CANNOT_SAVE);
@@ -106,7 +106,7 @@ export class Saving {
     this.asking = true;
     this.overlay.ask(
       'Waiting for the other tab',
-      `${capital(reasonOf(message.replace('; waiting for it', '')))}. Linux starts here when that tab is closed.`,
+      `${capital(reasonOf(message))}. Linux starts here when that tab is closed.`,
       [{ label: 'Start without saving', choose: () => this.startUnsaved('copy') }],
     );
   }
@@ -124,8 +124,7 @@ export class Saving {
     }
   }
 
-  private askInUse(message: string): void {
-    const answers = !message.includes('does not answer');
+  private askInUse({ message, detail }: MachineError): void {
     this.overlay.ask(
       'Your files are open in another tab',
       `${capital(reasonOf(message))}.\nOnly one tab at a time can change them.`,
@@ -139,7 +138,7 @@ export class Saving {
         },
         {
           label: 'Start without saving',
-          choose: () => this.startUnsaved(answers ? 'copy' : 'none'),
+          choose: () => this.startUnsaved(detail === 'answers' ? 'copy' : 'none'),
         },
       ],
     );
@@ -239,9 +238,9 @@ function rememberChoice(): void {
   }
 }
 
-/** A message without the name of the disk before it. */
+/** A message without what it is about. */
 function reasonOf(message: string): string {
-  return message.replace(/^disk [\w-]+: /, '');
+  return message.replace(/^[\w ]*disk [\w-]+: /, '');
 }
 
 function capital(text: string): string {

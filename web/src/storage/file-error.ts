@@ -36,10 +36,6 @@ const NUMBERS = {
 /** Linux's name of what was wrong. */
 export type FileErrorCode = keyof typeof NUMBERS;
 
-const NAMES = new Map<number, FileErrorCode>(
-  Object.entries(NUMBERS).map(([name, number]) => [number, name as FileErrorCode]),
-);
-
 const TEXTS: Partial<Record<FileErrorCode, string>> = {
   EACCES: 'permission denied',
   EEXIST: 'it exists already',
@@ -70,11 +66,6 @@ export class FileError extends Error {
     this.errno = NUMBERS[code];
     this.path = path;
   }
-}
-
-/** The error with this number of Linux; EIO if it is not known here. */
-export function fileErrorOf(errno: number, path?: string): FileError {
-  return new FileError(NAMES.get(errno) ?? 'EIO', path);
 }
 
 /** The code of whatever a backend has thrown. */

@@ -3,7 +3,7 @@
 // the two rings between host and storage worker.
 
 import type { DiskHolder } from './disk-lock.ts';
-import { Ring } from './ring.ts';
+import { RingPair } from './ring.ts';
 
 /** An empty file system. */
 export type DiskFormat = 'ext4';
@@ -36,6 +36,13 @@ export interface DiskSource {
   /** An image in chunks. */
   image?: ImageAddress;
 }
+
+/**
+ * How messages of the log about a disk begin; then come its name and a colon. A
+ * page knows them by that.
+ */
+export const DISK_TROUBLE = 'disk ';
+export const DISK_WAIT = 'waiting for disk ';
 
 /** What the guest is told of a disk: see host/src/backends/disks.hpp. */
 export interface DiskDescription {
@@ -120,17 +127,13 @@ export interface DiskRequest {
   places: Uint32Array;
 }
 
-export class DiskRings {
-  readonly requests: Ring;
-  readonly answers: Ring;
-
+export class DiskRings extends RingPair {
   static create(): SharedArrayBuffer {
-    return new SharedArrayBuffer(Ring.size(REQUEST_WORDS) + Ring.size(ANSWER_WORDS));
+    return RingPair.make(REQUEST_WORDS, ANSWER_WORDS);
   }
 
   constructor(buffer: SharedArrayBuffer) {
-    this.requests = new Ring(buffer, 0, REQUEST_WORDS);
-    this.answers = new Ring(buffer, Ring.size(REQUEST_WORDS), ANSWER_WORDS);
+    super(buffer, REQUEST_WORDS, ANSWER_WORDS);
   }
 
   /** False if there is no room now. */

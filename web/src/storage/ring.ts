@@ -67,3 +67,19 @@ export class Ring {
     return this.words[HEADER + (index & (this.capacity - 1))]!;
   }
 }
+
+/** Two rings in one buffer: requests one way, answers the other. */
+export class RingPair {
+  readonly requests: Ring;
+  readonly answers: Ring;
+
+  /** A buffer for rings of so many words each, powers of two. */
+  static make(requestWords: number, answerWords: number): SharedArrayBuffer {
+    return new SharedArrayBuffer(Ring.size(requestWords) + Ring.size(answerWords));
+  }
+
+  constructor(buffer: SharedArrayBuffer, requestWords: number, answerWords: number) {
+    this.requests = new Ring(buffer, 0, requestWords);
+    this.answers = new Ring(buffer, Ring.size(requestWords), answerWords);
+  }
+}

@@ -2,7 +2,7 @@
 // What host and storage worker tell each other of shares by two rings: the
 // other side of host/src/backends/shares.hpp, with the same orders and layouts.
 
-import { Ring } from './ring.ts';
+import { RingPair } from './ring.ts';
 import type { Attributes, Space } from './share.ts';
 
 /** In the order of enum class ShareOperation. */
@@ -68,17 +68,13 @@ const LONGEST_ANSWER = 1200;
 /** So many answers have room in their ring. More requests wait in the host. */
 export const MOST_ON_WAY = Math.floor(ANSWER_WORDS / (LONGEST_ANSWER + 1));
 
-export class ShareRings {
-  readonly requests: Ring;
-  readonly answers: Ring;
-
+export class ShareRings extends RingPair {
   static create(): SharedArrayBuffer {
-    return new SharedArrayBuffer(Ring.size(REQUEST_WORDS) + Ring.size(ANSWER_WORDS));
+    return RingPair.make(REQUEST_WORDS, ANSWER_WORDS);
   }
 
   constructor(buffer: SharedArrayBuffer) {
-    this.requests = new Ring(buffer, 0, REQUEST_WORDS);
-    this.answers = new Ring(buffer, Ring.size(REQUEST_WORDS), ANSWER_WORDS);
+    super(buffer, REQUEST_WORDS, ANSWER_WORDS);
   }
 }
 

@@ -5,9 +5,10 @@
 // done when its answer is in the ring; until then its memory belongs to this
 // thread.
 
-import { afterEvents, losesWakeUps } from '../machine/platform.ts';
 import { codeOf, numberOf, type FileErrorCode } from './file-error.ts';
+import { KernelAccess } from './kernel-access.ts';
 import { openShare, type ShareSource } from './open-share.ts';
+import { serveRing } from './serve-ring.ts';
 import { ShareFiles, type FileRequest } from './share-files.ts';
 import {
   requestOf,
@@ -19,11 +20,6 @@ import {
 } from './share-protocol.ts';
 import { ShareSession } from './share-session.ts';
 import type { Share } from './share.ts';
-
-/** As in storage-server.ts. */
-const BLOCK = 20;
-const LONGEST_TURN = 10;
-const NEXT_REQUEST = 1;
 
 export type ToShares =
   /** The first message, answered with 'shares-opened' or 'shares-failed'. */
@@ -48,21 +44,13 @@ interface OpenShare {
   files: ShareFiles;
 }
 
-interface Kernel {
-  bytes: Uint8Array;
-  words: Int32Array;
-  /** Index of the doorbell in `words`. */
-  doorbell: number;
-  bit: number;
-}
-
 export class ShareServer {
   private readonly post: (message: FromShares) => void;
   private readonly shares: OpenShare[] = [];
   private readonly pending = new Set<Promise<void>>();
   private rings: ShareRings | undefined;
   private host: MessagePort | undefined;
-  private kernel: Kernel | undefined;
+  private kernel: KernelAccess | undefined;
   private closed = false;
 
   constructor(post: (message: FromShares) => void) {
@@ -98,7 +86,11 @@ export class ShareServer {
         flushes,
       })),
     });
-    void this.serve(this.rings);
+    void serveRing(this.rings.requests, {
+      doAll: () => this.doAll(),
+      isPending: () => this.pending.size > 0,
+      isClosed: () => this.closed,
+    });
   }
 
   private entryOf(share: Share, place: string, index: number): OpenShare {
@@ -128,33 +120,13 @@ export class ShareServer {
   }
 
   private newSession(share: Share): ShareSession {
-    return new ShareSession(share, (places) => this.viewsOf(places));
+    return new ShareSession(share, (places) => this.kernel!.viewsOf(places));
   }
 
   private attach({ memory, doorbell, bit }: HostToShares): void {
-    this.kernel = {
-      bytes: new Uint8Array(memory.buffer),
-      words: new Int32Array(memory.buffer),
-      doorbell: doorbell >>> 2,
-      bit,
-    };
+    this.kernel = new KernelAccess(memory, doorbell, bit);
     // Requests may have come before this message.
     this.doAll();
-  }
-
-  private async serve({ requests }: ShareRings): Promise<void> {
-    let turn = performance.now();
-    while (!this.closed) {
-      this.doAll();
-      // A blocked thread gets no event, and a pending request needs one.
-      if (this.pending.size === 0) requests.block(losesWakeUps ? BLOCK : NEXT_REQUEST);
-      else if (losesWakeUps) requests.block(NEXT_REQUEST);
-      if (losesWakeUps || performance.now() - turn > LONGEST_TURN) {
-        await new Promise<void>((resolve) => afterEvents(resolve));
-        turn = performance.now();
-      }
-      if (!losesWakeUps) await requests.wait();
-    }
   }
 
   private doAll(): void {
@@ -193,18 +165,7 @@ export class ShareServer {
   private answer({ share, id }: ShareRequest, error: number, answer?: AnswerWords): void {
     // There is room for the answers of all that can be on the way.
     this.rings?.answers.push([share, id, error, ...(answer?.words ?? [])]);
-    if (this.kernel === undefined) return;
-    const { words, doorbell, bit } = this.kernel;
-    Atomics.or(words, doorbell, bit);
-    Atomics.notify(words, doorbell);
-  }
-
-  private viewsOf(places: Uint32Array): Uint8Array[] {
-    const { bytes } = this.kernel!;
-    const views: Uint8Array[] = [];
-    for (let index = 0; index < places.length; index += 2)
-      views.push(bytes.subarray(places[index], places[index]! + places[index + 1]!));
-    return views;
+    this.kernel?.ringDoorbell();
   }
 
   /** What is in the ring is done first. */

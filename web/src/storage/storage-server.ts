@@ -5,17 +5,19 @@
 // the size of K. A request is done when its answer is in the ring; until then
 // its memory belongs to this thread.
 
-import { afterEvents, losesWakeUps } from '../machine/platform.ts';
 import type { Disk, Done } from './disk.ts';
 import { offerCopies } from './copied-disk.ts';
 import { DiskInUseError } from './disk-lock.ts';
+import { KernelAccess } from './kernel-access.ts';
 import { openDisk, type DiskContext } from './open-disk.ts';
 import { NoStorageError } from './opfs.ts';
 import { SavedDisk } from './saved-disk.ts';
+import { serveRing } from './serve-ring.ts';
 import { Snapshot } from './snapshot.ts';
 import { sendPieces, takePieces, type FromTransfer } from './transfers.ts';
 import {
   DISCARD,
+  DISK_TROUBLE,
   DiskRings,
   DURABLE,
   FLUSH,
@@ -31,18 +33,6 @@ import {
   type ToStorage,
 } from './protocol.ts';
 
-/** Milliseconds that WebKit's worker blocks before events get their turn. */
-const BLOCK = 20;
-
-/** Milliseconds after which events get their turn while requests come. */
-const LONGEST_TURN = 10;
-
-/**
- * Milliseconds in which the guest's next request usually comes. A thread that
- * blocks wakes in half the time of a promise (docs/decisions/0083-disks.md).
- */
-const NEXT_REQUEST = 1;
-
 interface OpenDisk {
   name: string;
   disk: Disk;
@@ -51,14 +41,6 @@ interface OpenDisk {
   /** Those that are still read. */
   snapshots: Set<Snapshot>;
   endOffer?: () => void;
-}
-
-interface Kernel {
-  bytes: Uint8Array;
-  words: Int32Array;
-  /** Index of the doorbell in `words`. */
-  doorbell: number;
-  bit: number;
 }
 
 export class StorageServer {
@@ -74,7 +56,7 @@ export class StorageServer {
   private readonly titles: ((title: string) => void)[] = [];
   private rings: DiskRings | undefined;
   private host: MessagePort | undefined;
-  private kernel: Kernel | undefined;
+  private kernel: KernelAccess | undefined;
   private closed = false;
 
   /** Tests give disks of their own. */
@@ -110,8 +92,7 @@ export class StorageServer {
         await this.closeDisks();
         const place = source.file === undefined ? '' : ` (${source.file})`;
         const message = `disk ${source.name}${place}: ${textOf(error)}`;
-        const detail = error instanceof NoStorageError ? { detail: error.reason } : {};
-        this.post({ type: 'failed', kind: failureOf(error), message, ...detail });
+        this.post({ type: 'failed', message, ...failureOf(error) });
         return;
       }
     }
@@ -128,7 +109,11 @@ export class StorageServer {
         discards: discard !== undefined,
       })),
     });
-    void this.serve(this.rings);
+    void serveRing(this.rings.requests, {
+      doAll: () => this.doAll(),
+      isPending: () => this.pending.size > 0,
+      isClosed: () => this.closed,
+    });
   }
 
   private async openOne(source: DiskSource): Promise<void> {
@@ -182,13 +167,7 @@ export class StorageServer {
 
   private async hear(message: HostToStorage): Promise<void> {
     if (message.type === 'kernel') {
-      const { memory, doorbell, bit } = message;
-      this.kernel = {
-        bytes: new Uint8Array(memory.buffer),
-        words: new Int32Array(memory.buffer),
-        doorbell: doorbell >>> 2,
-        bit,
-      };
+      this.kernel = new KernelAccess(message.memory, message.doorbell, message.bit);
       // Requests may have come before this message.
       this.doAll();
       return;
@@ -196,21 +175,6 @@ export class StorageServer {
     await this.finish();
     const failure = await this.flushAll();
     this.host?.postMessage({ type: 'settled', ...(failure === undefined ? {} : { failure }) } satisfies StorageToHost);
-  }
-
-  private async serve({ requests }: DiskRings): Promise<void> {
-    let turn = performance.now();
-    while (!this.closed) {
-      this.doAll();
-      // A blocked thread gets no event, and a pending request needs one.
-      if (this.pending.size === 0) requests.block(losesWakeUps ? BLOCK : NEXT_REQUEST);
-      else if (losesWakeUps) requests.block(NEXT_REQUEST);
-      if (losesWakeUps || performance.now() - turn > LONGEST_TURN) {
-        await new Promise<void>((resolve) => afterEvents(resolve));
-        turn = performance.now();
-      }
-      if (!losesWakeUps) await requests.wait();
-    }
   }
 
   private doAll(): void {
@@ -232,7 +196,7 @@ export class StorageServer {
   private answer(disk: number, id: number, succeeded: boolean): void {
     // There is room for the answers of all that can be on the way.
     this.rings?.answers.push([disk, id, succeeded ? 1 : 0]);
-    this.ringDoorbell();
+    this.kernel?.ringDoorbell();
   }
 
   /** Does what is in the ring, and resolves when all of it is answered. */
@@ -256,9 +220,9 @@ export class StorageServer {
     }
     switch (request.operation) {
       case READ:
-        return this.attempt(name, 'read', () => disk.read(offset, viewsOf(kernel, request)));
+        return this.attempt(name, 'read', () => disk.read(offset, kernel.viewsOf(request.places)));
       case WRITE:
-        return change('write', () => disk.write(offset, viewsOf(kernel, request)));
+        return change('write', () => disk.write(offset, kernel.viewsOf(request.places)));
       case FLUSH:
         return this.attempt(name, 'flush', () => disk.flush());
       case ZERO:
@@ -285,17 +249,10 @@ export class StorageServer {
 
   /** The owner hears of it once for each reason. Returns false. */
   private reportTrouble(name: string, what: string, error: unknown): false {
-    const message = `disk ${name}: a ${what} has failed: ${textOf(error)}`;
+    const message = `${DISK_TROUBLE}${name}: a ${what} has failed: ${textOf(error)}`;
     if (!this.troubles.has(message)) this.post({ type: 'trouble', message });
     this.troubles.add(message);
     return false;
-  }
-
-  private ringDoorbell(): void {
-    if (this.kernel === undefined) return;
-    const { words, doorbell, bit } = this.kernel;
-    Atomics.or(words, doorbell, bit);
-    Atomics.notify(words, doorbell);
   }
 
   /** What is in the ring is done first. */
@@ -327,13 +284,6 @@ export class StorageServer {
   }
 }
 
-function viewsOf({ bytes }: Kernel, { places }: DiskRequest): Uint8Array[] {
-  const views: Uint8Array[] = [];
-  for (let index = 0; index < places.length; index += 2)
-    views.push(bytes.subarray(places[index], places[index]! + places[index + 1]!));
-  return views;
-}
-
 /** Whether two disks are the same bytes, and one may change them. */
 function writeToOne(one: OpenDisk, other: OpenDisk): boolean {
   return one.disk.medium !== undefined && one.disk.medium === other.disk.medium && (one.changes || other.changes);
@@ -355,9 +305,11 @@ function keepAll(snapshots: Iterator<Snapshot>, offset: number, length: number, 
   return change();
 }
 
-function failureOf(error: unknown): DiskFailure {
-  if (error instanceof DiskInUseError) return 'disk-in-use';
-  return error instanceof NoStorageError ? 'no-storage' : 'disk';
+/** The code of a MachineError, and its detail. */
+function failureOf(error: unknown): { kind: DiskFailure; detail?: string } {
+  if (error instanceof DiskInUseError)
+    return { kind: 'disk-in-use', detail: error.holder === undefined ? 'silent' : 'answers' };
+  return error instanceof NoStorageError ? { kind: 'no-storage', detail: error.reason } : { kind: 'disk' };
 }
 
 function textOf(error: unknown): string {
