@@ -191,6 +191,11 @@ const SHARE: Checks<ShareOptions> = {
     typeof value === 'string' && value !== '' && !value.includes('\0')
       ? undefined
       : `must be the path of a folder, not ${shown(value)}`,
+  directory: (value) =>
+    Object.prototype.toString.call(value) === '[object FileSystemDirectoryHandle]'
+      ? undefined
+      : `must be a FileSystemDirectoryHandle, not ${shown(value)}`,
+  saved: ofType('boolean'),
   memory: (value) => {
     const bytes = typeof value === 'string' ? parseSize(value) : value;
     return value === true || isInRange(bytes, { least: 4096, most: Number.MAX_SAFE_INTEGER, unit: '' })
@@ -207,11 +212,12 @@ const shares: Check = (value) => {
   value.forEach((share: unknown, index) => {
     const what = `shares[${index}]`;
     checkNames(what, share, SHARE);
-    const { name, folder, memory } = share as Partial<ShareOptions>;
+    const { name, folder, directory, saved = false, memory } = share as Partial<ShareOptions>;
     if (name === undefined) throw invalid(`${what} needs a name`);
     if (names.has(name)) throw invalid(`${what}: there is a share ${name} already`);
     names.add(name);
-    if ((folder === undefined) === (memory === undefined)) throw invalid(`${what} needs either a folder or memory`);
+    if ([saved, folder !== undefined, directory !== undefined, memory !== undefined].filter(Boolean).length !== 1)
+      throw invalid(`${what} needs one of a folder, a directory, saved: true and memory`);
   });
   return undefined;
 };

@@ -36,13 +36,15 @@ export function mountFiles(shares: readonly ShareOptions[]): InitialEntry[] {
   return [{ path: TABLE, content: lines.join('') }];
 }
 
-function sourceOf({ name, path, folder, memory, readOnly }: ShareOptions): ShareSource {
+function sourceOf({ name, path, folder, directory, saved, memory, readOnly }: ShareOptions): ShareSource {
   const size = typeof memory === 'string' ? parseSize(memory) : typeof memory === 'number' ? memory : undefined;
   return {
     name,
     readOnly: readOnly ?? false,
     place: placeOf({ name, ...(path === undefined ? {} : { path }) }),
     ...(folder === undefined ? {} : { folder }),
+    ...(directory === undefined ? {} : { directory }),
+    ...(saved ? { saved } : {}),
     ...(size === undefined ? {} : { size }),
   };
 }

@@ -139,7 +139,9 @@ export interface DiskOptions {
   format?: 'ext4' | 'raw';
 }
 
-/** One of `folder` and `memory` says where its files are. */
+/**
+ * One of `folder`, `directory`, `saved` and `memory` says where its files are.
+ */
 export interface ShareOptions {
   /** 1 to 35 letters, digits, - and _; no two shares have the same. */
   name: string;
@@ -147,6 +149,17 @@ export interface ShareOptions {
   path?: string;
   /** Node.js: the path of a folder. */
   folder?: string;
+  /**
+   * Pages: a directory of OPFS, or one that the visitor has picked
+   * (`showDirectoryPicker()`) and permitted. docs/devices.md says what such
+   * files cannot keep.
+   */
+  directory?: FileSystemDirectoryHandle;
+  /**
+   * Pages: the browser keeps the files for this site, in the directory
+   * `auklet-shares/NAME` of OPFS.
+   */
+  saved?: boolean;
   /**
    * Files in memory, which end with the machine: true, or how many bytes they
    * may take, also as text such as '4G'; default 1 GiB.

@@ -68,14 +68,26 @@ export class FileError extends Error {
   }
 }
 
+/** What browsers' errors of files mean, by their names. */
+const OF_BROWSERS: Record<string, FileErrorCode> = {
+  // Also what the browser thinks is dangerous.
+  AbortError: 'EACCES',
+  InvalidModificationError: 'ENOTEMPTY',
+  NoModificationAllowedError: 'EBUSY',
+  NotAllowedError: 'EACCES',
+  NotFoundError: 'ENOENT',
+  QuotaExceededError: 'ENOSPC',
+  SecurityError: 'EACCES',
+};
+
 /** The code of whatever a backend has thrown. */
 export function codeOf(error: unknown): FileErrorCode {
-  const { code, name } = error as { code?: unknown; name?: unknown };
+  const { code, name, message } = error as { code?: unknown; name?: unknown; message?: unknown };
   if (typeof code === 'string' && Object.hasOwn(NUMBERS, code)) return code as FileErrorCode;
   if (code === 'ENOTSUP') return 'EOPNOTSUPP';
-  // An array that is too long, or a browser's storage that is full.
-  if (name === 'RangeError' || name === 'QuotaExceededError') return 'ENOSPC';
-  return 'EIO';
+  // An array that is too long, or Firefox's storage that is full.
+  if (name === 'RangeError' || String(message).includes('NO_DEVICE_SPACE')) return 'ENOSPC';
+  return (typeof name === 'string' && Object.hasOwn(OF_BROWSERS, name) ? OF_BROWSERS[name] : undefined) ?? 'EIO';
 }
 
 export function numberOf(error: unknown): number {

@@ -19,22 +19,32 @@ export class NoStorageError extends Error {
   }
 }
 
-/** The folder of a disk. It is made if it does not exist. */
-export async function openFolder(disk: string): Promise<SegmentFolder> {
+/** A folder of this site. It is made if it does not exist. */
+export async function siteDirectory(...path: string[]): Promise<FileSystemDirectoryHandle> {
   const storage = (globalThis.navigator as Navigator | undefined)?.storage;
   if (storage?.getDirectory === undefined || !('createSyncAccessHandle' in FileSystemFileHandle.prototype))
     throw new NoStorageError('unsupported', 'this browser has no storage for it');
-  let directory;
   try {
-    const all = await (await storage.getDirectory()).getDirectoryHandle(FOLDER, { create: true });
-    directory = await all.getDirectoryHandle(disk, { create: true });
+    let directory = await storage.getDirectory();
+    for (const name of path) directory = await directory.getDirectoryHandle(name, { create: true });
+    return directory;
   } catch (error) {
     // Firefox: a private window, or a visitor who allows no storage.
     if (error instanceof DOMException && ['SecurityError', 'NotAllowedError', 'InvalidStateError'].includes(error.name))
       throw new NoStorageError('refused', 'this window keeps nothing: it is private, or storage is not allowed');
     throw error;
   }
-  return new OpfsFolder(directory);
+}
+
+/** The folder of a disk. It is made if it does not exist. */
+export async function openFolder(disk: string): Promise<SegmentFolder> {
+  return new OpfsFolder(await siteDirectory(FOLDER, disk));
+}
+
+/** The open file, which excludes all others. It is made if there is none. */
+async function openFile(directory: FileSystemDirectoryHandle, name: string): Promise<SegmentFile> {
+  const file = await directory.getFileHandle(name, { create: true });
+  return (file as unknown as { createSyncAccessHandle(): Promise<SegmentFile> }).createSyncAccessHandle();
 }
 
 class OpfsFolder implements SegmentFolder {
@@ -50,9 +60,8 @@ class OpfsFolder implements SegmentFolder {
     return names;
   }
 
-  async open(name: string): Promise<SegmentFile> {
-    const file = await this.directory.getFileHandle(name, { create: true });
-    return (file as unknown as { createSyncAccessHandle(): Promise<SegmentFile> }).createSyncAccessHandle();
+  open(name: string): Promise<SegmentFile> {
+    return openFile(this.directory, name);
   }
 
   async size(name: string): Promise<number> {

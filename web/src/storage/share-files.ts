@@ -121,7 +121,10 @@ export class ShareFiles {
   }
 
   end(): void {
-    for (const handle of this.handles.keys()) void this.close(handle);
+    for (const handle of this.handles.keys()) {
+      const closed = this.close(handle);
+      if (closed instanceof Promise) closed.catch(() => {});
+    }
   }
 
   private keep(handle: Handle): number {
@@ -164,7 +167,9 @@ export class ShareFiles {
     if (!write) return this.using(path, (node) => this.openNode(node, 0));
     try {
       const { folder, name } = await this.placeOf(path);
-      return (await this.share.create(folder, name, 1 | EXCLUSIVE, mode, OWNER)).open;
+      const { node, open } = await this.share.create(folder, name, 1 | EXCLUSIVE, mode, OWNER);
+      if (!this.inUse(node)) this.share.forget(node);
+      return open;
     } catch (error) {
       if ((error as { code?: unknown }).code !== 'EEXIST') throw error;
     }

@@ -51,6 +51,7 @@ export class ShareServer {
   private rings: ShareRings | undefined;
   private host: MessagePort | undefined;
   private kernel: KernelAccess | undefined;
+  private opening: Promise<void> = Promise.resolve();
   private closed = false;
 
   constructor(post: (message: FromShares) => void) {
@@ -60,18 +61,19 @@ export class ShareServer {
   handle(message: ToShares): void {
     if (message.type === 'close-shares') void this.close();
     else if (message.type === 'file') void this.doFile(message);
-    else this.open(message);
+    else this.opening = this.open(message);
   }
 
-  private open({ sources, rings, port }: Extract<ToShares, { type: 'open-shares' }>): void {
+  private async open({ sources, rings, port }: Extract<ToShares, { type: 'open-shares' }>): Promise<void> {
     for (const source of sources) {
       try {
-        const share = openShare(source);
+        const share = await openShare(source);
         this.shares.push(this.entryOf(share, source.place, this.shares.length));
       } catch (error) {
-        for (const { share } of this.shares.splice(0)) share.end();
+        for (const { share } of this.shares.splice(0)) await share.end();
         const text = error instanceof Error ? error.message : String(error);
-        this.post({ type: 'shares-failed', message: `share ${source.name} (${source.folder}): ${text}` });
+        const place = source.folder === undefined ? '' : ` (${source.folder})`;
+        this.post({ type: 'shares-failed', message: `share ${source.name}${place}: ${text}` });
         return;
       }
     }
@@ -170,13 +172,14 @@ export class ShareServer {
 
   /** What is in the ring is done first. */
   private async close(): Promise<void> {
+    await this.opening;
     this.doAll();
     await Promise.all(this.pending);
     this.closed = true;
     for (const { share, session, files } of this.shares.splice(0)) {
       files.end();
       session.end();
-      share.end();
+      await share.end();
     }
     this.host?.close();
     this.kernel = undefined;

@@ -95,11 +95,17 @@ export class ShareSession {
   /** The guest has begun anew: all that it had is free. */
   end(): void {
     this.ended = true;
-    for (const handle of this.handles.values()) if ('open' in handle) void this.share.close(handle.open);
+    for (const handle of this.handles.values()) if ('open' in handle) this.drop(handle.open);
     this.handles.clear();
     for (const { node } of this.nodes.values()) if (node !== this.share.root) this.share.forget(node);
     this.nodes.clear();
     this.numbers.clear();
+  }
+
+  /** Closes a file of a guest that hears of nothing any more. */
+  private drop(open: object): void {
+    const closed = this.share.close(open);
+    if (closed instanceof Promise) closed.catch(() => {});
   }
 
   /** Whether the guest refers to a node. */
@@ -238,7 +244,7 @@ export class ShareSession {
 
   private addOpen(answer: AnswerWords, number: number, open: object): Maybe<AnswerWords> {
     if (this.ended) {
-      void this.share.close(open);
+      this.drop(open);
       throw new FileError('EIO');
     }
     return after(this.share.attributes(this.nodeOf(number)), (attributes) => {

@@ -118,5 +118,5 @@ export interface Share<Node extends object = object, Open extends object = objec
   forget(node: Node): void;
   /** Calls back when something in the folder or file has changed. */
   watch?(node: Node, changed: (name: string | undefined) => void): () => void;
-  end(): void;
+  end(): Maybe<void>;
 }
