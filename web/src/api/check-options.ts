@@ -10,6 +10,7 @@ import {
   type NumberOptions,
   type Range,
 } from '../machine/options.ts';
+import { isNode } from '../machine/platform.ts';
 import type { InitialDirectory, InitialEntry, InitialFile, InitialLink } from '../machine/protocol.ts';
 import { parseSize } from '../storage/size.ts';
 import { ROOT_DISK } from './root.ts';
@@ -236,7 +237,7 @@ const BOOT: Checks<BootOptions & PlatformOptions> = {
   login: ofType('boolean'),
   disks,
   root: address,
-  rootCache: address,
+  rootCache: (value) => (value === false ? undefined : address(value)),
   shares,
   sockets: ofType('boolean'),
   onProgress: ofType('function'),
@@ -255,6 +256,8 @@ export function checkBootOptions(options: unknown): void {
   if (exec !== true && login === false) throw invalid('login: false needs exec: true');
   if (exec === true && sockets === false) throw invalid('exec needs sockets: leave sockets: false out');
   if (rootCache !== undefined && root === undefined) throw invalid('rootCache needs a root');
+  if (typeof rootCache === 'string' && !isNode)
+    throw invalid('only Node.js has folders: rootCache can only be false here');
   if (root !== undefined && given.some(({ name }) => name === ROOT_DISK))
     throw invalid(`no disk can have the name ${ROOT_DISK} where there is a root`);
 }

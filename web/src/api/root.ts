@@ -19,12 +19,13 @@ const OWNERS_FILES = '/.owner';
 
 const MANIFEST = 'root.json';
 
-/** `root`: the address of a manifest, or of its folder. */
-export function rootSource(root: string, cache: string | undefined): DiskSource {
+/** `root`: the address of a manifest, or of its folder. `cache`: rootCache. */
+export function rootSource(root: string, cache: string | false | undefined): DiskSource {
   const isFile = isNode && !/^https?:/.test(root);
   const whole = /\.json$/.test(root) ? root : `${root.replace(/\/$/, '')}/${MANIFEST}`;
   const address = isFile ? whole : new URL(whole, isNode ? undefined : document.baseURI).href;
-  return { name: ROOT_DISK, readOnly: true, image: { address, ...(cache === undefined ? {} : { cache }) } };
+  const kept = isNode ? (typeof cache === 'string' ? { cache } : {}) : cache === false ? {} : { kept: true as const };
+  return { name: ROOT_DISK, readOnly: true, image: { address, ...kept } };
 }
 
 export function filesForRoot(files: readonly InitialEntry[]): InitialEntry[] {

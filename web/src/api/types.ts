@@ -85,8 +85,11 @@ export interface BootOptions extends NumberOptions {
    * in memory. In Node.js it may also be the path of a folder.
    */
   root?: string;
-  /** Node.js: a folder that keeps what was loaded of `root`. */
-  rootCache?: string;
+  /**
+   * Node.js: a folder that keeps what was loaded of `root`. Pages: the browser
+   * keeps up to 256 MiB of it for this site, if this is not false.
+   */
+  rootCache?: string | false;
   /** Folders of the owner's, mounted in the guest. */
   shares?: readonly ShareOptions[];
   /** Whether `Machine.connect` and `Machine.listen` work; default true. */

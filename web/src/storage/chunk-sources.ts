@@ -21,6 +21,7 @@ export interface ChunkSource {
 export interface ChunkCache {
   get(name: string, length: number): Promise<Uint8Array | undefined>;
   put(name: string, bytes: Uint8Array): Promise<void>;
+  close?(): Promise<void>;
 }
 
 export class NoSuchChunk extends Error {}

@@ -93,6 +93,7 @@ export class ChunkedDisk implements Disk {
     this.closed = true;
     this.kept.clear();
     await Promise.allSettled(this.storing);
+    await this.cache?.close?.();
   }
 
   private recall(index: number): Uint8Array | undefined {

@@ -4,13 +4,14 @@
 import { nodeModule } from '../machine/platform.ts';
 import { ChunkedDisk } from './chunked-disk.ts';
 import { chunkSource, FolderCache } from './chunk-sources.ts';
+import { ChunkStore } from './chunk-store.ts';
 import { copyFromHolder } from './copied-disk.ts';
 import type { Disk } from './disk.ts';
 import { DiskInUseError, DiskLock, type LockWishes } from './disk-lock.ts';
 import { writeExt4Template } from './ext4-template.ts';
 import { FileDisk, type FileSystem } from './file-disk.ts';
 import { MemoryDisk } from './memory-disk.ts';
-import { openFolder } from './opfs.ts';
+import { openFolder, siteChunks } from './opfs.ts';
 import { OverlayDisk } from './overlay-disk.ts';
 import type { DiskSource, ImageAddress } from './protocol.ts';
 import { SavedDisk } from './saved-disk.ts';
@@ -44,10 +45,11 @@ async function openMemory(source: DiskSource): Promise<Disk> {
   return disk;
 }
 
-function openImage({ address, cache }: ImageAddress): Promise<Disk> {
+function openImage({ address, cache, kept }: ImageAddress): Promise<Disk> {
   const record = recordedReads();
   return ChunkedDisk.open(chunkSource(address), {
     ...(cache === undefined ? {} : { cache: new FolderCache(cache) }),
+    ...(kept ? { cache: new ChunkStore(siteChunks) } : {}),
     ...(record === undefined ? {} : { onRead: record }),
   });
 }

@@ -1,7 +1,12 @@
 // SPDX-License-Identifier: MIT
 // The browser's own folder for this site (OPFS).
 
+import type { ChunkStoreFile } from './chunk-store.ts';
 import type { SegmentFile, SegmentFolder } from './segments.ts';
+
+/** What was loaded of root file systems: one file for the site. */
+const CACHE_FOLDER = 'auklet-cache';
+const CHUNKS = 'chunks-1';
 
 /** All disks of a site are in this folder, one folder each. */
 const FOLDER = 'auklet-disks';
@@ -40,6 +45,12 @@ export async function siteDirectory(...path: string[]): Promise<FileSystemDirect
 export async function openFolder(disk: string): Promise<SegmentFolder> {
   return new OpfsFolder(await siteDirectory(FOLDER, disk));
 }
+
+/** The file of a ChunkStore. */
+export const siteChunks: ChunkStoreFile = {
+  open: async () => openFile(await siteDirectory(CACHE_FOLDER), CHUNKS),
+  look: async () => (await (await siteDirectory(CACHE_FOLDER)).getFileHandle(CHUNKS)).getFile(),
+};
 
 /** The open file, which excludes all others. It is made if there is none. */
 async function openFile(directory: FileSystemDirectoryHandle, name: string): Promise<SegmentFile> {

@@ -13,6 +13,8 @@ export interface ImageAddress {
   address: string;
   /** Node.js: a folder that keeps chunks. */
   cache?: string;
+  /** The browser keeps chunks. */
+  kept?: true;
 }
 
 /** Where a disk's bytes are. The owner has checked all of it. */
