@@ -43,6 +43,26 @@ def hard_link(name, target):
     return (name, {"type": tarfile.LNKTYPE, "linkname": target}, b"")
 
 
+# A machine that reads certain files of the image that it is given, found by their content.
+MACHINE = """
+import json, os, sys
+root = sys.argv[sys.argv.index("--root") + 1]
+manifest = json.load(open(f"{root}/root.json"))
+empty = bytes(manifest["chunkSize"])
+image = b"".join(open(f"{root}/chunks/{name}", "rb").read() if name else empty for name in manifest["sha256"])
+with open(os.environ["AUKLET_RECORD_READS"], "a") as reads:
+    for path in sys.argv[-1].split():
+        content = open(path, "rb").read()
+        for at in range(0, len(content), 131072):
+            block = content[at : at + 131072]
+            place = image.find(block)
+            # Requests are of whole sectors, and have some bytes of the neighbours.
+            if place >= 0:
+                begin, end = place // 512 * 512, (place + len(block) + 511) // 512 * 512
+                reads.write(f"{begin} {end - begin}\\n")
+"""
+
+
 class Image(unittest.TestCase):
     def setUp(self):
         self.temporary = tempfile.TemporaryDirectory()
@@ -112,6 +132,34 @@ class Image(unittest.TestCase):
         first = (self.folder / "out/root.json").read_text()
         self.image(source)
         self.assertEqual((self.folder / "out/root.json").read_text(), first)
+
+    def test_what_is_read_comes_first(self):
+        source = self.folder / "tree"
+        names = [f"d{number % 3}/f{number:03}" for number in range(200)]
+        for number, name in enumerate(names):
+            (source / name).parent.mkdir(parents=True, exist_ok=True)
+            # What cannot be compressed is in the image as it is. Some files have one block, some more.
+            (source / name).write_bytes(os.urandom(300 + number % 7 * 30000))
+        os.link(source / names[5], source / "link")
+        machine = self.folder / "machine.py"
+        machine.write_text(MACHINE)
+        wanted = [source / names[number] for number in (187, 6, 69, 5, 100)]
+        command = " ".join(map(str, wanted))
+        image = self.image(source, f"--record={command}", "--machine", sys.executable, machine)
+        content = image.read_bytes()
+        places = [content.find(path.read_bytes()[:100]) for path in wanted]
+        # Those with a whole block. The end of a file, and a small one, wait for others to fill a block.
+        self.assertEqual(places[:4], sorted(places[:4]))
+        rest = [(source / name).read_bytes()[:100] for name in names if source / name not in wanted]
+        self.assertLess(max(places), min(place for place in map(content.find, rest) if place >= 0))
+        for name in [*names, "link"]:
+            self.assertEqual(self.content(image, name), (source / name).read_bytes(), name)
+        listed = json.loads((self.folder / "out/root.json").read_text())
+        self.assertEqual(listed["prefetch"][0], 0)
+        self.assertLess(len(listed["prefetch"]), len(listed["sha256"]) / 8)
+        self.assertEqual(len(os.listdir(self.folder / "out/chunks")), len(listed["sha256"]))
+        result = self.run_tool(source, "--record=x", "--machine", "false", "-")
+        self.assertRegex(result.stderr, "the command has failed: x")
 
     def test_tar_keeps_owners_and_links(self):
         image = self.image(
