@@ -10,8 +10,13 @@ enum { STDIN, STDOUT, STDERR, STREAMS };
 
 /*
  * The owner first sends a number on each connection. On a stream it is the
- * stream's number. For a command it is 0, and this header follows.
+ * stream's number. For a command it is 0, and the header below follows. If it
+ * is this one, a process of its own serves the connection (files.c).
  */
+#define FILES_NUMBER 0xffffffff
+/* What that process gets as its argument. */
+#define FILES_WORD "files"
+
 struct header {
 	uint32_t length;		/* bytes of the strings */
 	uint32_t stream[STREAMS];	/* numbers of streams; 0 for /dev/null */
@@ -35,8 +40,8 @@ struct connection {
 	size_t have;		/* bytes that came of number, header, strings */
 	struct header header;
 	char *strings;
-	enum { GREETS, STREAM, COMMAND, RUNS, DRAINS, LEFT } state;
-	pid_t leader;
+	enum { GREETS, STREAM, COMMAND, RUNS, DRAINS, LEFT, FILES } state;
+	pid_t leader;		/* of a command; or the file server */
 	int leader_fd;
 	int status;
 	struct relay relay[STREAMS];
@@ -72,6 +77,7 @@ int is_cut_off(const struct connection *c);
 /* ---- command.c ---- */
 
 void run(struct connection *c);
+int start_file_server(struct connection *c);
 void take_end(struct connection *c);
 void tell_end(struct connection *c);
 

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: MIT
-// A command from its start to the end of its output.
+// A command from its start to the end of its output; and the start of a file
+// server.
 #define _GNU_SOURCE
 #include <errno.h>
 #include <fcntl.h>
@@ -9,10 +10,12 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/ioctl.h>
+#include <sys/socket.h>
 #include <sys/syscall.h>
 #include <sys/wait.h>
 #include <unistd.h>
 #include "agent.h"
+#include "files.h"
 
 /*
  * Adds the machine's time zone (from the kernel's command line) to a command's
@@ -61,6 +64,13 @@ static void complain(int fd, const char *name, int error)
 	dprintf(fd, "%.1024s: %s\n", name, error == ENOENT ? "not found" : strerror(error));
 }
 
+static void watch_leader(struct connection *c)
+{
+	c->leader_fd = syscall(SYS_pidfd_open, c->leader, 0);
+	if (c->leader_fd < 0)
+		fail("pidfd_open");
+}
+
 static int start(struct connection *c, char **arguments, const char *directory, char **environment, const int ends[])
 {
 	static char *no_environment[] = { NULL };
@@ -93,9 +103,7 @@ static int start(struct connection *c, char **arguments, const char *directory, 
 		fail("/");
 	if (error)
 		return error;
-	c->leader_fd = syscall(SYS_pidfd_open, c->leader, 0);
-	if (c->leader_fd < 0)
-		fail("pidfd_open");
+	watch_leader(c);
 	return 0;
 }
 
@@ -148,6 +156,30 @@ void run(struct connection *c)
 	free(environment);
 	free(c->strings);
 	c->strings = NULL;
+}
+
+/*
+ * Gives the connection to a file server. If there can be none, the answer to
+ * the owner's first request says why, and the result is -1.
+ */
+int start_file_server(struct connection *c)
+{
+	static char *const words[] = { "exec-agent", FILES_WORD, NULL };
+	struct answer answer = { 0 };
+	posix_spawn_file_actions_t actions;
+
+	posix_spawn_file_actions_init(&actions);
+	posix_spawn_file_actions_adddup2(&actions, c->fd, STDIN_FILENO);
+	answer.error = posix_spawn(&c->leader, "/sbin/exec-agent", &actions, NULL, words, environ);
+	posix_spawn_file_actions_destroy(&actions);
+	if (answer.error) {
+		send(c->fd, &answer, sizeof answer, MSG_NOSIGNAL);
+		return -1;
+	}
+	close_fd(&c->fd);
+	watch_leader(c);
+	c->state = FILES;
+	return 0;
 }
 
 void take_end(struct connection *c)

@@ -6,7 +6,7 @@
 // streams. The command itself gets pipes, because a program may open
 // /dev/stdout again, which is impossible for a socket. splice() moves the bytes
 // between pipes and sockets. No shell interprets anything. One loop serves all
-// commands.
+// commands. Files of the guest have servers of their own (files.c).
 #define _GNU_SOURCE
 #include <errno.h>
 #include <fcntl.h>
@@ -18,8 +18,10 @@
 #include <string.h>
 #include <sys/reboot.h>
 #include <sys/socket.h>
+#include <sys/wait.h>
 #include <unistd.h>
 #include "agent.h"
+#include "files.h"
 
 /*
  * The agent listens on this port. The owner listens on the same port of its
@@ -49,6 +51,8 @@ static int serve(struct connection *c)
 {
 	if (c->state == GREETS && take_command(c) < 0)
 		return 0;
+	if (c->state == FILES)
+		return !is_ready(c->leader_fd, POLLIN) || waitpid(c->leader, NULL, 0) != c->leader;
 	/*
 	 * A command takes the descriptors of its streams when it starts. The
 	 * owner may leave before. poll() does not tell, so each round looks.
@@ -202,6 +206,8 @@ int main(int argc, char **argv)
 	const char *value = getenv("TZ");
 	int listener, again = 0;
 
+	if (argc > 1 && strcmp(argv[1], FILES_WORD) == 0)
+		return serve_files();
 	beside_login = argc > 1 && strcmp(argv[1], "beside") == 0;
 	if (value && asprintf(&zone, "TZ=%s", value) < 0)
 		fail("memory");

@@ -78,7 +78,7 @@ int streams_are_here(const struct connection *c)
 
 /*
  * Takes what has come of a greeting and a command. Returns -1 if the owner has
- * gone, or sends neither of the two.
+ * gone, or sends none of what there is.
  */
 int take_command(struct connection *c)
 {
@@ -86,6 +86,8 @@ int take_command(struct connection *c)
 
 	if (got <= 0)
 		return got;
+	if (c->number == FILES_NUMBER)
+		return start_file_server(c);
 	if (c->number != 0) {
 		c->state = STREAM;
 		return 0;
