@@ -47,6 +47,41 @@ test('the public API in Chromium', async (suite) => {
     });
   });
 
+  await suite.test('files of the guest at any path, beside a login', async () => {
+    const seen = await page.evaluate(async () => {
+      const { Machine } = auklet;
+      const machine = new Machine({ cpus: 1, memory: 128, exec: true, login: true });
+      const { fs } = machine;
+      const piece = (number) => new Uint8Array(500_000).fill(number);
+      await fs.writeFile(
+        '/tmp/large',
+        (async function* () {
+          for (let number = 0; number < 8; ++number) yield piece(number);
+        })(),
+      );
+      let matches = 0;
+      let offset = 0;
+      for await (const bytes of fs.read('/tmp/large'))
+        for (const byte of bytes) if (byte === Math.floor(offset++ / 500_000)) ++matches;
+      const sum = await machine.exec(['wc', '-c', '/tmp/large']);
+      const changed = new Promise((resolve) => fs.watch('/tmp', resolve).then(() => fs.mkdir('/tmp/made')));
+      const name = await changed;
+      await machine.exec(['sh', '-c', 'mkdir /tmp/n && : > /tmp/n/$(printf "\\377")']);
+      const [{ name: strange }] = await fs.readdir('/tmp/n');
+      await fs.rm('/tmp/n', { recursive: true });
+      const code = await fs.readFile('/tmp/n').catch((error) => `${error.name} ${error.code} ${error.path}`);
+      await machine.dispose();
+      return { matches, wc: new TextDecoder().decode(sum.stdout), name, strange: strange.charCodeAt(0), code };
+    });
+    assert.deepEqual(seen, {
+      matches: 4_000_000,
+      wc: '4000000 /tmp/large\n',
+      name: 'made',
+      strange: 0xdcff,
+      code: 'FileError ENOENT /tmp/n',
+    });
+  });
+
   await suite.test('memory that cannot be is an error with a code', async () => {
     const code = await page.evaluate(async () => {
       const { Machine } = auklet;

@@ -2,6 +2,9 @@
 // Runs commands in the guest, many at once. Each command has connections to the
 // guest's exec agent. Their protocol is in docs/exec.md.
 
+import { FILES_NUMBER } from './agent-file-protocol.ts';
+import { AgentFiles } from './agent-files.ts';
+import { concatenate, words } from './bytes.ts';
 import { isPromise, reportException } from './handlers.ts';
 import type { SocketClient } from './sockets.ts';
 import { MachineError, type ExecOptions, type ExecResult, type MachineSocket, type Signal } from './types.ts';
@@ -59,13 +62,6 @@ export function signalNumber(signal: Signal): number {
   return number;
 }
 
-const words = (...values: number[]): Uint8Array => {
-  const bytes = new Uint8Array(values.length * 4);
-  const view = new DataView(bytes.buffer);
-  values.forEach((value, index) => view.setUint32(index * 4, value, true));
-  return bytes;
-};
-
 /**
  * The bytes that a command's connection begins with. `streams` are the numbers
  * of the command's streams; 0 is /dev/null.
@@ -89,16 +85,6 @@ export function encodeCommand(
       `a command with its environment has at most ${COMMAND_LIMIT} bytes, not ${strings.length}`,
     );
   return concatenate([words(0, strings.length, ...streams, command.length, variables.length), strings]);
-}
-
-function concatenate(chunks: readonly Uint8Array[]): Uint8Array {
-  const all = new Uint8Array(chunks.reduce((sum, chunk) => sum + chunk.length, 0));
-  let offset = 0;
-  for (const chunk of chunks) {
-    all.set(chunk, offset);
-    offset += chunk.length;
-  }
-  return all;
 }
 
 async function* pieces(stdin: ExecOptions['stdin']): AsyncIterable<Uint8Array> {
@@ -133,6 +119,8 @@ async function give(bytes: Uint8Array, handler: NonNullable<ExecOptions['onStdou
 
 /** Runs the commands of one machine. */
 export class ExecClient {
+  /** By the same agent. */
+  readonly files: AgentFiles;
   private readonly ready: Promise<void>;
   private rejectReady!: (error: MachineError) => void;
   private readonly running = new Set<(signal: number) => void>();
@@ -156,6 +144,7 @@ export class ExecClient {
       });
     });
     this.ready.catch(() => {});
+    this.files = new AgentFiles(sockets, AGENT_PORT, this.ready);
   }
 
   async run(command: readonly string[], options: ExecOptions = {}): Promise<ExecResult> {
@@ -244,7 +233,7 @@ export class ExecClient {
    */
   private stream(): { number: number; socket: MachineSocket; opened: Promise<void> } {
     const number = this.nextStream;
-    this.nextStream = (number % 0xffff_ffff) + 1;
+    this.nextStream = (number % (FILES_NUMBER - 1)) + 1;
     const { socket, opened } = this.sockets.open(AGENT_PORT);
     const writer = socket.writable.getWriter();
     writer.write(words(number)).catch(() => {});

@@ -3,49 +3,80 @@
 
 import { FileError } from '../storage/file-error.ts';
 import { isBelow, type FileRequest, type FileStatus, type FolderEntry } from '../storage/share-files.ts';
-import type { SharesClient } from './shares.ts';
+import type { AgentFiles } from './agent-files.ts';
+import { concatenate, isBytes } from './bytes.ts';
+import { placeOf, type SharesClient } from './shares.ts';
+import { MachineError, type ShareOptions } from './types.ts';
 
-/** Bytes of a large file that are on their way at a time. */
+/**
+ * Bytes of a large file that are on their way at a time. The agent takes no
+ * more.
+ */
 const PIECE = 1 << 20;
+
+/** Bytes of a file that is read at once. The guest chooses how many it has. */
+const MOST_AT_ONCE = 2 ** 30;
 
 const FILE_MODE = 0o644;
 const FOLDER_MODE = 0o755;
 
 export type FileContent = Uint8Array | string | AsyncIterable<Uint8Array>;
 
-/** Where files are: shares, each at its place in the guest. */
-export interface SharePlace {
-  place: string;
-  share: number;
+/** Who reads and writes at a path. */
+interface Way {
+  ask: (request: FileRequest) => Promise<unknown>;
+  watch: (handler: (name: string | undefined) => void) => Promise<() => void>;
+  /** The path for it. */
+  below: string;
+  /** Undefined outside of all shares. */
+  share: number | undefined;
 }
 
 /**
- * `machine.fs`. Paths are absolute paths of the guest, in shared folders: there
- * it works before the guest has booted, while it runs, and after it has ended,
- * until the machine is disposed of. All functions reject with a FileError,
- * whose `code` is Linux's.
+ * `machine.fs`. Paths are absolute paths of the guest.
+ *
+ * In a shared folder it works before the guest has booted, while it runs, and
+ * after it has ended, until the machine is disposed of. Everywhere else the
+ * guest's agent does it, so the machine must have been booted with
+ * `exec: true`. A call waits until the agent is there.
+ *
+ * All functions reject with a FileError, whose `code` is Linux's; and with a
+ * MachineError if the machine ends before, or has no agent ('failed').
+ *
+ * Linux's names are bytes. A byte that is not UTF-8 is the character U+DC00 and
+ * the byte, in what readdir() and watch() tell and in paths.
  */
 export class MachineFiles {
   private readonly shares: SharesClient | undefined;
-  private readonly places: readonly SharePlace[];
+  private readonly places: readonly { place: string; share: number }[];
+  private readonly agent: AgentFiles | undefined;
+  private readonly mostAtOnce: number;
 
-  constructor(shares: SharesClient | undefined, places: readonly SharePlace[]) {
+  constructor(
+    shares: SharesClient | undefined,
+    options: readonly ShareOptions[],
+    agent: AgentFiles | undefined,
+    mostAtOnce = MOST_AT_ONCE,
+  ) {
     this.shares = shares;
     // The innermost place of a path comes first.
-    this.places = [...places].sort((one, other) => other.place.length - one.place.length);
+    this.places = options
+      .map((share, index) => ({ place: placeOf(share), share: index }))
+      .sort((one, other) => other.place.length - one.place.length);
+    this.agent = agent;
+    this.mostAtOnce = mostAtOnce;
   }
 
-  /** All bytes of a file. */
+  /** All bytes of a file. One of more than 1 GiB is EFBIG: use read(). */
   async readFile(path: string): Promise<Uint8Array> {
     const pieces: Uint8Array[] = [];
-    for await (const piece of this.read(path)) pieces.push(piece);
-    const all = new Uint8Array(pieces.reduce((sum, { length }) => sum + length, 0));
-    let at = 0;
-    for (const piece of pieces) {
-      all.set(piece, at);
-      at += piece.length;
+    let size = 0;
+    for await (const piece of this.read(path)) {
+      size += piece.length;
+      if (size > this.mostAtOnce) throw new FileError('EFBIG', path);
+      pieces.push(piece);
     }
-    return all;
+    return concatenate(pieces);
   }
 
   /** A file in pieces of up to 1 MiB, each read when it is asked for. */
@@ -65,8 +96,10 @@ export class MachineFiles {
   }
 
   /**
-   * Makes a file, or gives one new content. A stream is read as fast as it is
-   * written. `mode` has the permission bits of a new file.
+   * Makes a file, or gives one new content, in its place: its mode, its owner
+   * and its other names stay, and what was written before a failure is there. A
+   * stream is read as fast as it is written. `mode` has the permission bits of
+   * a new file.
    */
   async writeFile(path: string, content: FileContent, { mode = FILE_MODE }: { mode?: number } = {}): Promise<void> {
     const { ask, below } = this.at(path);
@@ -90,7 +123,7 @@ export class MachineFiles {
     return (await ask({ operation: 'list', path: below })) as FolderEntry[];
   }
 
-  /** Follows links that stay in the share. */
+  /** Follows links; in a share those that stay in it. */
   async stat(path: string): Promise<FileStatus> {
     const { ask, below } = this.at(path);
     return (await ask({ operation: 'stat', path: below })) as FileStatus;
@@ -102,15 +135,21 @@ export class MachineFiles {
     await ask({ operation: 'mkdir', path: below, recursive, mode });
   }
 
-  /** Replaces a file that is there. Both paths must be in one share. */
+  /**
+   * Replaces a file that is there. Both paths must be in one share, or in one
+   * file system of the guest: EXDEV.
+   */
   async rename(path: string, to: string): Promise<void> {
-    const { ask, below, place } = this.at(path);
+    const { ask, below, share } = this.at(path);
     const other = this.at(to);
-    if (other.place !== place) throw new FileError('EXDEV', to);
+    if (other.share !== share) throw new FileError('EXDEV', to);
     await ask({ operation: 'rename', path: below, to: other.below });
   }
 
-  /** With `recursive` a folder and all in it; with `force` it may be gone. */
+  /**
+   * With `recursive` a folder and all in it, also what is mounted there; with
+   * `force` it may be gone. It follows no link.
+   */
   async rm(path: string, { recursive = false, force = false } = {}): Promise<void> {
     const { ask, below } = this.at(path);
     await ask({ operation: 'rm', path: below, recursive, force });
@@ -120,29 +159,33 @@ export class MachineFiles {
    * Calls the handler when a file, or something in a folder, has changed, by
    * the guest or by others; with the name in the folder, if it is known.
    * Changes that follow each other closely may be told once, or more often.
-   * Resolves to a function that ends it.
+   * Folders in the folder do not count. Resolves to a function that ends it.
    */
   async watch(path: string, handler: (name: string | undefined) => void): Promise<() => void> {
-    const { below, share } = this.at(path);
-    return withPath(path, this.shares!.watch(share, below, handler));
+    return withPath(path, this.at(path).watch(handler));
   }
 
-  private at(path: string): {
-    ask: (request: FileRequest) => Promise<unknown>;
-    below: string;
-    place: string;
-    share: number;
-  } {
-    const { shares } = this;
+  private at(path: string): Way {
+    const { shares, agent } = this;
     const clean = normal(path);
     const found = this.places.find(({ place }) => isBelow(clean, place));
-    if (found === undefined || shares === undefined) throw new FileError('EXDEV', path);
-    const { place, share } = found;
+    if (found !== undefined && shares !== undefined) {
+      const { place, share } = found;
+      const below = clean.slice(place.length);
+      return {
+        ask: (request) => withPath(path, shares.ask(share, request)),
+        watch: (handler) => shares.watch(share, below, handler),
+        below,
+        share,
+      };
+    }
+    if (agent === undefined)
+      throw new MachineError('failed', `${path} is in no shared folder: boot the machine with exec: true to use it`);
     return {
-      ask: (request) => withPath(path, shares.ask(share, request)),
-      below: clean.slice(place.length),
-      place,
-      share,
+      ask: (request) => withPath(path, agent.ask(request)),
+      watch: (handler) => agent.watch(clean, handler),
+      below: clean,
+      share: undefined,
     };
   }
 }
@@ -166,7 +209,9 @@ function normal(path: string): string {
 }
 
 async function* piecesOf(content: FileContent): AsyncIterable<Uint8Array> {
-  const bytes = typeof content === 'string' ? new TextEncoder().encode(content) : content;
-  if (!(bytes instanceof Uint8Array)) yield* bytes;
-  else for (let at = 0; at < bytes.length; at += PIECE) yield bytes.subarray(at, at + PIECE);
+  const whole = typeof content === 'string' ? new TextEncoder().encode(content) : content;
+  for await (const bytes of isBytes(whole) ? [whole] : whole) {
+    if (!isBytes(bytes)) throw new MachineError('invalid-option', 'a file is written with Uint8Arrays');
+    for (let at = 0; at < bytes.length; at += PIECE) yield bytes.subarray(at, at + PIECE);
+  }
 }

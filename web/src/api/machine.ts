@@ -14,7 +14,7 @@ import { checkPlatform, withPlatform, type MachineOptions } from './platform-opt
 import { filesForRoot, rootSource } from './root.ts';
 import { MachineDisk } from './machine-disk.ts';
 import { SocketClient } from './sockets.ts';
-import { mountFiles, placeOf, SharesClient } from './shares.ts';
+import { mountFiles, SharesClient } from './shares.ts';
 import { StorageClient } from './storage.ts';
 import { needsRelay, relayWorkers } from './worker-relay.ts';
 import {
@@ -68,7 +68,7 @@ export class Machine {
   readonly started: Promise<void>;
   /** Resolves when the machine has ended in any way. It never rejects. */
   readonly halted: Promise<MachineEnd>;
-  /** Files of shared folders, by their paths in the guest. */
+  /** Files of the guest, by their paths there. */
   readonly fs: MachineFiles;
   /** The last 32,768 characters of console output, for diagnostics. */
   transcript = '';
@@ -126,10 +126,8 @@ export class Machine {
       this.shares = new SharesClient(shares, options.storageWorkerUrl, (error) => {
         if (this.disposal === undefined) this.fail(error);
       });
-    this.fs = new MachineFiles(
-      this.shares,
-      shares.map((share, index) => ({ place: placeOf(share), share: index })),
-    );
+    if (options.exec) this.commands = new ExecClient(this.sockets, timeZone === undefined ? {} : { TZ: timeZone });
+    this.fs = new MachineFiles(this.shares, shares, this.commands?.files);
     if (disks.length > 0 || rootDisk !== undefined)
       this.storage = new StorageClient(disks, rootDisk, options.storageWorkerUrl, {
         trouble: (message) => this.emit('log', 'error', message),
@@ -146,7 +144,6 @@ export class Machine {
     this.host.onMessage = (message) => this.handle(message);
     this.host.onError = (message, detail) =>
       this.fail(new MachineError('failed', `the host worker has failed: ${message}`, detail));
-    if (options.exec) this.commands = new ExecClient(this.sockets, timeZone === undefined ? {} : { TZ: timeZone });
     this.load().catch((error: unknown) => {
       if (this.disposal !== undefined) return;
       this.fail(

@@ -3,6 +3,7 @@
 // streams.
 
 import { FIRST_ACCEPTED, type SocketEvent, type SocketRequest } from '../machine/protocol.ts';
+import { isBytes } from './bytes.ts';
 import { isPromise, reportException } from './handlers.ts';
 import { MachineError, type MachineSocket } from './types.ts';
 
@@ -163,8 +164,7 @@ class Connection implements MachineSocket {
   }
 
   private async write(bytes: Uint8Array): Promise<void> {
-    if (Object.prototype.toString.call(bytes) !== '[object Uint8Array]')
-      throw new MachineError('invalid-option', 'a connection is written with Uint8Arrays');
+    if (!isBytes(bytes)) throw new MachineError('invalid-option', 'a connection is written with Uint8Arrays');
     for (let offset = 0; offset < bytes.length && !this.over; offset += PIECE) {
       const piece = bytes.slice(offset, offset + PIECE);
       this.onWay += piece.length;

@@ -65,8 +65,8 @@ export interface BootOptions extends NumberOptions {
   /** Files, directories and symbolic links to add to the root file system. */
   files?: readonly InitialEntry[];
   /**
-   * Whether to start the agent that `Machine.exec` needs; default false. It
-   * needs `sockets`.
+   * Whether to start the agent that `Machine.exec` needs, and `Machine.fs`
+   * outside of shared folders; default false. It needs `sockets`.
    */
   exec?: boolean;
   /**

@@ -1,18 +1,21 @@
 // SPDX-License-Identifier: MIT
 // Errors of files, with Linux's names and numbers on every system.
 
-/** Linux's numbers; the guest gets these. */
+/** Linux's numbers; the guest gets these, or its kernel gives them. */
 const NUMBERS = {
   EPERM: 1,
   ENOENT: 2,
+  EINTR: 4,
   EIO: 5,
   ENXIO: 6,
   EBADF: 9,
+  EAGAIN: 11,
   ENOMEM: 12,
   EACCES: 13,
   EBUSY: 16,
   EEXIST: 17,
   EXDEV: 18,
+  ENODEV: 19,
   ENOTDIR: 20,
   EISDIR: 21,
   EINVAL: 22,
@@ -21,15 +24,24 @@ const NUMBERS = {
   ETXTBSY: 26,
   EFBIG: 27,
   ENOSPC: 28,
+  ESPIPE: 29,
   EROFS: 30,
   EMLINK: 31,
+  ERANGE: 34,
+  EDEADLK: 35,
   ENAMETOOLONG: 36,
   ENOSYS: 38,
   ENOTEMPTY: 39,
   ELOOP: 40,
+  ENODATA: 61,
+  EOVERFLOW: 75,
   EILSEQ: 84,
   EOPNOTSUPP: 95,
+  ECONNABORTED: 103,
+  ENOTCONN: 107,
+  ETIMEDOUT: 110,
   ESTALE: 116,
+  EUCLEAN: 117,
   EDQUOT: 122,
 } as const;
 
@@ -40,6 +52,8 @@ const TEXTS: Partial<Record<FileErrorCode, string>> = {
   EACCES: 'permission denied',
   EEXIST: 'it exists already',
   EINVAL: 'it cannot be done so',
+  EFBIG: 'it is too large',
+  EILSEQ: 'a name has half of a character',
   EISDIR: 'it is a folder',
   ELOOP: 'too many symbolic links',
   ENAMETOOLONG: 'the name is too long',
@@ -49,7 +63,7 @@ const TEXTS: Partial<Record<FileErrorCode, string>> = {
   ENOTEMPTY: 'the folder is not empty',
   EPERM: 'it is not permitted',
   EROFS: 'it is read-only',
-  EXDEV: 'it leads out of the share',
+  EXDEV: 'it leads out of the share or file system',
 };
 
 export class FileError extends Error {
@@ -88,6 +102,13 @@ export function codeOf(error: unknown): FileErrorCode {
   // An array that is too long, or Firefox's storage that is full.
   if (name === 'RangeError' || String(message).includes('NO_DEVICE_SPACE')) return 'ENOSPC';
   return (typeof name === 'string' && Object.hasOwn(OF_BROWSERS, name) ? OF_BROWSERS[name] : undefined) ?? 'EIO';
+}
+
+const CODES = new Map(Object.entries(NUMBERS).map(([code, number]) => [number as number, code as FileErrorCode]));
+
+/** The code of Linux's number. */
+export function codeOfNumber(number: number): FileErrorCode {
+  return CODES.get(number) ?? 'EIO';
 }
 
 export function numberOf(error: unknown): number {

@@ -303,7 +303,14 @@ function typeOf(mode: number): FileStatus['type'] {
   return type === FILE ? 'file' : type === FOLDER ? 'folder' : type === LINK ? 'link' : 'other';
 }
 
-function statusOf({ mode, size, user, group, links, modified }: Attributes): FileStatus {
+export function statusOf({
+  mode,
+  size,
+  user,
+  group,
+  links,
+  modified,
+}: Pick<Attributes, 'mode' | 'size' | 'user' | 'group' | 'links' | 'modified'>): FileStatus {
   return {
     type: typeOf(mode),
     size,
