@@ -133,6 +133,16 @@ test('writing: in pieces, and only so much on the way', async () => {
   assert.deepEqual(take(), [{ type: 'finish', id }]);
 });
 
+test('what a Buffer lends is copied: the bytes are transferred to the host', async () => {
+  const { take, connected } = start();
+  const { socket } = await connected();
+  const pool = new Uint8Array(100).fill(7);
+  await socket.writable.getWriter().write(Buffer.from(pool.buffer, 10, 5));
+  const [{ bytes }] = take();
+  assert.deepEqual([...bytes], [7, 7, 7, 7, 7]);
+  assert.equal(bytes.buffer.byteLength, 5);
+});
+
 test('what is no Uint8Array is refused', async () => {
   const { connected } = start();
   const { socket } = await connected();

@@ -163,7 +163,7 @@ export class Machine {
 
   /** Sends input to the console, as a keyboard does; a string as UTF-8. */
   write(input: string | Uint8Array): void {
-    const bytes = typeof input === 'string' ? new TextEncoder().encode(input) : input.slice();
+    const bytes = typeof input === 'string' ? new TextEncoder().encode(input) : new Uint8Array(input);
     this.inputOnWay += bytes.length;
     this.post({ type: 'input', bytes });
   }
