@@ -51,3 +51,24 @@ test('standard input reaches commands of every kind', async () => {
     assert.equal(stdout, expected, words.join(' '));
   }
 });
+
+test('a command is cancelled', async (suite) => {
+  const { machine, session } = await bootSession(suite, { exec: true, login: true });
+  await session.waitFor(PROMPT);
+  const abort = new AbortController();
+  let begun;
+  const beginning = new Promise((resolve) => (begun = resolve));
+  const result = machine.exec(['sh', '-c', 'echo begun; sleep 1000 & sleep 1001'], {
+    signal: abort.signal,
+    onStdout: () => begun(),
+  });
+  await beginning;
+  abort.abort(new Error('enough'));
+  await assert.rejects(result, { message: 'enough' });
+  assert.equal(await session.run('while pidof sleep; do :; done | tail -n 0; echo none'), 'none\n');
+  await assert.rejects(machine.exec(['true'], { signal: abort.signal }), { message: 'enough' });
+  const late = new AbortController();
+  assert.equal((await machine.exec(['true'], { signal: late.signal })).status, 0);
+  late.abort();
+  await assert.rejects(machine.exec(['true'], { signal: 'none' }), { code: 'invalid-option' });
+});

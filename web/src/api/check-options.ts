@@ -276,6 +276,7 @@ const EXEC: Checks<ExecOptions> = {
   directory: ofType('string'),
   onStdout: ofType('function'),
   onStderr: ofType('function'),
+  signal: ofType('object', 'an AbortSignal'),
 };
 
 /** @throws MachineError 'invalid-option' */

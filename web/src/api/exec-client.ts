@@ -157,9 +157,11 @@ export class ExecClient {
       );
     // A wrong command fails here, before anything is waited for.
     encode([0, 0, 0]);
+    options.signal?.throwIfAborted();
     await this.ready;
     await this.turn();
     try {
+      options.signal?.throwIfAborted();
       return await this.start(encode, options);
     } finally {
       // This turn goes to the command that has waited longest. A command that
@@ -207,6 +209,7 @@ export class ExecClient {
     writer.write(encode([stdin?.number ?? 0, stdout.number, stderr.number])).catch(() => {});
     const send = (signal: number) => void writer.write(Uint8Array.of(signal)).catch(() => {});
     this.running.add(send);
+    const over = new AbortController();
     try {
       // The streams end when the command ends, after all that it wrote.
       const ended = Promise.all([
@@ -216,6 +219,7 @@ export class ExecClient {
       ]);
       const failures = sockets.map(({ opened }) => failureOf(opened));
       if (stdin !== undefined) failures.push(failureOf(feed(stdin.socket, options.stdin)));
+      if (options.signal !== undefined) failures.push(failureOf(abortOf(options.signal, over.signal)));
       const [status, ...outputs] = await Promise.race([ended, ...failures]);
       return { status, stdout: outputs[0], stderr: outputs[1] };
     } catch (error) {
@@ -223,6 +227,7 @@ export class ExecClient {
       for (const { socket } of sockets) socket.reset();
       throw error;
     } finally {
+      over.abort();
       this.running.delete(send);
     }
   }
@@ -264,6 +269,13 @@ async function statusOf(control: MachineSocket): Promise<number> {
  */
 function failureOf(promise: Promise<unknown>): Promise<never> {
   return promise.then(() => new Promise<never>(() => {}));
+}
+
+/** Rejects with the signal's reason, unless the command is over before. */
+function abortOf(signal: AbortSignal, over: AbortSignal): Promise<never> {
+  return new Promise((_, reject) =>
+    signal.addEventListener('abort', () => reject(signal.reason), { once: true, signal: over }),
+  );
 }
 
 /**

@@ -219,6 +219,11 @@ export interface ExecOptions {
   onStdout?: (bytes: Uint8Array) => void | PromiseLike<unknown>;
   /** As `onStdout`, for standard error. */
   onStderr?: (bytes: Uint8Array) => void | PromiseLike<unknown>;
+  /**
+   * Kills the command, and all programs of its process group. exec() rejects
+   * with the signal's reason then.
+   */
+  signal?: AbortSignal;
 }
 
 /** The result of a command. */
