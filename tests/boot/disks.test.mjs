@@ -195,3 +195,41 @@ test('./auklet exec --disk', async (suite) => {
   assert.equal(wrong.status, 125);
   assert.match(wrong.stderr, /^auklet: disk x \(\/nowhere\/x\.img\): there is no such file; give a size to make one$/m);
 });
+
+test('the files of a disk as a tar', async (suite) => {
+  const { machine, run } = await start(suite, [
+    { name: 'home', memory: true, size: '256M', format: 'ext4' },
+    { name: 'other', memory: true, size: '256M', format: 'ext4' },
+    { name: 'empty', memory: true, size: '1M' },
+  ]);
+  const collect = async (stream) => {
+    const parts = [];
+    for await (const part of stream) parts.push(part);
+    return Buffer.concat(parts);
+  };
+  const list = async (name) =>
+    execFileSync('tar', ['-tf', '-'], { input: await collect(machine.disk(name).export({ format: 'tar' })) })
+      .toString()
+      .trim()
+      .split('\n')
+      .sort();
+  await run('mkdir /home/u1; echo mine > "/home/u1/a b"; echo r > /root/.r');
+  const progress = [];
+  const stream = machine.disk('home').export({ format: 'tar', onProgress: (...given) => progress.push(given) });
+  const bytes = await collect(stream);
+  assert.equal(execFileSync('tar', ['-xOf', '-', './home/u1/a b'], { input: bytes }).toString(), 'mine\n');
+  assert.equal(progress.at(-1)[0], bytes.length);
+  assert(progress.every(([done, total]) => done <= total));
+  assert.deepEqual(await list('home'), ['./', './home/', './home/u1/', './home/u1/a b', './root/', './root/.r']);
+  assert.deepEqual(await list('other'), ['./']);
+  await assert.rejects(list('empty'), {
+    code: 'disk',
+    message: /^the files of the disk empty cannot be read: there is no/,
+  });
+  // Cancelled in the middle, nothing of it is left.
+  await run('dd if=/dev/zero of=/home/u1/z bs=1M count=20 2> /dev/null');
+  const reader = machine.disk('home').export({ format: 'tar' }).getReader();
+  await reader.read();
+  await reader.cancel();
+  assert.equal(await run('while pidof tar; do :; done > /dev/null; grep " /mnt " /proc/mounts || true'), '');
+});

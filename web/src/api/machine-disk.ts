@@ -2,14 +2,21 @@
 // What the owner can do with a disk of a machine: copy it out, replace it.
 
 import type { FromTransfer, ToTransfer } from '../storage/transfers.ts';
-import { compressMembers, decompress, streamOf, ZEROS } from './gzip.ts';
+import { chunks, compressMembers, decompress, streamOf, ZEROS } from './gzip.ts';
+import { outputStream, type Exec } from './output-stream.ts';
 import type { StorageClient } from './storage.ts';
 import { MachineError } from './types.ts';
 
 export interface DiskExportOptions {
-  /** The raw image, or that as gzip (the default). */
-  format?: 'raw' | 'raw.gz';
-  /** Bytes of the image that are done, of all. */
+  /**
+   * The raw image, that as gzip (the default), or a tar of the files. For a tar
+   * the machine must have been booted with `exec: true`.
+   */
+  format?: 'raw' | 'raw.gz' | 'tar';
+  /**
+   * Bytes of the image that are done, of all; of a tar, of those that the disk
+   * takes, which is about as much.
+   */
   onProgress?: (done: number, total: number) => void;
 }
 
@@ -25,13 +32,25 @@ const PIECE = 1 << 20;
 
 const SECTOR = 512;
 
+/**
+ * The disk may be mounted in parts, or not at all. A mount of its whole, which
+ * only this shell and its children see, ends with them. mount without a type
+ * would try others first, and the kernel would say so on the console.
+ */
+const TAR_OF_DISK = String.raw`
+type=$(blkid "$1" | sed -n 's/.* TYPE="\([^"]*\)".*/\1/p')
+[ -n "$type" ] || { echo there is no file system on it >&2; exit 1; }
+mount -t "$type" "$1" /mnt && exec tar -c -f - -C /mnt --exclude ./lost+found .`;
+
 export class MachineDisk {
   readonly name: string;
   private readonly storage: StorageClient;
+  private readonly exec: Exec;
 
-  constructor(name: string, storage: StorageClient) {
+  constructor(name: string, storage: StorageClient, exec: Exec) {
     this.name = name;
     this.storage = storage;
+    this.exec = exec;
   }
 
   /** Bytes of the disk. */
@@ -50,8 +69,12 @@ export class MachineDisk {
    * and what a program has not synced may not be. Cancelling the stream ends
    * the export. The stream fails with a MachineError 'disk' if the machine is
    * disposed of.
+   *
+   * A tar has the files as the guest sees them, one after the other, also those
+   * that were not synced. It fails if one of them cannot be read.
    */
   export({ format = 'raw.gz', onProgress }: DiskExportOptions = {}): ReadableStream<Uint8Array<ArrayBuffer>> {
+    if (format === 'tar') return streamOf(this.tar(onProgress));
     return streamOf(format === 'raw' ? this.raw(onProgress) : this.compressed(onProgress));
   }
 
@@ -129,6 +152,21 @@ export class MachineDisk {
       yield progress(bytes);
     }
     yield* zeros(total);
+  }
+
+  private async *tar(onProgress?: DiskExportOptions['onProgress']): AsyncGenerator<Uint8Array<ArrayBuffer>> {
+    const total = await this.usage();
+    const command = ['unshare', '-m', 'sh', '-c', TAR_OF_DISK, 'sh', `/dev/disk/by-id/virtio-${this.name}`];
+    const stream = outputStream(this.exec, command, ({ status, stderr }) => {
+      if (status === 0) return;
+      const reason = new TextDecoder().decode(stderr).trim();
+      throw new MachineError('disk', `the files of the disk ${this.name} cannot be read: ${reason}`);
+    });
+    let done = 0;
+    for await (const bytes of chunks(stream)) {
+      onProgress?.((done += bytes.length), Math.max(done, total));
+      yield bytes;
+    }
   }
 
   private async *compressed(onProgress?: DiskExportOptions['onProgress']): AsyncGenerator<Uint8Array<ArrayBuffer>> {
