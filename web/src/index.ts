@@ -13,6 +13,7 @@ import { setPlatform } from './api/platform-options.ts';
 
 setPlatform({ assets });
 
+export { takeDownloads, type Download } from './api/downloads.ts';
 export type { FileContent, MachineFiles } from './api/files.ts';
 export { boot, Machine } from './api/machine.ts';
 export type { DiskExportOptions, DiskImportOptions, MachineDisk } from './api/machine-disk.ts';

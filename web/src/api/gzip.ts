@@ -8,6 +8,8 @@
 // DecompressionStream ends with the first member, so the length in a field of
 // the header tells where the next one begins.
 
+import { ByteReader } from './byte-reader.ts';
+
 /** Bytes of the image in a member; the last may have fewer. */
 const MEMBER = 4 << 20;
 
@@ -123,54 +125,6 @@ function memberSize(head: Bytes): number | undefined {
 
 function isEqual(one: Bytes, other: Bytes): boolean {
   return one.length === other.length && one.every((byte, index) => byte === other[index]);
-}
-
-/** Takes bytes from a stream, in whatever pieces they come. */
-class ByteReader {
-  private readonly reader: ReadableStreamDefaultReader<Bytes>;
-  private held: Bytes = new Uint8Array(0);
-
-  constructor(reader: ReadableStreamDefaultReader<Bytes>) {
-    this.reader = reader;
-  }
-
-  /** The next bytes, which stay: fewer at the end of the stream. */
-  async peek(count: number): Promise<Bytes> {
-    const parts: Bytes[] = [this.held];
-    let length = this.held.length;
-    while (length < count) {
-      const { done, value } = await this.reader.read();
-      if (done) break;
-      parts.push(value);
-      length += value.length;
-    }
-    if (parts.length > 1) this.held = joined(parts, length);
-    return this.held.subarray(0, count);
-  }
-
-  /** The next bytes: fewer at the end of the stream. */
-  async take(count: number): Promise<Bytes> {
-    const bytes = await this.peek(count);
-    this.held = this.held.subarray(bytes.length);
-    return bytes;
-  }
-
-  async *rest(): AsyncGenerator<Bytes> {
-    if (this.held.length > 0) yield this.held;
-    this.held = this.held.subarray(this.held.length);
-    for (let result; !(result = await this.reader.read()).done;) yield result.value;
-  }
-
-  async cancel(): Promise<void> {
-    await this.reader.cancel().catch(() => {});
-  }
-}
-
-function joined(parts: Bytes[], length: number): Bytes {
-  const whole = new Uint8Array(length);
-  let at = 0;
-  for (const part of parts) whole.set(part, (at += part.length) - part.length);
-  return whole;
 }
 
 async function collect(stream: ReadableStream<Bytes>): Promise<Bytes> {

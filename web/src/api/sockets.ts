@@ -16,6 +16,8 @@ const MOST_ON_THE_WAY = 256 * 1024;
 const PIECE = 64 * 1024;
 /** Messages with fewer bytes share a buffer while the owner does not read. */
 const SMALL = 1024;
+/** The guest's command `download` connects to this port of the owner. */
+export const DOWNLOAD_PORT = 2;
 /**
  * The largest port. Ports have 32 bits, and the last one stands for any port.
  */

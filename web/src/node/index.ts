@@ -12,6 +12,7 @@ setPlatform({
   storageWorkerUrl: new URL('./storage-worker.js', import.meta.url).href,
 });
 
+export { takeDownloads, type Download } from '../api/downloads.ts';
 export type { FileContent, MachineFiles } from '../api/files.ts';
 export type { DiskExportOptions, DiskImportOptions, MachineDisk } from '../api/machine-disk.ts';
 export { boot, Machine } from '../api/machine.ts';
