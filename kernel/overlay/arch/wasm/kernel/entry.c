@@ -334,6 +334,8 @@ leave:
 	 */
 	if (unlikely(read_thread_flags() & _TIF_SYSCALL_WORK))
 		system_call_exit_work(regs);
+	if (unlikely(current->mm->context.shared_areas))
+		wasm_set_settled(current->mm, false);
 }
 
 /*

@@ -99,6 +99,9 @@ void wasm_update_copies(struct address_space *mapping, pgoff_t index, unsigned i
 			const u8 *now, const u8 *before, unsigned int length,
 			const struct vm_area_struct *except);
 
+/* shared_calls.c */
+bool wasm_is_settled(const struct mm_struct *mm);
+
 /*
  * shared_atomic.c: one atomic change of a word; the mmap_lock is held for
  * reading.

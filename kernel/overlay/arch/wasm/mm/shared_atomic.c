@@ -11,6 +11,7 @@
 #include <linux/syscalls.h>
 #include <linux/uaccess.h>
 #include <asm/futex.h>
+#include <asm/machine.h>
 #include "internal.h"
 
 static u32 result_of(const struct word_change *change)
@@ -73,6 +74,12 @@ int compare_exchange_in_area(u32 *curval, u32 __user *uaddr, u32 uval, u32 newva
 		.expected = uval,
 	};
 
+	/*
+	 * Who was killed gives up its robust locks. Others may look then at
+	 * what it stored.
+	 */
+	if (current->flags & PF_EXITING && current->mm->context.shared_areas)
+		wasm_publish_areas(current->mm);
 	if (change_any_word(&change))
 		return -EFAULT;
 	*curval = change.old;

@@ -11,6 +11,23 @@
 #include "internal.h"
 
 /*
+ * By memory: its program is in a system call, and what it had stored there
+ * before is published, but for areas that are alone on their file.
+ */
+static bool settled[AUKLET_MAX_MEMORIES];
+
+bool wasm_is_settled(const struct mm_struct *mm)
+{
+	/* Another thread may run on. */
+	return READ_ONCE(settled[mm->context.memory]) && atomic_read(&mm->mm_users) == 1;
+}
+
+void wasm_set_settled(const struct mm_struct *mm, bool is_settled)
+{
+	WRITE_ONCE(settled[mm->context.memory], is_settled);
+}
+
+/*
  * True once in a second for an area of a disk. Its vm_private_data is the time
  * of the last time.
  */
@@ -37,20 +54,29 @@ static bool is_due(struct vm_area_struct *vma)
 	return !wasm_is_alone(vma) || is_late(vma);
 }
 
-static void publish_whole_area(struct vm_area_struct *vma)
+static bool publish_whole_area(struct vm_area_struct *vma)
 {
+	if (!wasm_publish_area(vma, vma->vm_start, vma->vm_end))
+		return true;
 	/* Elsewhere the store itself would have failed so. */
-	if (wasm_publish_area(vma, vma->vm_start, vma->vm_end))
-		force_sig_fault(SIGBUS, BUS_ADRERR, (void __user *)vma->vm_start);
+	force_sig_fault(SIGBUS, BUS_ADRERR, (void __user *)vma->vm_start);
+	return false;
 }
 
-/* Areas of one file are together, from the end of the file to its start. */
+/*
+ * Areas of one file are together, from the end of the file to its start. A
+ * large file comes before a small one: a table of locks, as LMDB has beside its
+ * data, tells what is in the large one.
+ */
 static int compare_areas(const void *a, const void *b)
 {
 	const struct vm_area_struct *x = *(const struct vm_area_struct **)a;
 	const struct vm_area_struct *y = *(const struct vm_area_struct **)b;
 	const struct address_space *of_x = area_mapping(x), *of_y = area_mapping(y);
+	loff_t size_x = i_size_read(of_x->host), size_y = i_size_read(of_y->host);
 
+	if (size_x != size_y)
+		return size_x > size_y ? -1 : 1;
 	if (of_x != of_y)
 		return of_x < of_y ? -1 : 1;
 	return x->vm_pgoff == y->vm_pgoff ? 0 : x->vm_pgoff > y->vm_pgoff ? -1 : 1;
@@ -68,6 +94,7 @@ void wasm_publish_areas(struct mm_struct *mm)
 	VMA_ITERATOR(areas, mm, 0);
 	struct vm_area_struct *vma, **due = NULL;
 	unsigned int count = 0, room, i;
+	bool done = true;
 
 	mmap_read_lock(mm);
 	room = mm->context.shared_areas;
@@ -79,12 +106,13 @@ void wasm_publish_areas(struct mm_struct *mm)
 		if (due && count < room)
 			due[count++] = vma;
 		else
-			publish_whole_area(vma);
+			done &= publish_whole_area(vma);
 	}
 	if (count > 1)
 		sort(due, count, sizeof(*due), compare_areas, NULL);
 	for (i = 0; i < count; i++)
-		publish_whole_area(due[i]);
+		done &= publish_whole_area(due[i]);
 	kvfree(due);
+	wasm_set_settled(mm, done);
 	mmap_read_unlock(mm);
 }

@@ -163,6 +163,7 @@ int wasm_dup_areas(struct mm_struct *mm, struct mm_struct *old);
 int wasm_wait_for_own_memory(struct mm_struct *mm);
 void wasm_write_back_areas(struct mm_struct *mm);
 void wasm_publish_areas(struct mm_struct *mm);
+void wasm_set_settled(const struct mm_struct *mm, bool is_settled);
 void wasm_unlink_areas(struct mm_struct *mm);
 
 /*
