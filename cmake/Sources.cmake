@@ -22,6 +22,10 @@ source_package(picolibc picolibc.tar --tar-only)
 source_package(busybox busybox.dsc)
 # libfdt, for the host. The other files of this package are not on every mirror.
 source_package(device-tree-compiler device-tree-compiler.tar --tar-only)
+set(built_packages ${source_packages})
+# For tests/databases.
+source_package(sqlite3 sqlite3.dsc)
+source_package(lmdb lmdb.dsc)
 add_custom_target(sources DEPENDS ${source_packages})
 
 set(source_results ${source_packages})
@@ -34,6 +38,6 @@ add_custom_target(update-sources
 # At the end of each build: what was built, and what Debian has newer.
 add_custom_target(versions ALL
     COMMAND "${root}/tools/source-versions" "${sources}"
-    DEPENDS ${source_packages}
+    DEPENDS ${built_packages}
     COMMENT "Versions of the sources"
     VERBATIM)

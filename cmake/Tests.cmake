@@ -2,7 +2,8 @@
 # Every suite as ctest tests. Only what this run's environment has is registered: no test passes by being skipped.
 
 # Not part of "all", which is what run, console and exec need.
-add_custom_target(tests DEPENDS "${host_native}/.complete" "${build}/tests/programs/.complete" "${package}/package.json" "${build}/tests/clock/clock-shim.so" "${build}/tests/crashwriter")
+add_custom_target(tests DEPENDS "${host_native}/.complete" "${build}/tests/programs/.complete" "${package}/package.json" "${build}/tests/clock/clock-shim.so" "${build}/tests/crashwriter"
+    "${build}/tests/databases/.complete")
 
 # For the programs of this computer whose clock a test sets.
 add_custom_command(
@@ -20,6 +21,21 @@ add_custom_command(
     COMMAND sh -c "clang-22 -O2 -Wall -Werror -o '${build}/tests/crashwriter' '${root}'/tests/programs/crashwriter/*.c"
     DEPENDS ${crashwriter} "${root}/tests/programs/check.h"
     VERBATIM)
+
+# Databases for the guest, whose processes share files and memory.
+inputs(database_inputs tests/databases)
+add_custom_command(
+    OUTPUT "${build}/tests/databases/.complete"
+    COMMAND "${root}/tools/check-source" "${root}/tests/databases/sqlite/pin" "${sources}/sqlite3.dsc"
+    COMMAND "${root}/tools/check-source" "${root}/tests/databases/lmdb/pin" "${sources}/lmdb.dsc"
+    COMMAND ${run_with} sh "${root}/tests/databases/build.sh" "${sources}/sqlite3.dsc" "${sources}/lmdb.dsc" "${build}/databases" "${sdk}"
+        "${build}/tests/databases"
+    COMMAND ${CMAKE_COMMAND} -E touch "${build}/tests/databases/.complete"
+    DEPENDS ${database_inputs} "${sdk}/.complete" "${sources}/sqlite3.dsc" "${sources}/lmdb.dsc" "${root}/tools/prepare-source"
+        "${root}/tools/check-source"
+    COMMENT "The databases"
+    VERBATIM)
+add_custom_target(test-databases DEPENDS "${build}/tests/databases/.complete")
 
 # ---- checks of the sources ----------------------------------------------------------------------------------------
 
@@ -125,6 +141,7 @@ node_test(boot.crash boot/crash.test.mjs 900 boot)
 node_test(boot.home boot/home.test.mjs 600 boot)
 node_test(boot.flush boot/flush.test.mjs 120 boot)
 node_test(boot.file-systems boot/file-systems.test.mjs 600 boot)
+node_test(boot.databases boot/databases.test.mjs 900 boot)
 node_test(boot.root boot/root.test.mjs 600 boot)
 node_test(boot.shares boot/shares.test.mjs 300 boot)
 node_test(boot.files boot/files.test.mjs 300 boot)
@@ -164,6 +181,7 @@ foreach(browser chromium firefox webkit)
     node_test(browser.dispose-${browser} browser/dispose.test.mjs 600 browser ENVIRONMENT AUKLET_TEST_BROWSER=${browser})
 endforeach()
 node_test(long.idle-and-boots boot/long.test.mjs 2700 long CONFIGURATIONS long)
+node_test(long.databases boot/databases.test.mjs 2400 long CONFIGURATIONS long ENVIRONMENT AUKLET_DATABASE_SECONDS=60)
 # A minute, as the kernel is patient for 21 s by itself.
 node_test(long.clock clock/node.test.mjs 900 long CONFIGURATIONS long ENVIRONMENT AUKLET_TEST_STOP=60)
 node_test(long.clock-chromium clock/chromium.test.mjs 900 long CONFIGURATIONS long ENVIRONMENT AUKLET_TEST_STOP=60)
