@@ -2,7 +2,7 @@
 // File systems on disks in Node.js: ext4, squashfs, overlayfs of both, direct transfers, and little memory.
 
 import assert from 'node:assert/strict';
-import { execFileSync, spawnSync } from 'node:child_process';
+import { execFileSync } from 'node:child_process';
 import {
   chmodSync,
   copyFileSync,
@@ -17,6 +17,7 @@ import {
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { test } from 'node:test';
+import { checkExt4 } from './ext4.mjs';
 import { build } from './machines.mjs';
 
 const { startMachine } = await import(join(build, 'cli/machine.mjs'));
@@ -36,13 +37,6 @@ function ext4(file, size, ...options) {
   truncateSync(file, size);
   execFileSync('mke2fs', ['-q', '-t', 'ext4', ...options, file]);
   return file;
-}
-
-/** The file system in the image has no errors, once its journal was replayed. */
-function checkExt4(file) {
-  // 1: there was something in the journal.
-  assert([0, 1].includes(spawnSync('e2fsck', ['-f', '-y', '-E', 'journal_only', file]).status));
-  execFileSync('e2fsck', ['-f', '-n', file], { stdio: 'pipe' });
 }
 
 /** A machine and a function that runs a script of the shell, which must succeed, and returns what it printed. */
@@ -194,12 +188,19 @@ test('memory in pieces is enough for large file systems', async (suite) => {
 
 test('direct transfers', async (suite) => {
   const path = folder(suite);
-  const { run } = await start(suite, [
-    { name: 'base', file: squashfs(path), readOnly: true },
-    { name: 'home', file: ext4(join(path, 'home.img'), 64 * MIB) },
-    { name: 'raw', memory: true, size: MIB },
-  ]);
+  const { run } = await start(
+    suite,
+    [
+      { name: 'base', file: squashfs(path), readOnly: true },
+      { name: 'home', file: ext4(join(path, 'home.img'), 64 * MIB) },
+      { name: 'raw', memory: true, size: MIB },
+    ],
+    { files: put('direct') },
+  );
   await run(MOUNT_OVERLAY);
+  // Of any place and length, by a program.
+  const places = '/tmp/disk/odd /tmp/all/odd /tmp/odd /dev/disk/by-id/virtio-raw';
+  assert.equal(await run(`/root/direct ${places}`), 'direct done\n');
   await run('head -c 40000 /dev/urandom > /tmp/data');
   for (const place of ['/tmp/disk/file', '/tmp/all/file', '/tmp/all/new', '/tmp/direct', '/dev/disk/by-id/virtio-raw'])
     await run(`
