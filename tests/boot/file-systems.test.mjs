@@ -162,6 +162,38 @@ test('twice the memory of dirty pages, near the end of memory', async (suite) =>
   assert.doesNotMatch(await run('dmesg'), /page allocation failure|blocked for more than|WARNING/);
 });
 
+test('mappings follow their file while memory ends', async (suite) => {
+  const file = join(folder(suite), 'x.img');
+  // Twice the memory in one file; and programs that take memory until the kernel kills them, as long as that is written.
+  const write = `#!/bin/sh -e
+    seq -s ' is a number that must not be lost ' 4000000 | head -c ${128 * MIB} | tee /mnt/big | sha256sum > /mnt/sum
+    sync`;
+  const hogs = `#!/bin/sh
+    while [ ! -e /tmp/written ]; do /root/pressure hog; echo $? >> /tmp/ends; done`;
+  const script = (name, content) => ({ path: `/root/${name}`, mode: 0o755, content });
+  const { machine, run } = await start(suite, [{ name: 'x', file: ext4(file, 256 * MIB) }], {
+    memory: 64,
+    files: [...put('pressure'), script('write', write), script('hogs', hogs)],
+  });
+  await run('mount -t ext4 /dev/vda /mnt; dd if=/dev/zero of=/tmp/filling bs=1M count=24');
+  assert.equal(await run('/root/pressure map /mnt/mapped /root/write'), 'pressure done\n');
+  assert.equal(
+    await run(`/root/hogs > /dev/null 2>&1 &
+      while [ ! -s /tmp/ends ]; do usleep 1000; done
+      /root/pressure map /mnt/mapped /root/write
+      : > /tmp/written; wait $!
+      sort -u /tmp/ends`),
+    'pressure done\n137\n',
+  );
+  await run('rm /tmp/filling; echo 3 > /proc/sys/vm/drop_caches; sha256sum < /mnt/big | cmp - /mnt/sum');
+  assert.equal(await run('stat -c %s /mnt/big; umount /mnt'), `${128 * MIB}\n`);
+  const log = await run('dmesg');
+  assert.match(log, /Out of memory: Killed process \d+ \(pressure\)/);
+  assert.doesNotMatch(log, /blocked for more than|WARNING|BUG|Killed process \d+ \((?!pressure\))/);
+  await machine.dispose();
+  checkExt4(file);
+});
+
 test('memory in pieces is enough for large file systems', async (suite) => {
   const path = folder(suite);
   const disks = [
