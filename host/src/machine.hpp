@@ -91,6 +91,11 @@ class Machine final : private virtio::TransportEvents {
         if (auto* device = devices_.disk(disk))
             device->completed(request, succeeded);
     }
+    /// The disk has more bytes than before. Comes after add_disk().
+    void disk_grown(DiskId disk, std::uint64_t size) {
+        if (auto* device = devices_.disk(disk))
+            device->grow(size);
+    }
     /// The share has done a request, or has failed with an error of Linux.
     void share_completed(ShareId share, std::uint32_t request, std::uint32_t error,
                          std::span<const std::uint32_t> words) {

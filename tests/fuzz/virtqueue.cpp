@@ -263,7 +263,7 @@ void drive_socket(std::span<const std::uint8_t> input) {
 /// Checks what the device asks of a disk, and answers when it is told to.
 class DiskSink final : public DiskBackend {
   public:
-    static constexpr std::uint64_t size = 64 * 512;
+    std::uint64_t size = 64 * 512;
 
     void submit(DiskId disk, const DiskRequest& request) override {
         require(disk == 0 && !requests.contains(request.id));
@@ -297,8 +297,8 @@ class DiskSink final : public DiskBackend {
     std::map<std::uint32_t, Request> requests;
 };
 
-/// The input is a list of requests of 8 bytes, most of whose values are nearly right, between which the disk answers
-/// and the driver resets the device.
+/// The input is a list of requests of 8 bytes, most of whose values are nearly right, between which the disk answers,
+/// the disk grows, and the driver resets the device.
 void drive_block(std::span<const std::uint8_t> input) {
     constexpr std::uint16_t queue_size = 16;
     constexpr GuestAddress table = 0x1000;
@@ -307,7 +307,7 @@ void drive_block(std::span<const std::uint8_t> input) {
     native::PlainMemory memory(memory_size);
     Sink events;
     DiskSink disk;
-    virtio::BlockDevice device(0, {.name = "disk", .size = DiskSink::size, .discards = true}, disk);
+    virtio::BlockDevice device(0, {.name = "disk", .size = disk.size, .discards = true}, disk);
     auto page = memory.region(memory_size - AUKLET_VIRTIO_PAGE, AUKLET_VIRTIO_PAGE);
     virtio::Transport transport(memory, *page, 0, device, events);
     auto put = [&](std::size_t address, auto value) { std::memcpy(memory.data() + address, &value, sizeof value); };
@@ -336,6 +336,11 @@ void drive_block(std::span<const std::uint8_t> input) {
         const auto bytes = input.subspan(record * 8, 8);
         if (bytes[0] % 4 == 3) {
             disk.answer(device, bytes[1] % 2 == 0);
+            continue;
+        }
+        if (bytes[0] == 250) {
+            disk.size += bytes[1] * 512U;
+            device.grow(disk.size);
             continue;
         }
         if (bytes[0] == 254) {

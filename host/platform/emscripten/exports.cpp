@@ -321,6 +321,10 @@ void host_disk_completed(std::uint32_t disk, std::uint32_t request, std::uint32_
     instance->machine.disk_completed(disk, request, succeeded != 0);
 }
 
+AUKLET_EXPORT(diskGrown) void host_disk_grown(std::uint32_t disk, double size) {
+    instance->machine.disk_grown(disk, static_cast<std::uint64_t>(size));
+}
+
 /// `words` are those of FsDevice::completed().
 AUKLET_EXPORT(shareCompleted)
 void host_share_completed(std::uint32_t share, std::uint32_t request, std::uint32_t error, const std::uint32_t* words,

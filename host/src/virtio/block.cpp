@@ -232,4 +232,14 @@ void BlockDevice::completed(std::uint32_t id, bool succeeded) {
     transport_->complete(request.completion, request.written);
 }
 
+/// 5.2.4: the capacity may change while the driver is at work.
+void BlockDevice::grow(std::uint64_t size) {
+    if (size <= description_.size || size % sector_size != 0)
+        return;
+    description_.size = size;
+    // A driver that comes later finds the new capacity.
+    if (transport_ != nullptr)
+        transport_->update_configuration();
+}
+
 } // namespace auklet::virtio

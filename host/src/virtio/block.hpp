@@ -34,6 +34,10 @@ class BlockDevice final : public Device {
     /// The backend has done request `id`, or has failed.
     void completed(std::uint32_t id, bool succeeded);
 
+    /// The disk has so many bytes now, a multiple of 512, and tells its driver.
+    /// A disk never becomes smaller.
+    void grow(std::uint64_t size);
+
     [[nodiscard]] const DiskDescription& description() const { return description_; }
 
   private:
