@@ -116,17 +116,19 @@ const SECTOR = 512;
 /** There are 24 devices at most, with those that are always there. */
 const MOST_DISKS = 16;
 
+const diskSize: Check = (value) => {
+  const bytes = typeof value === 'string' ? parseSize(value) : value;
+  return isInRange(bytes, { least: SECTOR, most: Number.MAX_SAFE_INTEGER, unit: '' }) && bytes % SECTOR === 0
+    ? undefined
+    : `must be a multiple of ${SECTOR} bytes, or text such as 4G, not ${shown(value)}`;
+};
+
 const DISK: Checks<DiskOptions> = {
   name: (value) =>
     typeof value === 'string' && /^[\w-]{1,20}$/.test(value)
       ? undefined
       : `must be 1 to 20 letters, digits, - and _, not ${shown(value)}`,
-  size: (value) => {
-    const bytes = typeof value === 'string' ? parseSize(value) : value;
-    return isInRange(bytes, { least: SECTOR, most: Number.MAX_SAFE_INTEGER, unit: '' }) && bytes % SECTOR === 0
-      ? undefined
-      : `must be a multiple of ${SECTOR} bytes, or text such as 4G, not ${shown(value)}`;
-  },
+  size: diskSize,
   file: (value) =>
     typeof value === 'string' && value !== '' && !value.includes('\0')
       ? undefined
@@ -284,4 +286,14 @@ export function checkExec(command: unknown, options: unknown): void {
   if (!Array.isArray(command) || command.length === 0 || !command.every((word) => typeof word === 'string'))
     throw invalid('a command is an array of strings: a program and its arguments');
   checkNames('the options of exec', options, EXEC);
+}
+
+/**
+ * The bytes of a disk's size.
+ * @throws MachineError 'invalid-option'
+ */
+export function checkDiskSize(size: unknown): number {
+  const fault = diskSize(size);
+  if (fault !== undefined) throw invalid(`the size of a disk ${fault}`);
+  return typeof size === 'string' ? parseSize(size)! : (size as number);
 }

@@ -1,7 +1,10 @@
 // SPDX-License-Identifier: MIT
 // What the owner can do with a disk of a machine: copy it out, replace it.
 
+import type { DiskDescription, DiskWish } from '../storage/protocol.ts';
+import type { Piece } from '../storage/snapshot.ts';
 import type { FromTransfer, ToTransfer } from '../storage/transfers.ts';
+import { checkDiskSize } from './check-options.ts';
 import { chunks, compressMembers, decompress, streamOf, ZEROS } from './gzip.ts';
 import { outputStream, type Exec } from './output-stream.ts';
 import type { StorageClient } from './storage.ts';
@@ -32,6 +35,9 @@ const PIECE = 1 << 20;
 
 const SECTOR = 512;
 
+/** The guest keeps its users' files on the disk of this name. */
+const HOME_DISK = 'home';
+
 /**
  * The disk may be mounted in parts, or not at all. A mount of its whole, which
  * only this shell and its children see, ends with them. mount without a type
@@ -45,9 +51,10 @@ mount -t "$type" "$1" /mnt && exec tar -c -f - -C /mnt --exclude ./lost+found .`
 export class MachineDisk {
   readonly name: string;
   private readonly storage: StorageClient;
-  private readonly exec: Exec;
+  private readonly exec: Exec | undefined;
 
-  constructor(name: string, storage: StorageClient, exec: Exec) {
+  /** `exec`: of a machine with an exec agent. */
+  constructor(name: string, storage: StorageClient, exec: Exec | undefined) {
     this.name = name;
     this.storage = storage;
     this.exec = exec;
@@ -55,13 +62,39 @@ export class MachineDisk {
 
   /** Bytes of the disk. */
   async size(): Promise<number> {
-    const { disks } = await this.storage.opened;
-    return disks.find((disk) => disk.name === this.name)!.size;
+    return (await this.description()).size;
   }
 
   /** Bytes that the disk takes where it is kept. */
   async usage(): Promise<number> {
-    return this.simple('usage');
+    return this.simple({ type: 'usage' });
+  }
+
+  /**
+   * Makes the disk larger, while the guest uses it. `size` is in bytes, or as
+   * for boot(). Resolves when the guest's driver is told.
+   *
+   * The file system of the disk 'home' grows, too. In a machine of `exec: true`
+   * this is awaited, and what is at fault with it rejects, although the disk
+   * itself is larger then. In any other machine it grows at the next boot, or
+   * by `/sbin/sysinit grow` in the guest. What to do with the room of another
+   * disk is up to those who use it.
+   * @throws MachineError 'invalid-option' if it is no size; 'disk' if the disk
+   *   would become smaller, cannot grow, or finds no room. Nothing has changed
+   *   then.
+   */
+  async grow(size: number | string): Promise<void> {
+    const bytes = checkDiskSize(size);
+    const description = await this.description();
+    description.size = await this.simple({ type: 'grow', size: bytes });
+    if (this.name === HOME_DISK && this.exec !== undefined) await this.growFiles(this.exec, bytes);
+  }
+
+  private async growFiles(exec: Exec, bytes: number): Promise<void> {
+    const { status, stderr } = await exec(['/sbin/sysinit', 'grow', String(bytes)]);
+    if (status === 0) return;
+    const reason = new TextDecoder().decode(stderr).trim() || `/sbin/sysinit has ended with ${status}`;
+    throw new MachineError('disk', `disk ${this.name} has ${bytes} bytes now, but its file system: ${reason}`);
   }
 
   /**
@@ -92,7 +125,7 @@ export class MachineDisk {
     signal?.throwIfAborted();
     const given = image instanceof ReadableStream ? image : new Blob([image]).stream();
     const stream = signal === undefined ? given : given.pipeThrough(new TransformStream(), { signal });
-    const transfer = new Transfer(this.storage, 'import', this.name);
+    const transfer = new Transfer(this.storage, { type: 'import' }, this.name);
     try {
       let offset = 0;
       for await (const piece of piecesOf(decompress(stream))) {
@@ -118,18 +151,29 @@ export class MachineDisk {
    * @throws MachineError 'disk'
    */
   async reset(): Promise<void> {
-    await this.simple('reset');
+    await this.simple({ type: 'reset' });
   }
 
-  private async simple(type: 'usage' | 'reset'): Promise<number> {
+  private async description(): Promise<DiskDescription> {
+    const { disks } = await this.storage.opened;
+    return disks.find((disk) => disk.name === this.name)!;
+  }
+
+  private async simple(wish: DiskWish): Promise<number> {
     await this.storage.opened;
-    const reply = await new Transfer(this.storage, type, this.name).answer;
+    const reply = await new Transfer(this.storage, wish, this.name).answer;
     return reply.type === 'end' ? reply.length : 0;
   }
 
-  /** What is not zero. */
-  private async *pieces(): AsyncGenerator<{ offset: number; bytes: Uint8Array<ArrayBuffer> }> {
-    const transfer = new Transfer(this.storage, 'export', this.name);
+  /** How many bytes the image has, and what of them is not zero. */
+  private async exported(): Promise<{ total: number; pieces: AsyncGenerator<Piece> }> {
+    await this.storage.opened;
+    const transfer = new Transfer(this.storage, { type: 'export' }, this.name);
+    const begin = await transfer.answer;
+    return { total: begin.type === 'begin' ? begin.length : 0, pieces: this.pieces(transfer) };
+  }
+
+  private async *pieces(transfer: Transfer): AsyncGenerator<Piece> {
     try {
       for (let reply; (reply = await transfer.ask({ type: 'pull' })).type === 'piece';) yield reply;
     } finally {
@@ -138,7 +182,7 @@ export class MachineDisk {
   }
 
   private async *raw(onProgress?: DiskExportOptions['onProgress']): AsyncGenerator<Uint8Array<ArrayBuffer>> {
-    const total = await this.size();
+    const { total, pieces } = await this.exported();
     let done = 0;
     const progress = (bytes: Uint8Array<ArrayBuffer>) => {
       onProgress?.((done += bytes.length), total);
@@ -147,7 +191,7 @@ export class MachineDisk {
     const zeros = function* (end: number) {
       for (let left = end - done; left > 0; left -= PIECE) yield progress(new Uint8Array(Math.min(PIECE, left)));
     };
-    for await (const { offset, bytes } of this.pieces()) {
+    for await (const { offset, bytes } of pieces) {
       yield* zeros(offset);
       yield progress(bytes);
     }
@@ -155,6 +199,8 @@ export class MachineDisk {
   }
 
   private async *tar(onProgress?: DiskExportOptions['onProgress']): AsyncGenerator<Uint8Array<ArrayBuffer>> {
+    if (this.exec === undefined)
+      throw new MachineError('failed', 'boot the machine with exec: true to export the files of a disk');
     const total = await this.usage();
     const command = ['unshare', '-m', 'sh', '-c', TAR_OF_DISK, 'sh', `/dev/disk/by-id/virtio-${this.name}`];
     const stream = outputStream(this.exec, command, ({ status, stderr }) => {
@@ -170,8 +216,8 @@ export class MachineDisk {
   }
 
   private async *compressed(onProgress?: DiskExportOptions['onProgress']): AsyncGenerator<Uint8Array<ArrayBuffer>> {
-    const total = await this.size();
-    yield* compressMembers(this.pieces(), total, (done) => onProgress?.(done, total));
+    const { total, pieces } = await this.exported();
+    yield* compressMembers(pieces, total, (done) => onProgress?.(done, total));
   }
 }
 
@@ -182,8 +228,8 @@ class Transfer {
   /** The next reply; rejects with a MachineError. */
   answer!: Promise<FromTransfer>;
 
-  constructor(storage: StorageClient, type: 'export' | 'import' | 'reset' | 'usage', disk: string) {
-    const port = storage.transfer(type, disk);
+  constructor(storage: StorageClient, wish: DiskWish, disk: string) {
+    const port = storage.transfer(wish, disk);
     this.port = port;
     port.onmessage = ({ data }: MessageEvent<FromTransfer>) => this.hear(data);
     void storage.ended.then(() => this.hear({ type: 'failed', message: 'the machine was disposed of' }));

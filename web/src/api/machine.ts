@@ -238,7 +238,7 @@ export class Machine {
     const options = this.options.disks?.find((disk) => disk.name === name);
     if (options === undefined || this.storage === undefined)
       throw new MachineError('invalid-option', `the machine has no disk ${name}`);
-    return new MachineDisk(name, this.storage, (command, options) => this.exec(command, options));
+    return new MachineDisk(name, this.storage, this.commands === undefined ? undefined : this.exec.bind(this));
   }
 
   /** A text for a bug report: engine, counters, log, end of the console. */

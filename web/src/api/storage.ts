@@ -8,6 +8,7 @@ import {
   type DiskDescription,
   type DisksOfHost,
   type DiskSource,
+  type DiskWish,
   type FromStorage,
   type ToStorage,
 } from '../storage/protocol.ts';
@@ -118,9 +119,9 @@ export class StorageClient {
   }
 
   /** Begins a transfer with a disk, on a port. */
-  transfer(type: 'export' | 'import' | 'reset' | 'usage', disk: string): MessagePort {
+  transfer(wish: DiskWish, disk: string): MessagePort {
     const { port1, port2 } = new MessageChannel();
-    this.worker.post({ type, disk, port: port2 }, [port2]);
+    this.worker.post({ ...wish, disk, port: port2 }, [port2]);
     return port1;
   }
 

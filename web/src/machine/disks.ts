@@ -31,11 +31,17 @@ export class Disks {
   /** Whether the last drain() has found an answer. */
   private answered = false;
 
-  constructor({ rings, port }: DisksOfHost) {
+  /** `grown`: a disk has so many bytes now. */
+  constructor({ rings, port }: DisksOfHost, grown: (disk: number, size: number) => void) {
     this.rings = new DiskRings(rings);
     this.port = port;
-    port.onmessage = (event: MessageEvent<StorageToHost>) => {
-      this.settled?.(event.data.failure);
+    port.onmessage = ({ data }: MessageEvent<StorageToHost>) => {
+      if (data.type === 'settled') {
+        this.settled?.(data.failure);
+        return;
+      }
+      grown(data.disk, data.size);
+      this.post({ type: 'grown', disk: data.disk, size: data.size });
     };
   }
 

@@ -51,6 +51,7 @@ interface Exports {
   addShare(tag: number, tagSize: number, readOnly: number, flushes: number): number;
   firstStorageLine(): number;
   diskCompleted(disk: number, id: number, succeeded: number): void;
+  diskGrown(disk: number, size: number): void;
   shareCompleted(share: number, id: number, error: number, words: number, count: number): void;
   prepare(): number;
   startPools(): number;
@@ -267,6 +268,11 @@ export class HostModule {
 
   diskCompleted(disk: number, id: number, succeeded: boolean): void {
     this.exports.diskCompleted(disk, id, Number(succeeded));
+  }
+
+  /** The disk has `size` bytes now, which are more than before. */
+  diskGrown(disk: number, size: number): void {
+    this.exports.diskGrown(disk, size);
   }
 
   /** As addDisk(). */

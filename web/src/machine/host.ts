@@ -236,7 +236,7 @@ export class Host implements HostPlatform, GuestWorkersOwner {
       this.workers?.supplyKernel(compiled);
     }
     if (disks !== undefined && this.disks === undefined) {
-      this.disks = new Disks(disks);
+      this.disks = new Disks(disks, (disk, size) => this.withModule((module) => module.diskGrown(disk, size)));
       for (const disk of disks.disks) this.module.addDisk(disk);
     }
     if (shares !== undefined && this.shares === undefined) {

@@ -21,12 +21,13 @@ const MOST_COPIED = 1 << 30;
  * Gives copies to other tabs. `begin` returns a snapshot and a function to end
  * it. Returns a function that ends the offer.
  */
-export function offerCopies(disk: string, size: number, begin: () => [Snapshot, () => void]): () => void {
+export function offerCopies(disk: string, begin: () => [Snapshot, () => void]): () => void {
   const channel = new BroadcastChannel(channelOf(disk));
   const copies = new Map<string, { snapshot: Snapshot; end: () => void }>();
   const answer = async (copy: string): Promise<FromTransfer> => {
-    const piece = await copies.get(copy)!.snapshot.next();
-    return piece === undefined ? { type: 'end', length: size } : { type: 'piece', ...piece };
+    const { snapshot } = copies.get(copy)!;
+    const piece = await snapshot.next();
+    return piece === undefined ? { type: 'end', length: snapshot.size } : { type: 'piece', ...piece };
   };
   channel.onmessage = ({ data }: MessageEvent<CopyMessage>) => {
     if (data.type !== 'pull') return;

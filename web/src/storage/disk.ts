@@ -12,7 +12,7 @@ export type Done = void | Promise<void>;
  * request may come before a promise is resolved, but not for the same bytes.
  */
 export interface Disk {
-  /** Bytes, a multiple of 512. */
+  /** Bytes, a multiple of 512. It changes by grow() only. */
   readonly size: number;
   readonly readOnly: boolean;
   /** Bytes that it takes, where that is fewer than its size. */
@@ -37,5 +37,10 @@ export interface Disk {
    * `size`.
    */
   nextData?(offset: number): number;
+  /**
+   * Makes the disk larger; what is added is zero. The medium keeps the new size
+   * from then on. Nothing has changed if this fails.
+   */
+  grow?(size: number): Done;
   close(): Done;
 }

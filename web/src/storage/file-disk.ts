@@ -28,7 +28,7 @@ export interface FileSystem {
 const PIECE = 1 << 20;
 
 export class FileDisk implements Disk {
-  readonly size: number;
+  size: number;
   readonly readOnly: boolean;
   readonly unit = 0;
   readonly medium: string;
@@ -93,6 +93,13 @@ export class FileDisk implements Disk {
     const zeros = new Uint8Array(Math.min(PIECE, length));
     for (let done = 0; done < length; done += zeros.length)
       this.write(offset + done, [zeros.subarray(0, Math.min(zeros.length, length - done))]);
+  }
+
+  grow(size: number): void {
+    this.files.ftruncateSync(this.descriptor, size);
+    // A flush may leave the file's length out.
+    this.files.fsyncSync(this.descriptor);
+    this.size = size;
   }
 
   close(): void {

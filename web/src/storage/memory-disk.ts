@@ -7,7 +7,7 @@ import { pageParts } from './pages.ts';
 const PAGE = 65536;
 
 export class MemoryDisk implements Disk {
-  readonly size: number;
+  size: number;
   readonly readOnly: boolean;
   readonly unit = 0;
   private readonly pages = new Map<number, Uint8Array>();
@@ -59,6 +59,10 @@ export class MemoryDisk implements Disk {
     for (let page = Math.floor(offset / PAGE); page * PAGE < this.size; ++page)
       if (this.pages.has(page)) return Math.max(offset, page * PAGE);
     return this.size;
+  }
+
+  grow(size: number): void {
+    this.size = size;
   }
 
   close(): void {

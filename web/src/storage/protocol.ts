@@ -64,13 +64,19 @@ export interface DisksOfHost {
   port: MessagePort;
 }
 
+/** What the owner wants of a disk. */
+export type DiskWish =
+  | { type: 'export' | 'import' | 'reset' | 'usage' }
+  /** `size`: bytes. */
+  | { type: 'grow'; size: number };
+
 export type ToStorage =
   /** The first message, answered with 'opened' or 'failed'. */
   | { type: 'open'; sources: DiskSource[]; rings: SharedArrayBuffer; port: MessagePort }
   /** The answer to 'title'. */
   | { type: 'title'; title: string }
   /** For a disk that is in use. The port is that of the transfer. */
-  | { type: 'export' | 'import' | 'reset' | 'usage'; disk: string; port: MessagePort }
+  | (DiskWish & { disk: string; port: MessagePort })
   /** Does what was asked for, closes all disks, and answers 'closed'. */
   | { type: 'close' };
 
@@ -96,10 +102,15 @@ export type HostToStorage =
    */
   | { type: 'kernel'; memory: WebAssembly.Memory; doorbell: number; bit: number }
   /** The machine has ended: answered when all is on the media. */
-  | { type: 'settle' };
+  | { type: 'settle' }
+  /** The guest is told. */
+  | { type: 'grown'; disk: number; size: number };
 
-/** `failure`: what is not on the media, for users. */
-export type StorageToHost = { type: 'settled'; failure?: string };
+export type StorageToHost =
+  /** `failure`: what is not on the media, for users. */
+  | { type: 'settled'; failure?: string }
+  /** The disk has `size` bytes. Answered with 'grown'. */
+  | { type: 'grown'; disk: number; size: number };
 
 /** In the order of enum class DiskOperation (host/src/backends/disks.hpp). */
 export const READ = 0;

@@ -29,7 +29,6 @@ interface Description {
 const DEFAULT_SIZE = 4 * 2 ** 30;
 
 export class SavedDisk implements Disk {
-  readonly size: number;
   readonly readOnly: boolean;
   readonly unit = 0;
   readonly medium: string;
@@ -38,6 +37,10 @@ export class SavedDisk implements Disk {
   private readonly lock: DiskLock;
   /** The generation that was written last, or is being written. */
   private latest: number;
+  /** What DESCRIPTION says: perhaps another generation than this one. */
+  private description: Description;
+  /** Resolves when no change of it is on the way. */
+  private described: Promise<void> = Promise.resolve();
 
   private constructor(
     name: string,
@@ -47,7 +50,7 @@ export class SavedDisk implements Disk {
     lock: DiskLock,
   ) {
     this.medium = `saved:${name}`;
-    this.size = description.size;
+    this.description = description;
     this.readOnly = segments.readOnly;
     this.folder = folder;
     this.latest = description.generation;
@@ -76,8 +79,7 @@ export class SavedDisk implements Disk {
         generation: known?.generation ?? 0,
         size: Math.max(size ?? 0, known?.size ?? 0) || DEFAULT_SIZE,
       };
-      if (description.size > MOST_SEGMENTS * SEGMENT_SIZE)
-        throw new Error(`it cannot be larger than ${(MOST_SEGMENTS * SEGMENT_SIZE) / 2 ** 30} GiB`);
+      checkSize(description.size);
       const isNew = known === undefined || known.isNew === true;
       // Of a disk that was not finished, too: its description comes last.
       await removeOthers(folder, isNew ? undefined : description.generation);
@@ -93,6 +95,10 @@ export class SavedDisk implements Disk {
       lock.release();
       throw error;
     }
+  }
+
+  get size(): number {
+    return this.segments.size;
   }
 
   /** Bytes of the browser's storage that the disk takes. */
@@ -124,6 +130,15 @@ export class SavedDisk implements Disk {
     return this.segments.nextData(offset);
   }
 
+  /** What another generation is to begin with is not smaller, either. */
+  async grow(size: number): Promise<void> {
+    checkSize(size);
+    await this.describe(
+      (old) => ({ ...old, size: Math.max(old.size, size) }),
+      () => this.segments.grow(size),
+    );
+  }
+
   async close(): Promise<void> {
     try {
       await this.segments.close();
@@ -142,7 +157,7 @@ export class SavedDisk implements Disk {
     const size = MOST_SEGMENTS * SEGMENT_SIZE;
     return new Replacement(
       await SegmentDisk.open(this.folder, generation, size, false),
-      (length) => writeDescription(this.folder, { version: 1, generation, size: Math.max(length, this.size) }),
+      (length) => this.describe(() => ({ version: 1, generation, size: Math.max(length, this.size) })),
       () => removeGeneration(this.folder, generation),
     );
   }
@@ -150,7 +165,19 @@ export class SavedDisk implements Disk {
   /** The disk is made as a new one at the next opening. */
   async reset(): Promise<void> {
     const generation = ++this.latest;
-    await writeDescription(this.folder, { version: 1, generation, size: this.size, isNew: true });
+    await this.describe(() => ({ version: 1, generation, size: this.size, isNew: true }));
+  }
+
+  /** Changes the description. Changes come one after the other. */
+  private describe(change: (old: Description) => Description, changed = () => {}): Promise<void> {
+    const done = this.described.then(async () => {
+      const description = change(this.description);
+      await writeDescription(this.folder, description);
+      this.description = description;
+      changed();
+    });
+    this.described = done.catch(() => {});
+    return done;
   }
 }
 
@@ -208,6 +235,11 @@ async function readDescription(folder: SegmentFolder): Promise<Description | und
   if (version !== 1 || !isCount(generation) || !isCount(size) || size === 0 || size % 512 !== 0)
     throw new Error(`its description (${DESCRIPTION}) is damaged`);
   return { version, generation, size, isNew: isNew === true };
+}
+
+function checkSize(size: number): void {
+  if (size > MOST_SEGMENTS * SEGMENT_SIZE)
+    throw new Error(`it cannot be larger than ${(MOST_SEGMENTS * SEGMENT_SIZE) / 2 ** 30} GiB`);
 }
 
 function isCount(value: unknown): value is number {

@@ -26,7 +26,7 @@ const PIECE = 1 << 20;
 const NO_BYTES = new Uint8Array(0);
 
 export class SegmentDisk implements Disk {
-  readonly size: number;
+  size: number;
   readonly readOnly: boolean;
   readonly unit = 0;
   private readonly folder: SegmentFolder;
@@ -127,6 +127,11 @@ export class SegmentDisk implements Disk {
       if (!isOpen || place < index * SEGMENT_SIZE + segment.length) return place;
     }
     return this.size;
+  }
+
+  /** Segments are made at their first write. */
+  grow(size: number): void {
+    this.size = size;
   }
 
   async close(): Promise<void> {

@@ -28,6 +28,8 @@ interface KeptBlock {
 
 export class Snapshot {
   private readonly disk: Disk;
+  /** Bytes. The disk may grow. */
+  readonly size: number;
   /** Blocks behind `position` that were changed: what they were, by number. */
   private readonly kept = new Map<number, KeptBlock>();
   /** All before this was given out. */
@@ -37,12 +39,13 @@ export class Snapshot {
   /** The moment is now. */
   constructor(disk: Disk) {
     this.disk = disk;
+    this.size = disk.size;
   }
 
   /** Keeps what the bytes are. It never fails: next() does then. */
   keep(offset: number, length: number): Done {
     if (this.failure !== undefined) return;
-    const end = Math.min(offset + length, this.disk.size);
+    const end = Math.min(offset + length, this.size);
     const first = Math.floor(Math.max(offset, this.position) / BLOCK);
     return this.keepBlocks(first, Math.ceil(end / BLOCK));
   }
@@ -60,7 +63,7 @@ export class Snapshot {
     const known = this.kept.get(block);
     if (known !== undefined) return known;
     const offset = block * BLOCK;
-    const kept: KeptBlock = { bytes: new Uint8Array(Math.min(BLOCK, this.disk.size - offset)), ready: undefined };
+    const kept: KeptBlock = { bytes: new Uint8Array(Math.min(BLOCK, this.size - offset)), ready: undefined };
     this.kept.set(block, kept);
     if (this.kept.size * BLOCK > MOST_KEPT) this.fail(new Error('too much is written to the disk at the same time'));
     try {
@@ -79,9 +82,9 @@ export class Snapshot {
 
   /** The next bytes that are not all zero; undefined at the disk's end. */
   async next(): Promise<Piece | undefined> {
-    while (this.position < this.disk.size) {
+    while (this.position < this.size) {
       const offset = this.position;
-      const bytes = new Uint8Array(Math.min(PIECE, this.disk.size - offset));
+      const bytes = new Uint8Array(Math.min(PIECE, this.size - offset));
       let isData = this.disk.nextData === undefined || this.disk.nextData(offset) < offset + bytes.length;
       if (isData) await this.disk.read(offset, [bytes]);
       // The read may have seen a change. What was there before is kept.

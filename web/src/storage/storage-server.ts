@@ -38,6 +38,10 @@ interface OpenDisk {
   disk: Disk;
   /** Whether it changes its medium. */
   changes: boolean;
+  /** Why it cannot grow, for users. */
+  fixed: string | undefined;
+  /** Resolves when its medium is not becoming larger. */
+  growing: Promise<void>;
   /** Those that are still read. */
   snapshots: Set<Snapshot>;
   endOffer?: () => void;
@@ -54,6 +58,8 @@ export class StorageServer {
   /** Ends what waits for another tab. */
   private readonly gaveUp = new AbortController();
   private readonly titles: ((title: string) => void)[] = [];
+  /** Each waits until the host has told the guest of a disk's size. */
+  private readonly told: (() => void)[] = [];
   private rings: DiskRings | undefined;
   private host: MessagePort | undefined;
   private kernel: KernelAccess | undefined;
@@ -80,6 +86,7 @@ export class StorageServer {
       case 'import':
       case 'reset':
       case 'usage':
+      case 'grow':
         void this.transfer(message);
     }
   }
@@ -131,20 +138,23 @@ export class StorageServer {
       name,
       disk,
       changes: !disk.readOnly && source.overlay !== true,
+      fixed: whyFixed(disk, source),
+      growing: Promise.resolve(),
       snapshots: new Set(),
     };
     const other = this.disks.find((open) => writeToOne(open, entry));
     this.disks.push(entry);
     if (other !== undefined) throw new Error(`it is disk ${other.name}, too, and one of them writes`);
-    if (disk instanceof SavedDisk) entry.endOffer = offerCopies(name, disk.size, () => takeSnapshot(entry));
+    if (disk instanceof SavedDisk) entry.endOffer = offerCopies(name, () => takeSnapshot(entry));
   }
 
   /** Does what the owner wants of a disk that is in use. */
-  private async transfer({ type, disk: name, port }: Extract<ToStorage, { disk: string }>): Promise<void> {
+  private async transfer(message: Extract<ToStorage, { disk: string }>): Promise<void> {
+    const { type, disk: name, port } = message;
     await this.opening;
     const entry = this.disks.find((open) => open.name === name);
-    const answer = (message: FromTransfer) => {
-      port.postMessage(message);
+    const answer = (reply: FromTransfer) => {
+      port.postMessage(reply);
       port.close();
     };
     try {
@@ -152,10 +162,14 @@ export class StorageServer {
       const { disk } = entry;
       if (type === 'export') {
         const [snapshot, end] = takeSnapshot(entry);
-        await sendPieces(disk, snapshot, port).finally(end);
+        await sendPieces(snapshot, port).finally(end);
         return;
       }
       if (type === 'usage') return answer({ type: 'end', length: disk.usage ?? disk.size });
+      if (message.type === 'grow') {
+        await this.grow(entry, message.size);
+        return answer({ type: 'end', length: disk.size });
+      }
       if (!(disk instanceof SavedDisk)) throw new Error('it is no disk that the browser keeps');
       if (type === 'import') return await takePieces(disk, port);
       await disk.reset();
@@ -165,7 +179,32 @@ export class StorageServer {
     }
   }
 
+  /**
+   * Makes a disk larger, and resolves when its driver is told. The medium comes
+   * first: whatever ends the machine then, no request was for bytes that the
+   * medium does not have.
+   */
+  private async grow(entry: OpenDisk, size: number): Promise<void> {
+    const { disk, fixed } = entry;
+    const grown = entry.growing.then(async () => {
+      if (fixed !== undefined) throw new Error(`it cannot grow: ${fixed}`);
+      if (size < disk.size) throw new Error(`it has ${disk.size} bytes already, and a disk does not shrink`);
+      if (size > disk.size) await disk.grow?.(size);
+    });
+    entry.growing = grown.catch(() => {});
+    await grown;
+    await new Promise<void>((resolve) => {
+      this.told.push(resolve);
+      const message = { type: 'grown', disk: this.disks.indexOf(entry), size: disk.size } satisfies StorageToHost;
+      this.host?.postMessage(message);
+    });
+  }
+
   private async hear(message: HostToStorage): Promise<void> {
+    if (message.type === 'grown') {
+      this.told.shift()?.();
+      return;
+    }
     if (message.type === 'kernel') {
       this.kernel = new KernelAccess(message.memory, message.doorbell, message.bit);
       // Requests may have come before this message.
@@ -277,8 +316,9 @@ export class StorageServer {
   }
 
   private async closeDisks(): Promise<void> {
-    for (const { name, disk, endOffer } of this.disks.splice(0)) {
+    for (const { name, disk, growing, endOffer } of this.disks.splice(0)) {
       endOffer?.();
+      await growing;
       await this.attempt(name, 'close', () => disk.close());
     }
   }
@@ -287,6 +327,13 @@ export class StorageServer {
 /** Whether two disks are the same bytes, and one may change them. */
 function writeToOne(one: OpenDisk, other: OpenDisk): boolean {
   return one.disk.medium !== undefined && one.disk.medium === other.disk.medium && (one.changes || other.changes);
+}
+
+function whyFixed(disk: Disk, { overlay, saved }: DiskSource): string | undefined {
+  if (disk.readOnly) return 'it is only read';
+  if (overlay) return 'its changes are in memory, over a disk that is only read';
+  if (saved && !(disk instanceof SavedDisk)) return 'it is a copy of the disk of another tab';
+  return disk.grow === undefined ? 'this kind of disk has a fixed size' : undefined;
 }
 
 /** A snapshot of now, and a function that ends it. */

@@ -3,7 +3,6 @@
 // bytes, or new ones. Each piece waits for the owner to be ready, and for the
 // disk.
 
-import type { Disk } from './disk.ts';
 import type { Replacement, SavedDisk } from './saved-disk.ts';
 import { isZero, type Piece, type Snapshot } from './snapshot.ts';
 
@@ -17,6 +16,8 @@ export type ToTransfer =
   | { type: 'cancel' };
 
 export type FromTransfer =
+  /** An export begins, of so many bytes. */
+  | { type: 'begin'; length: number }
   | ({ type: 'piece' } & Piece)
   | { type: 'ready' }
   /** `length`: bytes of all. */
@@ -25,11 +26,12 @@ export type FromTransfer =
   | { type: 'failed'; message: string };
 
 /** Resolves when the owner has all pieces, or wants no more. */
-export function sendPieces(disk: Disk, snapshot: Snapshot, port: MessagePort): Promise<void> {
+export function sendPieces(snapshot: Snapshot, port: MessagePort): Promise<void> {
+  port.postMessage({ type: 'begin', length: snapshot.size } satisfies FromTransfer);
   return serve(port, async (message) => {
     if (message.type !== 'pull') return undefined;
     const piece = await snapshot.next();
-    return piece === undefined ? { type: 'end', length: disk.size } : { type: 'piece', ...piece };
+    return piece === undefined ? { type: 'end', length: snapshot.size } : { type: 'piece', ...piece };
   });
 }
 
