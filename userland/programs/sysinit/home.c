@@ -10,13 +10,19 @@
 #include <fcntl.h>
 #include <linux/ext4.h>
 #include <linux/fs.h>
+#include <linux/mount.h>
+#include <linux/netlink.h>
 #include <stdint.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
+#include <sys/file.h>
 #include <sys/ioctl.h>
 #include <sys/mount.h>
 #include <sys/random.h>
+#include <sys/socket.h>
 #include <sys/stat.h>
+#include <sys/syscall.h>
 #include <unistd.h>
 
 #include "sysinit.h"
@@ -37,10 +43,7 @@
  * tables, which would take room on the medium. ext4 reads of a table only what
  * it has written.
  */
-#define OPTIONS "errors=remount-ro,commit=2,no_prefetch_block_bitmaps"
-static const char lasting[] = OPTIONS ",noinit_itable";
-/* With noinit_itable, growing itself would write these zeros. */
-static const char growing[] = OPTIONS ",init_itable";
+static const char options[] = "errors=remount-ro,commit=2,no_prefetch_block_bitmaps,noinit_itable";
 
 /* tools/ext4-template: a disk with this UUID was never mounted. */
 static const unsigned char template_uuid[16] = {
@@ -73,6 +76,7 @@ static uint16_t field16(const unsigned char *superblock, size_t offset)
 /* What the disk's superblock says. The kernel checks it again. */
 struct home {
 	int is_template, has_errors;
+	uint64_t blocks;
 	/* The blocks that the file system should have, or 0 if it has them. */
 	uint64_t grow_to;
 };
@@ -85,7 +89,7 @@ static const char *look(int disk, struct home *home)
 	       UUID = 0x68, BLOCKS_HIGH = 0x150 };
 	enum { HAS_ERRORS = 2, HAS_JOURNAL = 4, HAS_64_BIT = 0x80 };
 	unsigned char superblock[1024];
-	uint64_t size, blocks;
+	uint64_t size;
 	int read_only;
 	if (ioctl(disk, BLKROGET, &read_only) || ioctl(disk, BLKGETSIZE64, &size)) return strerror(errno);
 	ssize_t n = pread(disk, superblock, sizeof superblock, 1024);
@@ -95,11 +99,11 @@ static const char *look(int disk, struct home *home)
 	if (!(field32(superblock, COMPATIBLE) & HAS_JOURNAL)) return "its file system has no journal";
 	if (read_only) return "it is read-only";
 	unsigned int shift = 10 + field32(superblock, SIZE_EXPONENT);
-	blocks = field32(superblock, BLOCKS_LOW);
-	if (field32(superblock, INCOMPATIBLE) & HAS_64_BIT) blocks |= (uint64_t)field32(superblock, BLOCKS_HIGH) << 32;
+	home->blocks = field32(superblock, BLOCKS_LOW);
+	if (field32(superblock, INCOMPATIBLE) & HAS_64_BIT) home->blocks |= (uint64_t)field32(superblock, BLOCKS_HIGH) << 32;
 	home->is_template = memcmp(superblock + UUID, template_uuid, sizeof template_uuid) == 0;
 	home->has_errors = (field16(superblock, STATE) & HAS_ERRORS) != 0;
-	home->grow_to = size >> shift > blocks ? size >> shift : 0;
+	home->grow_to = size >> shift > home->blocks ? size >> shift : 0;
 	return NULL;
 }
 
@@ -114,11 +118,35 @@ static void set_new_uuid(int top)
 	if (ioctl(top, EXT4_IOC_SETFSUUID, &uuid)) complain("disk home: UUID");
 }
 
-/* A disk that does not grow is as good as it was. */
-static void grow(int top, const char *where, uint64_t blocks)
+/*
+ * Sets an option of the file system that is mounted at @top. A remount by
+ * mount(2) would need all the others, and a path.
+ */
+static int set_option(int top, const char *option)
 {
-	if (ioctl(top, EXT4_IOC_RESIZE_FS, &blocks)) complain("disk home: cannot make its file system larger");
-	if (mount(NULL, where, NULL, MS_REMOUNT | MS_NOATIME, lasting)) complain("disk home");
+	int context = syscall(SYS_fspick, top, "", FSPICK_CLOEXEC | FSPICK_EMPTY_PATH);
+	if (context < 0) return -1;
+	int failed = syscall(SYS_fsconfig, context, FSCONFIG_SET_FLAG, option, NULL, 0) ||
+		     syscall(SYS_fsconfig, context, FSCONFIG_CMD_RECONFIGURE, NULL, NULL, 0);
+	int error = errno;
+	close(context);
+	errno = error;
+	return failed ? -1 : 0;
+}
+
+/*
+ * A disk that does not grow is as good as it was. With noinit_itable, growing
+ * itself would write zeros to the inode tables. The new size does not stay in
+ * the journal, see mount_disk().
+ */
+static int grow(int top, uint64_t blocks)
+{
+	uint32_t flags = 0;
+	int failed = set_option(top, "init_itable") || ioctl(top, EXT4_IOC_RESIZE_FS, &blocks) ||
+		     ioctl(top, EXT4_IOC_CHECKPOINT, &flags);
+	if (failed) complain("disk home: cannot make its file system larger");
+	if (set_option(top, "noinit_itable")) complain("disk home");
+	return failed ? -1 : 0;
 }
 
 /*
@@ -165,6 +193,37 @@ static void set_number(const char *path, const char *number)
 	if (fd >= 0) close(fd);
 }
 
+static const char *mount_once(const char *device, const char *where)
+{
+	if (mount(device, where, "ext4", MS_NOATIME, options) == 0) return NULL;
+	/* ext4's "corrupted" and "bad CRC" are two. */
+	int damaged = errno == EUCLEAN || errno == EBADMSG || errno == EINVAL;
+	return damaged ? "its file system is damaged (e2fsck can repair its image)" : strerror(errno);
+}
+
+/*
+ * Mounts the disk; returns why that is impossible, or NULL.
+ *
+ * ext4 counts its groups before it replays the journal. If the machine ended
+ * while the file system grew, the journal makes it larger, and ext4 would find
+ * nothing of its new part, and stop the kernel when it grows again. After a
+ * second mount the count is right.
+ */
+static const char *mount_disk(int disk, const char *where, struct home *home)
+{
+	char device[DEVICE_NAME];
+	const char *reason = look(disk, home);
+	if (reason) return reason;
+	uint64_t blocks = home->blocks;
+	device_of(DISK, device);
+	reason = mount_once(device, where);
+	if (reason) return reason;
+	reason = look(disk, home);
+	if (!reason && home->blocks == blocks) return NULL;
+	if (umount(where)) return strerror(errno);
+	return reason ? reason : mount_once(device, where);
+}
+
 /*
  * Mounts the file system at @where; returns a descriptor of its top, or -1 if
  * there is no disk, or none that can be used.
@@ -172,22 +231,13 @@ static void set_number(const char *path, const char *number)
 static int mount_home_disk(const char *where)
 {
 	struct home home;
-	char device[DEVICE_NAME];
 	int disk = open(DISK, O_RDONLY | O_CLOEXEC);
 	if (disk < 0) {
 		if (errno != ENOENT) refuse(strerror(errno));
 		return -1;
 	}
-	const char *reason = look(disk, &home);
+	const char *reason = mount_disk(disk, where, &home);
 	close(disk);
-	if (!reason) {
-		device_of(DISK, device);
-		if (mount(device, where, "ext4", MS_NOATIME, home.grow_to ? growing : lasting)) {
-			/* ext4's "corrupted" and "bad CRC" are two. */
-			int damaged = errno == EUCLEAN || errno == EBADMSG || errno == EINVAL;
-			reason = damaged ? "its file system is damaged (e2fsck can repair its image)" : strerror(errno);
-		}
-	}
 	if (reason) {
 		refuse(reason);
 		return -1;
@@ -200,8 +250,75 @@ static int mount_home_disk(const char *where)
 		return -1;
 	}
 	if (home.is_template) set_new_uuid(top);
-	if (home.grow_to) grow(top, where, home.grow_to);
+	if (home.grow_to) grow(top, home.grow_to);
 	return top;
+}
+
+/*
+ * Waits until the disk has @size bytes: the kernel tells of each change of a
+ * disk's capacity, and asks the device for it in a thread of its own.
+ */
+static int wait_for_size(int disk, uint64_t size)
+{
+	struct sockaddr_nl address = { .nl_family = AF_NETLINK, .nl_groups = 1 };
+	char event[4096];
+	uint64_t now;
+	int events = socket(AF_NETLINK, SOCK_RAW | SOCK_CLOEXEC, NETLINK_KOBJECT_UEVENT);
+	int failed = events < 0 || bind(events, (struct sockaddr *)&address, sizeof address);
+	while (!failed && !(failed = ioctl(disk, BLKGETSIZE64, &now)) && now < size)
+		/* One that was lost is as good as one that has come. */
+		failed = recv(events, event, sizeof event, 0) < 0 && errno != ENOBUFS && errno != EINTR;
+	int error = errno;
+	if (events >= 0) close(events);
+	errno = error;
+	return failed ? -1 : 0;
+}
+
+/*
+ * The top of the file system of @device, which is mounted elsewhere: /home is
+ * only a folder of it, and in an overlayfs nothing of it is to be seen.
+ */
+static int open_top(const char *device)
+{
+	int context = syscall(SYS_fsopen, "ext4", FSOPEN_CLOEXEC), mounted = -1, top = -1;
+	if (context >= 0 && !syscall(SYS_fsconfig, context, FSCONFIG_SET_STRING, "source", device, 0) &&
+	    !syscall(SYS_fsconfig, context, FSCONFIG_CMD_CREATE, NULL, NULL, 0))
+		mounted = syscall(SYS_fsmount, context, FSMOUNT_CLOEXEC, 0);
+	if (mounted >= 0) top = openat(mounted, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	int error = errno;
+	if (mounted >= 0) close(mounted);
+	if (context >= 0) close(context);
+	errno = error;
+	return top;
+}
+
+int grow_home(const char *size)
+{
+	struct home home;
+	struct stat status;
+	char device[DEVICE_NAME], mark[DEVICE_NAME + 16];
+	int disk = open(DISK, O_RDONLY | O_CLOEXEC);
+	/* One after the other: ext4 grows once at a time. */
+	if (disk < 0 || flock(disk, LOCK_EX) || wait_for_size(disk, strtoull(size, NULL, 10))) {
+		complain("disk home");
+		return 1;
+	}
+	device_of(DISK, device);
+	snprintf(mark, sizeof mark, "/sys/fs/ext4/%s", device + strlen("/dev/"));
+	/* Nobody has mounted it, as sysinit has said at the boot. */
+	if (stat(mark, &status)) return 0;
+	const char *reason = look(disk, &home);
+	if (reason) {
+		fprintf(stderr, "sysinit: disk home: %s\n", reason);
+		return 1;
+	}
+	if (!home.grow_to) return 0;
+	int top = open_top(device);
+	if (top < 0) {
+		complain("disk home");
+		return 1;
+	}
+	return grow(top, home.grow_to) ? 1 : 0;
 }
 
 int mount_upper_disk(const char *where)

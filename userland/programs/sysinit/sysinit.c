@@ -5,6 +5,8 @@
 // costs a fork and an exec of BusyBox before the prompt. It executes
 // /etc/init.d/rcS at the end, if that is there. What a user wants besides goes
 // there.
+//
+// "sysinit grow BYTES" is for a machine that runs: see grow_home().
 #define _GNU_SOURCE
 #include <dirent.h>
 #include <errno.h>
@@ -243,11 +245,12 @@ static void start_agent(void)
 	}
 }
 
-int main(void)
+int main(int argc, char **argv)
 {
 	char name[HOST_NAME_MAX + 1];
 	/* The kernel's command line has "rdinit=/sbin/sysinit". */
 	if (getpid() == 1) return start_root();
+	if (argc > 1 && strcmp(argv[1], "grow") == 0) return grow_home(argc > 2 ? argv[2] : "0");
 	make_dev();
 	mount_table("/etc/fstab", 0);
 	mount_home();

@@ -51,6 +51,11 @@ void mount_home(void);
  * cannot be used, which is said then.
  */
 int mount_upper_disk(const char *where);
+/*
+ * The machine's owner has made the disk "home" larger, to so many bytes: makes
+ * its file system as large, where it is mounted. Returns an exit status.
+ */
+int grow_home(const char *size);
 
 /* root.c */
 int start_root(void);
