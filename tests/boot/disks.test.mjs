@@ -2,13 +2,23 @@
 // Disks in Node.js: images in files, and disks in memory.
 
 import assert from 'node:assert/strict';
-import { execFileSync } from 'node:child_process';
+import { execFileSync, spawn } from 'node:child_process';
 import { createHash, randomBytes } from 'node:crypto';
-import { existsSync, mkdtempSync, readFileSync, rmSync, statSync, truncateSync, writeFileSync } from 'node:fs';
+import { once } from 'node:events';
+import {
+  existsSync,
+  mkdtempSync,
+  readFileSync,
+  rmSync,
+  statSync,
+  symlinkSync,
+  truncateSync,
+  writeFileSync,
+} from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { test } from 'node:test';
-import { build, runCli } from './machines.mjs';
+import { build, cli, runCli } from './machines.mjs';
 
 const { startMachine } = await import(join(build, 'cli/machine.mjs'));
 const MIB = 1 << 20;
@@ -182,6 +192,30 @@ test('one image is one disk, and a new machine waits for what the last one still
     readFileSync(file).every((byte) => byte === 0),
     true,
   );
+});
+
+test('who writes to an image has it alone, until it is closed or its program is killed', async (suite) => {
+  const place = folder(suite);
+  const file = join(place, 'image');
+  const holds = ['exec', '--disk', `${file}:size=4M`, '--', 'sh', '-c', 'echo here; exec sleep 1000'];
+  const child = spawn(process.execPath, [cli, ...holds], { stdio: ['ignore', 'pipe', 'inherit'] });
+  suite.after(() => child.kill('SIGKILL'));
+  await once(child.stdout, 'data');
+  symlinkSync(file, join(place, 'link'));
+  const refused = /^auklet: disk link \(.*\): in use by another program, or by another machine of this one$/m;
+  const second = await runCli(['exec', '--disk', join(place, 'link'), '--', 'true']);
+  assert.deepEqual([second.status, refused.test(second.stderr)], [125, true], second.stderr);
+  // Who only reads harms nobody.
+  assert.equal((await runCli(['exec', '--disk', `${file}:ro`, '--', 'true'])).status, 0);
+  child.kill('SIGKILL');
+  await once(child, 'close');
+
+  const { machine } = await start(suite, [{ name: 'a', file }]);
+  const other = await startMachine({ disks: [{ name: 'b', file }] });
+  await assert.rejects(other.started, { code: 'disk-in-use' });
+  await other.dispose();
+  await machine.dispose();
+  await start(suite, [{ name: 'b', file }]);
 });
 
 test('./auklet exec --disk', async (suite) => {

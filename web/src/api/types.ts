@@ -325,6 +325,8 @@ export type MachineErrorCode =
   /**
    * A disk that the browser keeps is in use by another tab. `detail` is
    * 'answers', or 'silent' if that tab does not answer: it gives no copy then.
+   * Or a file of Node.js is in use by another program or machine that writes to
+   * it (Linux only).
    */
   | 'disk-in-use'
   /**

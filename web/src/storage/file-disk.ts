@@ -36,6 +36,8 @@ export class FileDisk implements Disk {
   readonly isNew: boolean;
   private readonly files: FileSystem;
   private readonly descriptor: number;
+  /** Called when it is closed. */
+  closed: (() => void) | undefined;
   /** Makes what was before the file was opened. */
   private readonly restore: () => void;
 
@@ -68,8 +70,7 @@ export class FileDisk implements Disk {
     this.descriptor = files.openSync(path, known === undefined ? 'wx+' : readOnly ? 'r' : 'r+');
     try {
       if (known?.size !== this.size) files.ftruncateSync(this.descriptor, this.size);
-      const { dev, ino } = files.fstatSync(this.descriptor);
-      this.medium = `${dev}:${ino}`;
+      this.medium = mediumOf(files.fstatSync(this.descriptor));
     } catch (error) {
       this.undo();
       throw error;
@@ -104,6 +105,7 @@ export class FileDisk implements Disk {
 
   close(): void {
     this.files.closeSync(this.descriptor);
+    this.closed?.();
   }
 
   /** Closes a new disk that could not be made, and leaves no half of it. */
@@ -135,6 +137,11 @@ export class FileDisk implements Disk {
       if (count > 0) left = [left[0]!.subarray(count), ...left.slice(1)];
     }
   }
+}
+
+/** Equal for two names of one file. */
+export function mediumOf({ dev, ino }: FileStatus): string {
+  return `${dev}:${ino}`;
 }
 
 /** Makes the name of a new file outlive a power cut, where the system can. */

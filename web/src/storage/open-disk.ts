@@ -9,7 +9,8 @@ import { copyFromHolder } from './copied-disk.ts';
 import type { Disk } from './disk.ts';
 import { DiskInUseError, DiskLock, type LockWishes } from './disk-lock.ts';
 import { writeExt4Template } from './ext4-template.ts';
-import { FileDisk, type FileSystem } from './file-disk.ts';
+import { FileDisk, mediumOf, type FileSystem } from './file-disk.ts';
+import { FileLock } from './file-lock.ts';
 import { MemoryDisk } from './memory-disk.ts';
 import { openFolder, siteChunks } from './opfs.ts';
 import { OverlayDisk } from './overlay-disk.ts';
@@ -69,14 +70,28 @@ function recordedReads(): ((offset: number, length: number) => void) | undefined
 async function openFile(source: DiskSource, file: string): Promise<Disk> {
   const files = nodeModule('node:fs') as FileSystem | undefined;
   if (files === undefined) throw new Error('only Node.js has files');
-  const disk = new FileDisk(files, file, source.size, isFixed(source));
-  if (disk.isNew)
-    try {
-      await initialize(source, disk);
-    } catch (error) {
-      disk.undo();
-      throw error;
-    }
+  if (isFixed(source)) return new FileDisk(files, file, source.size, true);
+  // Before the file is changed. Nobody else has a file that is made.
+  const known = files.statSync(file, { throwIfNoEntry: false });
+  const lock = known === undefined ? undefined : await FileLock.take(mediumOf(known));
+  let disk: FileDisk | undefined;
+  try {
+    disk = new FileDisk(files, file, source.size, false);
+    if (known !== undefined && disk.medium !== mediumOf(known))
+      throw new Error('it was replaced by another file just now');
+  } catch (error) {
+    disk?.close();
+    lock?.release();
+    throw error;
+  }
+  try {
+    const held = lock ?? (await FileLock.take(disk.medium));
+    disk.closed = () => held.release();
+    if (disk.isNew) await initialize(source, disk);
+  } catch (error) {
+    disk.undo();
+    throw error;
+  }
   return disk;
 }
 

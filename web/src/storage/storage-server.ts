@@ -8,6 +8,7 @@
 import type { Disk, Done } from './disk.ts';
 import { offerCopies } from './copied-disk.ts';
 import { DiskInUseError } from './disk-lock.ts';
+import { FileInUseError } from './file-lock.ts';
 import { KernelAccess } from './kernel-access.ts';
 import { openDisk, type DiskContext } from './open-disk.ts';
 import { NoStorageError } from './opfs.ts';
@@ -125,7 +126,7 @@ export class StorageServer {
 
   private async openOne(source: DiskSource): Promise<void> {
     const { name } = source;
-    const disk = await this.openDisk(source, {
+    const opened = this.openDisk(source, {
       title: () =>
         new Promise((resolve) => {
           this.titles.push(resolve);
@@ -133,6 +134,10 @@ export class StorageServer {
         }),
       waiting: (holder) => this.post({ type: 'waiting', disk: name, holder }),
       signal: this.gaveUp.signal,
+    });
+    const disk = await opened.catch((error: unknown) => {
+      const known = this.disks.find((open) => error instanceof FileInUseError && open.disk.medium === error.medium);
+      throw known === undefined ? error : isToo(known);
     });
     const entry: OpenDisk = {
       name,
@@ -144,7 +149,7 @@ export class StorageServer {
     };
     const other = this.disks.find((open) => writeToOne(open, entry));
     this.disks.push(entry);
-    if (other !== undefined) throw new Error(`it is disk ${other.name}, too, and one of them writes`);
+    if (other !== undefined) throw isToo(other);
     if (disk instanceof SavedDisk) entry.endOffer = offerCopies(name, () => takeSnapshot(entry));
   }
 
@@ -324,6 +329,8 @@ export class StorageServer {
   }
 }
 
+const isToo = ({ name }: OpenDisk): Error => new Error(`it is disk ${name}, too, and one of them writes`);
+
 /** Whether two disks are the same bytes, and one may change them. */
 function writeToOne(one: OpenDisk, other: OpenDisk): boolean {
   return one.disk.medium !== undefined && one.disk.medium === other.disk.medium && (one.changes || other.changes);
@@ -356,6 +363,7 @@ function keepAll(snapshots: Iterator<Snapshot>, offset: number, length: number, 
 function failureOf(error: unknown): { kind: DiskFailure; detail?: string } {
   if (error instanceof DiskInUseError)
     return { kind: 'disk-in-use', detail: error.holder === undefined ? 'silent' : 'answers' };
+  if (error instanceof FileInUseError) return { kind: 'disk-in-use' };
   return error instanceof NoStorageError ? { kind: 'no-storage', detail: error.reason } : { kind: 'disk' };
 }
 
