@@ -109,6 +109,35 @@ test('the host blocks for its disks while an answer or the next request is near,
   port2.close();
 });
 
+test('what found no room in the ring is done, too, when the host ends', async () => {
+  const written = [];
+  const { server, told, port, rings } = await serverOf({
+    size: 1 << 20,
+    readOnly: false,
+    unit: 0,
+    write: (offset) => void written.push(offset / 512),
+    flush: () => {},
+    close: () => {},
+  });
+  const disks = new Disks({ disks: [], rings, port });
+  // The server has K then.
+  await disks.settle();
+  const count = 400;
+  const places = Uint32Array.from({ length: 2 * 254 }, (_, index) => (index % 2 === 0 ? 1024 : 512));
+  // This thread is the server's, too, which takes none of them meanwhile.
+  for (let id = 0; id < count; ++id)
+    disks.submit({ disk: 0, operation: WRITE, id: id % 256, offset: id * 512, length: 512, places });
+  assert.equal(written.length, 0);
+  await disks.submitAll();
+  server.handle({ type: 'close' });
+  await told('closed');
+  assert.deepEqual(
+    written,
+    Array.from({ length: count }, (_, index) => index),
+  );
+  port.close();
+});
+
 test('operations have the numbers that the C++ host gives them', () => {
   const header = files.readFileSync(new URL('../../host/src/backends/disks.hpp', import.meta.url), 'utf8');
   const names = header.match(/enum class DiskOperation : std::uint8_t \{ (.*) \};/)[1].split(', ');
@@ -237,7 +266,7 @@ async function serverOf(disk) {
     await both.answers.wait();
     return [...both.answers.shift()];
   };
-  return { server, told, ask, answer, bytes: new Uint8Array(memory.buffer), port: port1 };
+  return { server, told, ask, answer, bytes: new Uint8Array(memory.buffer), port: port1, rings };
 }
 
 test('a request that takes its time stops no other, and is answered before the disk is closed', async () => {

@@ -26,7 +26,8 @@ export class Disks {
   private readonly port: MessagePort;
   /** Requests for which the ring had no room, in order. */
   private readonly waiting: DiskRequest[] = [];
-  private settled: ((failure: string | undefined) => void) | undefined;
+  /** Each waits for an answer to 'settle'. */
+  private readonly settled: ((failure: string | undefined) => void)[] = [];
   private unanswered = 0;
   /** Whether the last drain() has found an answer. */
   private answered = false;
@@ -37,7 +38,7 @@ export class Disks {
     this.port = port;
     port.onmessage = ({ data }: MessageEvent<StorageToHost>) => {
       if (data.type === 'settled') {
-        this.settled?.(data.failure);
+        this.settled.shift()?.(data.failure);
         return;
       }
       grown(data.disk, data.size);
@@ -95,15 +96,23 @@ export class Disks {
     return failure;
   }
 
-  private async flushAll(): Promise<string | undefined> {
+  /**
+   * Resolves when the ring has all that was submitted, which the storage worker
+   * does also when the host has ended.
+   */
+  async submitAll(): Promise<void> {
     // The storage worker makes room without our help.
     while (this.waiting.length > 0) await this.flush();
+  }
+
+  private async flushAll(): Promise<string | undefined> {
+    await this.submitAll();
     return this.flush();
   }
 
   private async flush(): Promise<string | undefined> {
     const failure = await new Promise<string | undefined>((resolve) => {
-      this.settled = resolve;
+      this.settled.push(resolve);
       this.post({ type: 'settle' });
     });
     this.drain(() => {});

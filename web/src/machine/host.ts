@@ -463,6 +463,7 @@ export class Host implements HostPlatform, GuestWorkersOwner {
     if (!this.ended) this.stage = 'halted';
     await this.leave();
     await this.workers?.settle();
+    await this.disks?.submitAll();
     const remaining: RemainingLocks = this.workers?.remaining ?? { left: [], others: [] };
     // Where the host runs in its owner's thread, the owner may keep this
     // object.
