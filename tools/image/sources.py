@@ -14,6 +14,7 @@ import stat
 import subprocess
 import tarfile
 import tempfile
+import zlib
 
 from tree import Failure, Node, Tree, parts_of
 
@@ -21,6 +22,9 @@ WHITEOUT = ".wh."
 OPAQUE = ".wh..wh..opq"
 MAGICS = ((b"\x1f\x8b", gzip.open), (b"BZh", bz2.open), (b"\xfd7zXZ\0", lzma.open), (b"\x28\xb5\x2f\xfd", None))
 LARGEST_JSON = 16 << 20
+# What tarfile and the decompressors raise for bytes that are none of theirs.
+BROKEN = (tarfile.TarError, OSError, EOFError, ValueError, OverflowError, MemoryError, zlib.error, lzma.LZMAError)
+BROKEN += (subprocess.CalledProcessError,)
 
 
 def read_folder(tree, folder):
@@ -81,7 +85,7 @@ def read_tar(tree, path):
         # Open for as long as the program runs.
         archive = tarfile.open(fileobj=decompressed(path), mode="r:")  # noqa: SIM115
         members = archive.getmembers()
-    except (tarfile.TarError, OSError, EOFError, subprocess.CalledProcessError) as error:
+    except BROKEN as error:
         raise Failure(f"{path} is no tar: {error}") from None
     for member in members:
         name = member.name.rsplit("/", 1)[-1]
@@ -152,7 +156,8 @@ class Layout:
         for _ in range(3):
             if "manifests" not in value:
                 break
-            entries = [entry for entry in value["manifests"] if isinstance(entry, dict)]
+            listed = value["manifests"]
+            entries = [entry for entry in listed if isinstance(entry, dict)] if isinstance(listed, list) else []
             wasm = [entry for entry in entries if "wasm" in str(entry.get("platform", {}))]
             if not entries:
                 raise Failure(f"{self.folder} has no image")
