@@ -3,7 +3,7 @@
 
 import assert from 'node:assert/strict';
 import { execFileSync, spawn } from 'node:child_process';
-import { statSync, writeFileSync } from 'node:fs';
+import { closeSync, openSync, readFileSync, statSync, truncateSync, writeFileSync, writeSync } from 'node:fs';
 import { join } from 'node:path';
 import { test } from 'node:test';
 import { assertClean, assertCleanAfterCrash, field, folder, homeDisk, MIB, start } from './home-disks.mjs';
@@ -161,6 +161,51 @@ test('a machine without the exec agent has the new size, and grows its files whe
   await machine.disk('home').grow('1G');
   await session.run(`/sbin/sysinit grow ${GIB}`);
   assertSize(await session.run(SIZE), GIB);
+});
+
+/**
+ * Makes an image of 256 MiB whose journal makes it one of 512 MiB, as after a crash: all blocks of the new part are there, and
+ * what they change of the old part is in the journal.
+ */
+function makeHalfGrown(place) {
+  const BLOCK = 4096;
+  const [old, large, blocks] = ['old', 'large', 'blocks'].map((name) => join(place, name));
+  const quietly = { stdio: 'pipe' };
+  execFileSync('mke2fs', ['-q', '-F', '-t', 'ext4', '-b', String(BLOCK), '-m', '0', old, '256M'], quietly);
+  execFileSync('cp', [old, large]);
+  truncateSync(large, 512 * MIB);
+  execFileSync('resize2fs', [large], quietly);
+  const before = readFileSync(old);
+  const after = readFileSync(large);
+  const changed = [];
+  for (let at = 0; at < before.length; at += BLOCK)
+    if (before.compare(after, at, at + BLOCK, at, at + BLOCK) !== 0) changed.push(at / BLOCK);
+  assert(changed.includes(0), 'the superblock');
+  writeFileSync(blocks, Buffer.concat(changed.map((block) => after.subarray(block * BLOCK, (block + 1) * BLOCK))));
+  execFileSync('debugfs', ['-w', '-f', '-', old], {
+    input: `jo\njw -b ${changed.join(',')} ${blocks}\njc\n`,
+    ...quietly,
+  });
+  assert.match(field(old, 'Filesystem features'), /needs_recovery/);
+  assert.equal(field(old, 'Block count'), '65536');
+  const descriptor = openSync(old, 'r+');
+  writeSync(descriptor, after, before.length, after.length - before.length, before.length);
+  closeSync(descriptor);
+  return old;
+}
+
+test('a file system that becomes larger by its journal is mounted whole, and grows on', async (suite) => {
+  const file = makeHalfGrown(folder(suite));
+  const { run, console, machine } = await start(suite, { name: 'home', file, size: '768M' });
+  assertSize(await run(SIZE), 768 * MIB);
+  assert.match(await run('dmesg'), /EXT4-fs \(vda\): recovery complete/);
+  assert.match(await run('dmesg'), /EXT4-fs \(vda\): resizing filesystem from 131072 to 196608 blocks/);
+  // In all groups, the new ones too.
+  await run('for i in $(seq 40); do mkdir /home/$i; echo $i > /home/$i/file; done; sync; cat /home/*/file | wc -l');
+  assert.doesNotMatch(console(), /sysinit|EXT4-fs (error|warning)/);
+  await run('mount -o remount,ro /root');
+  await machine.dispose();
+  assertClean(file);
 });
 
 test(`a machine that is killed while its disk grows leaves one that opens, seed ${SEED}`, async (suite) => {
