@@ -2,15 +2,19 @@
 // ./auklet console: the machine in the thread of the command line program.
 
 import assert from 'node:assert/strict';
-import { spawn } from 'node:child_process';
+import { execFileSync, spawn, spawnSync } from 'node:child_process';
 import { once } from 'node:events';
 import { readFileSync } from 'node:fs';
+import { join } from 'node:path';
 import { test } from 'node:test';
+import { folder } from './home-disks.mjs';
 import { cli } from './machines.mjs';
 import { PROMPT, Session } from './session.mjs';
 
-function startConsole(suite) {
-  const child = spawn(process.execPath, [cli, 'console', '--cpus', '2'], { stdio: ['pipe', 'pipe', 'pipe'] });
+function startConsole(suite, words = [], terminal = false) {
+  const command = [process.execPath, cli, 'console', '--cpus', '2', ...words];
+  const [program, ...rest] = terminal ? ['script', '-qec', command.join(' '), '/dev/null'] : command;
+  const child = spawn(program, rest, { stdio: ['pipe', 'pipe', 'pipe'] });
   const session = new Session({ write: async (text) => void child.stdin.write(text) });
   child.stdout.on('data', (bytes) => session.feed(bytes));
   let complaints = '';
@@ -72,4 +76,47 @@ test('its reader leaves', async (suite) => {
   child.stdout.destroy();
   await session.write('echo more\r');
   assert.equal(await closed, 0);
+});
+
+/** Nothing of the guest's is written by itself for an hour. */
+const PATIENT =
+  'echo 360000 > /proc/sys/vm/dirty_expire_centisecs; echo 0 > /proc/sys/vm/dirty_writeback_centisecs; mount -o remount,commit=3600 /root; sync';
+
+/** What debugfs makes of the image of a machine that is gone: the journal has the last words. */
+function contentOf(image, path) {
+  spawnSync('e2fsck', ['-fy', '-E', 'journal_only', image]);
+  return execFileSync('debugfs', ['-R', `cat ${path}`, image], { stdio: ['ignore', 'pipe', 'ignore'] }).toString();
+}
+
+test('who leaves with Ctrl-], or is told to, finds on the disk what was not synced', async (suite) => {
+  const image = join(folder(suite), 'home.img');
+  for (const [how, terminal, signal] of [
+    ['typed', true],
+    ['told', false, 'SIGTERM'],
+    ['killed', false, 'SIGKILL'],
+  ]) {
+    const { child, session, closed } = startConsole(suite, ['--disk', `${image}:size=256M:ext4`], terminal);
+    await session.waitFor(PROMPT);
+    await session.run(PATIENT);
+    await session.run(`echo ${how} > /root/${how}`);
+    if (terminal) child.stdin.write('\x1d');
+    else child.kill(signal);
+    const isKilled = how === 'killed';
+    assert.equal(await closed, isKilled ? null : 0);
+    assert.equal(contentOf(image, `/root/${how}`), isKilled ? '' : `${how}\n`);
+  }
+});
+
+test('who leaves twice does not wait for a guest that cannot write', async (suite) => {
+  const image = join(folder(suite), 'home.img');
+  const { child, session, closed } = startConsole(suite, ['--disk', `${image}:size=256M:ext4`], true);
+  await session.waitFor(PROMPT);
+  await session.run(`${PATIENT}; killall -STOP exec-agent; echo lost > /root/last`);
+  child.stdin.write('\x1d');
+  await session.waitFor('auklet: writing to the disks; Ctrl-] leaves at once');
+  const begin = performance.now();
+  child.stdin.write('\x1d');
+  assert.equal(await closed, 0);
+  // Otherwise it waits for 10 s.
+  assert(performance.now() - begin < 5000);
 });

@@ -6,6 +6,7 @@ import type { Machine } from '../api/machine.ts';
 import { engineTimeZone } from '../api/time-zone.ts';
 import type { MachineEnd } from '../api/types.ts';
 import { TYPED_OPTIONS } from '../machine/options.ts';
+import { within } from '../machine/platform.ts';
 import { disksOf, rootOf } from './disks.ts';
 import { filesOf, startMachineHere } from './machine.ts';
 import { parseCommandLine, sizeOptions, UsageError } from './options.ts';
@@ -13,6 +14,8 @@ import { sharesOf } from './shares.ts';
 
 /** Ctrl-] leaves, as in telnet and virsh. */
 const LEAVE = 0x1d;
+/** Milliseconds for the guest to write to its disks when somebody leaves. */
+const SYNC_PATIENCE = 10_000;
 /**
  * Bytes of a pasted or piped input that are on the way to the guest at most.
  */
@@ -34,22 +37,34 @@ const RESET_TERMINAL =
 /**
  * Runs a machine in this terminal. Resolves with the reason of the machine's
  * end once all output is written or nobody reads it any more; or with 'left'.
- * Rejects if the machine fails.
+ * Rejects if the machine fails. `syncs`: the machine has disks, and an exec
+ * agent that writes everything to them when somebody leaves. Whoever leaves
+ * once more does not wait for that.
  */
-async function session(machine: Machine, readerGone: Promise<'left'>): Promise<MachineEnd | 'left'> {
+async function session(machine: Machine, readerGone: Promise<'left'>, syncs: boolean): Promise<MachineEnd | 'left'> {
   let left!: (how: 'left') => void;
   let failed!: (error: Error) => void;
+  let hurry!: () => void;
   const leaving = new Promise<'left'>((resolve, reject) => {
     left = resolve;
     failed = reject;
   });
-  const size = () => machine.resize(process.stdout.columns ?? 80, process.stdout.rows ?? 24);
+  const hurried = new Promise<void>((resolve) => (hurry = resolve));
+  let leaves = false;
+  const leave = () => {
+    if (leaves) hurry();
+    leaves = true;
+    left('left');
+  };
+  const size = () => machine.resize(process.stdout.columns || 80, process.stdout.rows || 24);
   const input = async (bytes: Buffer) => {
     const end = process.stdin.isTTY ? bytes.indexOf(LEAVE) : -1;
     if (end >= 0) {
-      left('left');
+      if (syncs && !leaves) process.stderr.write('\r\nauklet: writing to the disks; Ctrl-] leaves at once\r\n');
+      leave();
       return;
     }
+    if (leaves) return;
     process.stdin.pause();
     for (let offset = 0; offset < bytes.length; offset += MOST_INPUT_ON_THE_WAY) {
       machine.write(bytes.subarray(offset, offset + MOST_INPUT_ON_THE_WAY));
@@ -57,7 +72,6 @@ async function session(machine: Machine, readerGone: Promise<'left'>): Promise<M
     }
     process.stdin.resume();
   };
-  const hangUp = () => left('left');
   let written: Promise<void> = Promise.resolve();
   machine.on('output', (bytes) => {
     written = new Promise((resolve) => process.stdout.write(bytes, () => resolve()));
@@ -66,16 +80,17 @@ async function session(machine: Machine, readerGone: Promise<'left'>): Promise<M
   machine.on('error', (error) => failed(error));
   process.stdout.on('resize', size);
   process.stdin.on('data', input);
-  for (const signal of ENDING) process.on(signal, hangUp);
+  for (const signal of ENDING) process.on(signal, leave);
   process.stdin.resume();
   try {
     const how = await Promise.race([machine.halted, leaving, readerGone]);
     if (how !== 'left') await Promise.race([written, leaving, readerGone]);
+    else if (syncs) await within(SYNC_PATIENCE, Promise.race([machine.exec(['sync']).catch(() => {}), hurried]));
     return how;
   } finally {
     process.stdout.off('resize', size);
     process.stdin.off('data', input);
-    for (const signal of ENDING) process.off(signal, hangUp);
+    for (const signal of ENDING) process.off(signal, leave);
     process.stdin.pause();
   }
 }
@@ -91,6 +106,7 @@ export async function consoleCommand(words: readonly string[]): Promise<number> 
   const files = await filesOf(line.lists.get('put')!);
   const disks = disksOf(line.lists.get('disk')!);
   const shares = sharesOf(line.lists.get('share')!);
+  const syncs = disks.some(({ readOnly }) => readOnly !== true);
   const timeZone = engineTimeZone();
   const terminal = process.stdin.isTTY;
   const readerGone = new Promise<'left'>((resolve, reject) =>
@@ -107,20 +123,22 @@ export async function consoleCommand(words: readonly string[]): Promise<number> 
   try {
     for (;;) {
       const machine = await startMachineHere({
-        columns: process.stdout.columns ?? 80,
-        rows: process.stdout.rows ?? 24,
+        columns: process.stdout.columns || 80,
+        rows: process.stdout.rows || 24,
         files,
         disks,
         ...rootOf(line),
         shares,
         ...sizes,
+        // The agent runs sync.
+        ...(syncs ? { exec: true, login: true } : {}),
         ...(timeZone === undefined ? {} : { timeZone }),
         ...(line.rest === undefined ? {} : { kernelArguments: line.rest.join(' ') }),
       });
       machine.on('log', (level, message) => {
         if (level === 'error') process.stderr.write(`\r\nauklet: ${message}\r\n`);
       });
-      const how = await session(machine, readerGone);
+      const how = await session(machine, readerGone, syncs);
       if (how !== 'restart') {
         if (how === 'panic') process.stderr.write('\r\nauklet: the kernel panicked\r\n');
         return how === 'panic' ? 125 : 0;
