@@ -4,6 +4,7 @@
 #include <fcntl.h>
 #include <sys/statvfs.h>
 #include <sys/wait.h>
+#include <sys/xattr.h>
 #include <unistd.h>
 #include "check.h"
 
@@ -40,6 +41,7 @@ int main(void)
 		CHECK(n == -1 && errno == ENOSPC);
 		CHECK(statvfs("/tmp", &info) == 0 && info.f_bavail < before / 20);
 		CHECK_ERROR(open("/tmp/other", O_WRONLY | O_CREAT, 0600), ENOSPC);
+		CHECK_ERROR(fsetxattr(fd, "user.other", "x", 1, 0), ENOSPC);
 		CHECK(can_fork());
 		/* What is there can still be written. */
 		CHECK(pwrite(fd, "x", 1, 0) == 1);

@@ -71,7 +71,7 @@ void wasm_remote_update_rest(struct update *update);
 
 /* shared_cache.c */
 bool wasm_file_is_live(const struct file *file);
-bool wasm_is_on_disk(const struct address_space *mapping);
+bool wasm_is_on_disk(struct address_space *mapping);
 unsigned int wasm_bytes_of_page(const struct inode *inode, pgoff_t index);
 const u8 *wasm_get_cached(struct file *file, struct address_space *mapping, pgoff_t index,
 			  struct folio **folio);

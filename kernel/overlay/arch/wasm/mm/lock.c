@@ -11,6 +11,7 @@
 #include <linux/mman.h>
 #include <linux/sched/signal.h>
 #include <linux/syscalls.h>
+#include <linux/user_namespace.h>
 
 static int may_lock(unsigned long pages)
 {
@@ -99,4 +100,30 @@ SYSCALL_DEFINE3(mincore, unsigned long, start, size_t, length, unsigned char __u
 			return -EFAULT;
 	}
 	return 0;
+}
+
+/*
+ * A segment of shared memory that is locked counts for its user. Nothing can be
+ * swapped, so that is all there is to it.
+ */
+int user_shm_lock(size_t size, struct ucounts *ucounts)
+{
+	unsigned long pages = DIV_ROUND_UP(size, PAGE_SIZE);
+	unsigned long limit = rlimit(RLIMIT_MEMLOCK);
+	long locked = inc_rlimit_ucounts(ucounts, UCOUNT_RLIMIT_MEMLOCK, pages);
+
+	if (limit != RLIM_INFINITY)
+		limit >>= PAGE_SHIFT;
+	if ((locked != LONG_MAX && locked <= limit) || capable(CAP_IPC_LOCK)) {
+		if (get_ucounts(ucounts))
+			return 1;
+	}
+	dec_rlimit_ucounts(ucounts, UCOUNT_RLIMIT_MEMLOCK, pages);
+	return 0;
+}
+
+void user_shm_unlock(size_t size, struct ucounts *ucounts)
+{
+	dec_rlimit_ucounts(ucounts, UCOUNT_RLIMIT_MEMLOCK, DIV_ROUND_UP(size, PAGE_SIZE));
+	put_ucounts(ucounts);
 }

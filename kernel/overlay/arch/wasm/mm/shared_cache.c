@@ -16,7 +16,7 @@
 #include <linux/highmem.h>
 #include <linux/mm.h>
 #include <linux/pagemap.h>
-#include <linux/ramfs.h>
+#include <linux/shmem_fs.h>
 #include <linux/swap.h>
 #include <linux/writeback.h>
 #include "internal.h"
@@ -25,18 +25,17 @@
 extern const struct file_operations ext4_file_operations;
 
 /* True if the file is on a disk, which must get what is stored. */
-bool wasm_is_on_disk(const struct address_space *mapping)
+bool wasm_is_on_disk(struct address_space *mapping)
 {
-	return mapping->host->i_fop != &ramfs_file_operations;
+	return !shmem_mapping(mapping);
 }
 
 /* True if a shared mapping of @file follows it. */
 bool wasm_file_is_live(const struct file *file)
 {
-	const struct file_operations *operations = file->f_mapping->host->i_fop;
-
-	return operations == &ramfs_file_operations ||
-	       (IS_ENABLED(CONFIG_EXT4_FS) && operations == &ext4_file_operations);
+	return shmem_mapping(file->f_mapping) ||
+	       (IS_ENABLED(CONFIG_EXT4_FS) &&
+		file->f_mapping->host->i_fop == &ext4_file_operations);
 }
 
 /* How many bytes of page @index belong to the file. */
