@@ -7,29 +7,8 @@ import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { test } from 'node:test';
-import { AT_PROMPT, BROWSER, launchFirefox, launchPages, servePage } from './browsers.mjs';
-
-/** Waits until the page's console is at its prompt. */
-const atPrompt = (page) => page.waitForFunction(AT_PROMPT);
-
-/** Types a command; returns what it prints. */
-async function type(page, line) {
-  const mark = `done-${Math.random().toString(36).slice(2)}`;
-  await page.evaluate((text) => auklet.current.write(text), `${line}; echo ${mark.slice(0, 4)}''${mark.slice(4)}\r`);
-  await page.waitForFunction((text) => auklet.current.transcript.includes(`${text}\r\n`), {}, mark);
-  const transcript = await page.evaluate(() => auklet.current.transcript);
-  const end = transcript.lastIndexOf(`${mark}\r\n`);
-  const begin = transcript.lastIndexOf("''", end);
-  return transcript.slice(transcript.indexOf('\n', begin) + 1, end).replaceAll('\r', '');
-}
-
-/** `waitForFunction` has its argument before its options in one library, and behind them in the other. */
-function adapted(page) {
-  if (BROWSER === 'firefox') return page;
-  const wait = page.waitForFunction.bind(page);
-  page.waitForFunction = (expression, _options, argument) => wait(expression, argument);
-  return page;
-}
+import { BROWSER, launchFirefox, launchPages, servePage } from './browsers.mjs';
+import { adapted, atPrompt, press, type } from './page-tools.mjs';
 
 const heading = (page) => page.evaluate(() => document.getElementById('overlay-title').textContent);
 const shown = (page, title) =>
@@ -39,11 +18,6 @@ const shown = (page, title) =>
     {},
     title,
   );
-const press = (page, label) =>
-  page.evaluate((text) => {
-    const button = [...document.querySelectorAll('button')].find(({ textContent }) => textContent.trim() === text);
-    button.click();
-  }, label);
 const menuText = async (page, pattern) => {
   await press(page, 'Files');
   await page.waitForFunction(

@@ -23,12 +23,16 @@ export class Notice {
 /** `part` is what is done, 0 to 1, if that is known. */
 export type Report = (text: string, part?: number) => void;
 
-/** Shows one task at a time with its progress. A visitor may cancel it. */
+/**
+ * Shows one task at a time with its progress; others wait for their turn. A
+ * visitor may cancel it.
+ */
 export class TaskBar {
   private readonly bar = element('task');
   private readonly text = element('task-text');
   private readonly progress = element('task-progress') as HTMLProgressElement;
   private cancel: AbortController | undefined;
+  private last: Promise<unknown> = Promise.resolve();
 
   constructor() {
     element('task-cancel').addEventListener('click', () =>
@@ -38,10 +42,17 @@ export class TaskBar {
 
   /**
    * Runs a task; returns its result, or undefined if it was cancelled. Throws
-   * what the task throws, and an Error if another task runs.
+   * what the task throws.
    */
-  async run<Result>(task: (report: Report, signal: AbortSignal) => Promise<Result>): Promise<Result | undefined> {
-    if (this.cancel !== undefined) throw new Error('something else is still being done');
+  run<Result>(task: (report: Report, signal: AbortSignal) => Promise<Result>): Promise<Result | undefined> {
+    const result = this.last.then(() => this.start(task));
+    this.last = result.catch(() => {});
+    return result;
+  }
+
+  private async start<Result>(
+    task: (report: Report, signal: AbortSignal) => Promise<Result>,
+  ): Promise<Result | undefined> {
     const cancel = (this.cancel = new AbortController());
     this.report('');
     this.bar.hidden = false;

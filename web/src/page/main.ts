@@ -8,8 +8,10 @@ import type { Console } from './terminal-console.ts';
 import { becomeIsolated } from './isolation.ts';
 import { KeyBar } from './key-bar.ts';
 import { Notice, TaskBar } from './bars.ts';
+import { FilesMenu } from './files-menu.ts';
 import { Overlay } from './overlay.ts';
 import { Saving } from './saving.ts';
+import { Transfers } from './transfers.ts';
 import { RESUMED } from '../machine/protocol.ts';
 import { DISK_TROUBLE, DISK_WAIT } from '../storage/protocol.ts';
 
@@ -39,11 +41,17 @@ class Page {
     () => this.terminal?.focus(),
   );
   private readonly notice = new Notice();
+  private readonly tasks = new TaskBar();
   private readonly saving = new Saving(
     { start: () => this.startAgain(), machine: () => this.machine },
     this.overlay,
     this.notice,
-    new TaskBar(),
+    this.tasks,
+  );
+  private readonly transfers = new Transfers(
+    { machine: () => this.machine, say: (text) => this.overlay.say(text) },
+    this.notice,
+    this.tasks,
   );
   private readonly keys = new KeyBar(document.getElementById('keys')!, {
     type: (input) => {
@@ -59,6 +67,7 @@ class Page {
   private screenReader = remembered();
 
   constructor() {
+    new FilesMenu(this.notice, [...this.transfers.entries(), ...this.saving.entries()], () => this.saving.describe());
     const tabMoves = document.getElementById('tab-moves')!;
     tabMoves.addEventListener('click', () => this.console?.toggleTabMode());
     document.getElementById('screen-reader')!.addEventListener('click', () => this.setScreenReader(!this.screenReader));
@@ -165,6 +174,7 @@ class Page {
         },
       });
       this.machine = machine;
+      this.transfers.serve(machine);
       // Programs wait until the terminal has read what they have written.
       machine.on('output', (bytes) => {
         const reading = new Promise<void>((taken) => this.output.push({ bytes, taken }));
@@ -279,9 +289,16 @@ function remembered(): boolean {
   }
 }
 
-if (!(await becomeIsolated())) {
+/**
+ * The module itself waits for nothing: so what later parts share with it stays
+ * in its file, and needs no files of its own that the start would load.
+ */
+async function open(): Promise<void> {
+  if (await becomeIsolated()) return;
   const page = new Page();
   page.start();
   await page.opened;
   Object.assign(globalThis, { auklet: page });
 }
+
+void open();

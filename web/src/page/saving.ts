@@ -4,7 +4,10 @@
 
 import type { DiskOptions, Machine, MachineError } from '../index.ts';
 import type { Notice, TaskBar } from './bars.ts';
+import type { MenuEntry } from './files-menu.ts';
 import type { Overlay } from './overlay.ts';
+import { pick } from './pick.ts';
+import { readable, textOf } from './texts.ts';
 
 /** The guest mounts the disk of this name on /home and /root. */
 const NAME = 'home';
@@ -33,8 +36,6 @@ export class Saving {
   private readonly overlay: Overlay;
   private readonly notice: Notice;
   private readonly tasks: TaskBar;
-  private readonly menu = element('files-menu');
-  private readonly button = element('files');
   private mode: 'saved' | 'copy' | 'none' = 'saved';
   private whenInUse: 'fail' | 'wait' = 'fail';
   /** Whether it asks something. No progress of the machine is shown then. */
@@ -45,26 +46,21 @@ export class Saving {
     this.overlay = overlay;
     this.notice = notice;
     this.tasks = tasks;
-    this.button.addEventListener('click', () => this.open(this.menu.hidden !== false));
-    this.menu.addEventListener('keydown', (event) => {
-      if (event.key !== 'Escape') return;
-      this.open(false);
-      this.button.focus();
-    });
-    document.addEventListener('pointerdown', ({ target }) => {
-      if (!this.menu.contains(target as Node) && target !== this.button) this.open(false);
-    });
-    const item = (id: string, act: () => Promise<void>) =>
-      element(id).addEventListener('click', () => {
-        this.open(false);
-        act().catch((error: unknown) => this.notice.show(textOf(error)));
-      });
     document.addEventListener('visibilitychange', () => {
       if (document.visibilityState === 'hidden') void this.sync();
     });
-    item('disk-export', () => this.exportDisk());
-    item('disk-import', () => this.importDisk());
-    item('disk-reset', async () => this.askReset());
+  }
+
+  /** Of the menu. */
+  entries(): MenuEntry[] {
+    const isThere = () => this.mode !== 'none';
+    const isSaved = () => this.mode === 'saved';
+    return [
+      { label: 'Export the files as a tar', act: () => this.exportDisk('tar'), isEnabled: isThere },
+      { label: 'Export the disk', act: () => this.exportDisk('raw.gz'), isEnabled: isThere },
+      { label: 'Import a disk…', act: () => this.importDisk(), isEnabled: isSaved },
+      { label: 'Delete all files…', act: () => this.askReset(), isEnabled: isSaved },
+    ];
   }
 
   /** `allowed` is false if the address says that nothing is to be kept. */
@@ -155,23 +151,15 @@ export class Saving {
     void this.page.start();
   }
 
-  private open(open: boolean): void {
-    this.menu.hidden = !open;
-    this.button.setAttribute('aria-expanded', String(open));
-    if (open) void this.describe();
-  }
-
-  private async describe(): Promise<void> {
-    const saved = this.mode === 'saved';
-    for (const id of ['disk-import', 'disk-reset']) (element(id) as HTMLButtonElement).disabled = !saved;
-    (element('disk-export') as HTMLButtonElement).disabled = this.mode === 'none';
+  /** Says in the menu what is kept. */
+  async describe(): Promise<void> {
     const text = element('saving');
     text.textContent = {
       saved: 'This browser keeps the files of /home and /root.',
       copy: 'This is a copy of the files of another tab. Nothing is kept.',
       none: 'Nothing is kept: files end with this tab.',
     }[this.mode];
-    if (!saved) return;
+    if (this.mode !== 'saved') return;
     try {
       const disk = this.page.machine()!.disk(NAME);
       const [usage, size] = await Promise.all([disk.usage(), disk.size()]);
@@ -181,18 +169,18 @@ export class Saving {
     }
   }
 
-  private async exportDisk(): Promise<void> {
-    await this.sync();
+  private async exportDisk(format: 'tar' | 'raw.gz'): Promise<void> {
+    const [{ save }] = await Promise.all([import('./save.ts'), this.sync()]);
     const disk = this.page.machine()!.disk(NAME);
-    const blob = await this.tasks.run((report, signal) => {
-      const image = disk.export({ onProgress: (done, total) => report('Exporting the disk', done / total) });
-      return new Response(image.pipeThrough(new TransformStream(), { signal })).blob();
-    });
-    if (blob !== undefined) download(blob, `auklet-${NAME}-${new Date().toISOString().slice(0, 10)}.raw.gz`);
+    const text = format === 'tar' ? 'Exporting the files' : 'Exporting the disk';
+    const name = `auklet-${NAME}-${new Date().toISOString().slice(0, 10)}.${format}`;
+    await this.tasks.run((report, signal) =>
+      save(disk.export({ format, onProgress: (done, total) => report(text, done / total) }), name, { signal }),
+    );
   }
 
   private async importDisk(): Promise<void> {
-    const file = await pick();
+    const [file] = await pick({ accept: '.gz,.raw,.img' });
     if (file === undefined) return;
     const disk = this.page.machine()!.disk(NAME);
     const done = await this.tasks.run(async (report, signal) => {
@@ -245,34 +233,4 @@ function reasonOf(message: string): string {
 
 function capital(text: string): string {
   return text.slice(0, 1).toUpperCase() + text.slice(1);
-}
-
-function readable(bytes: number): string {
-  const unit = bytes >= 2 ** 30 ? 30 : 20;
-  return `${Number((bytes / 2 ** unit).toFixed(1))} ${unit === 30 ? 'GiB' : 'MiB'}`;
-}
-
-function textOf(error: unknown): string {
-  return error instanceof Error ? error.message : String(error);
-}
-
-function download(blob: Blob, name: string): void {
-  const link = document.createElement('a');
-  link.href = URL.createObjectURL(blob);
-  link.download = name;
-  link.click();
-  // The browser has the blob by then.
-  setTimeout(() => URL.revokeObjectURL(link.href), 60_000);
-}
-
-/** A file that the visitor picks; undefined if none. */
-function pick(): Promise<File | undefined> {
-  const input = document.createElement('input');
-  input.type = 'file';
-  input.accept = '.gz,.raw,.img';
-  return new Promise((resolve) => {
-    input.addEventListener('change', () => resolve(input.files?.[0]));
-    input.addEventListener('cancel', () => resolve(undefined));
-    input.click();
-  });
 }
