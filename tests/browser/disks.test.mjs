@@ -169,6 +169,37 @@ test(`saved disks in ${BROWSER}`, async (suite) => {
     await page.close();
   });
 
+  await suite.test('the files of the disk home have more room while they are used', async () => {
+    const page = await open();
+    const room = async () => {
+      const words = (await page.evaluate(command, 'df -k /home | tail -n 1')).split(/\s+/);
+      return Number(words[2]) / 2 ** 20;
+    };
+    const home = { name: 'home', size: '512M' };
+    assert.equal(await page.evaluate(run, ['echo kept > /root/a; sync', home]), '0');
+    assert((await room()) < 0.5);
+    const [size, refused] = await page.evaluate(async () => {
+      const disk = machine.disk('home');
+      const writes = machine.exec([
+        'sh',
+        '-c',
+        'dd if=/dev/urandom of=/home/r bs=64k count=200; sha256sum /home/r > /home/sum',
+      ]);
+      await disk.grow('16G');
+      await writes;
+      return [await disk.size(), await disk.grow('1G').catch(({ code, message }) => `${code}: ${message}`)];
+    });
+    assert.equal(size, 16 * 2 ** 30);
+    assert.match(refused, /^disk: disk home: it has 17179869184 bytes already, and a disk does not shrink$/);
+    assert((await room()) > 15);
+    await page.evaluate(() => machine.dispose());
+    assert.equal(await page.evaluate(run, ['cat /root/a; sha256sum -c /home/sum', home]), '0 kept\n/home/r: OK');
+    assert((await room()) > 15);
+    assert.equal(await page.evaluate(command, 'dmesg | grep -c "EXT4-fs error" || true'), '0 0');
+    await page.evaluate(() => machine.dispose());
+    await page.close();
+  });
+
   await suite.test('a browser that gives no more room is an error of the guest, and old files stay', async (report) => {
     if (BROWSER !== 'chromium') return report.skip('only Chromium has a quota that tests can set');
     const page = await open();
