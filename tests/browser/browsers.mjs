@@ -63,18 +63,15 @@ export async function launchChromiumProcess(test, environment) {
   return { browser: await chromium.connect(server.wsEndpoint()), pid: server.process().pid };
 }
 
-/** Playwright needs a patched Firefox; WebDriver BiDi drives Debian's. */
-export async function launchFirefox(test, options = {}) {
-  const puppeteer = require('puppeteer-core');
-  const browser = await puppeteer.launch({
-    browser: 'firefox',
-    executablePath: '/usr/bin/firefox-esr',
-    headless: true,
-    ...options,
-  });
+async function launchPuppeteer(test, options) {
+  const browser = await require('puppeteer-core').launch({ headless: true, ...options });
   test.after(() => browser.close());
   return browser;
 }
+
+/** Playwright needs a patched Firefox; WebDriver BiDi drives Debian's. */
+export const launchFirefox = (test, options = {}) =>
+  launchPuppeteer(test, { browser: 'firefox', executablePath: '/usr/bin/firefox-esr', ...options });
 
 /** chromium, firefox or webkit. */
 export const BROWSER = process.env.AUKLET_TEST_BROWSER ?? 'chromium';
@@ -124,6 +121,16 @@ export async function launchPages(test, profile = makeProfile(test), executableP
       return { context, newPage: () => context.newPage() };
     }
   }
+}
+
+/**
+ * Starts BROWSER, whose tabs know which one of them is seen: Playwright lets all believe that they are. Its pages are
+ * Puppeteer's.
+ */
+export function launchTabs(test, profile) {
+  if (BROWSER === 'firefox') return launchFirefox(test, { userDataDir: profile });
+  const options = { browser: 'chrome', executablePath: browserPath(), args: CHROMIUM_OPTIONS, userDataDir: profile };
+  return launchPuppeteer(test, options);
 }
 
 /**

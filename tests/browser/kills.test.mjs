@@ -19,6 +19,7 @@ import { build } from '../boot/machines.mjs';
 import { faultOf } from '../crash/check-image.mjs';
 import { randomNumbers } from '../crash/crash-images.mjs';
 import { BROWSER, launchPages, makeProfile, servePage } from './browsers.mjs';
+import { descendants, killAll, killBrowser, mainProcesses, processes } from './processes.mjs';
 
 const ROUNDS = Number(process.env.AUKLET_KILLS ?? 10);
 const SEED = Number(process.env.AUKLET_KILLS_SEED ?? Date.now() % 1e6);
@@ -79,57 +80,6 @@ function keepWorkers() {
   };
 }
 
-/** Processes whose command line has all these words, and none of those. */
-function processes(words, without = []) {
-  return readdirSync('/proc')
-    .filter((name) => /^\d+$/.test(name))
-    .filter((pid) => {
-      let line;
-      try {
-        line = readFileSync(`/proc/${pid}/cmdline`, 'latin1');
-      } catch {
-        return false;
-      }
-      return words.every((word) => line.includes(word)) && !without.some((word) => line.includes(word));
-    })
-    .map(Number);
-}
-
-/** Processes that these have started, and so on. */
-function descendants(pids) {
-  const parents = processes([]).map((pid) => {
-    try {
-      return [
-        pid,
-        Number(
-          readFileSync(`/proc/${pid}/stat`, 'latin1')
-            .replace(/^.*\) /s, '')
-            .split(' ')[1],
-        ),
-      ];
-    } catch {
-      return [pid, 0];
-    }
-  });
-  const found = new Set(pids);
-  for (let before = 0; before < found.size;) {
-    before = found.size;
-    for (const [pid, parent] of parents) if (found.has(parent)) found.add(pid);
-  }
-  return found;
-}
-
-function killAll(pids) {
-  assert(pids.length > 0, 'there is no process to kill');
-  for (const pid of pids) {
-    try {
-      process.kill(pid, 'SIGKILL');
-    } catch (error) {
-      if (error.code !== 'ESRCH') throw error;
-    }
-  }
-}
-
 /** The browser, its pages, and how they end. */
 class Victim {
   #test;
@@ -184,7 +134,7 @@ class Victim {
   async #killTab() {
     const { page } = this;
     if (BROWSER === 'firefox') {
-      const own = descendants(this.#mainProcesses());
+      const own = descendants(mainProcesses(this.#profile));
       // The kind is the last word; a process of the fork server has blanks between them.
       const isTab = (pid) => /\btab\0*$/.test(readFileSync(`/proc/${pid}/cmdline`, 'latin1'));
       killAll(processes(['-contentproc']).filter((pid) => own.has(pid) && isTab(pid)));
@@ -197,17 +147,8 @@ class Victim {
     await this.#close();
   }
 
-  #mainProcesses() {
-    return processes([this.#profile], ['--type=', '-contentproc', 'node']);
-  }
-
   async #killBrowser() {
-    const gone = new Promise((resolve) => {
-      if (BROWSER === 'firefox') this.#browser.browser.on('disconnected', resolve);
-      else this.#browser.context.on('close', resolve);
-    });
-    killAll(this.#mainProcesses());
-    await gone;
+    await killBrowser(this.#browser, this.#profile);
     this.#browser = undefined;
     this.page = undefined;
   }

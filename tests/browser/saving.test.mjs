@@ -7,8 +7,9 @@ import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { test } from 'node:test';
-import { BROWSER, launchFirefox, launchPages, servePage } from './browsers.mjs';
+import { BROWSER, launchFirefox, launchPages, launchTabs, makeProfile, servePage } from './browsers.mjs';
 import { adapted, atPrompt, press, type } from './page-tools.mjs';
+import { killBrowser } from './processes.mjs';
 
 const heading = (page) => page.evaluate(() => document.getElementById('overlay-title').textContent);
 const shown = (page, title) =>
@@ -139,6 +140,57 @@ test(`files of the page in ${BROWSER}`, async (suite) => {
     assert.equal(image.readUInt16LE(1080), 0xef53);
     await tab.close();
   });
+});
+
+test(`what programs have not synced is written when ${BROWSER} hides the page`, async (suite) => {
+  const address = await servePage(suite);
+  const profile = makeProfile(suite);
+  let browser;
+  const open = async () => {
+    browser = await launchTabs(suite, profile);
+    const page = await browser.newPage();
+    await page.goto(address);
+    await atPrompt(page);
+    // Nothing is written by itself for an hour.
+    await type(
+      page,
+      'echo 360000 > /proc/sys/vm/dirty_expire_centisecs; echo 0 > /proc/sys/vm/dirty_writeback_centisecs; mount -o remount,commit=3600 /root; sync',
+    );
+    return page;
+  };
+  let page = await open();
+  await type(page, 'echo seen > /root/seen');
+  await killBrowser({ browser }, profile);
+
+  page = await open();
+  assert.equal(await type(page, 'ls /root'), '');
+  await type(page, 'echo hidden > /root/hidden');
+  await page.evaluate(() => {
+    const machine = auklet.current;
+    const run = machine.exec.bind(machine);
+    globalThis.commands = [];
+    machine.exec = (command, options) => {
+      const done = run(command, options);
+      commands.push({ command, done });
+      return done;
+    };
+    // Behind the page's own listener.
+    globalThis.hidden = new Promise((resolve) =>
+      document.addEventListener('visibilitychange', () => resolve(document.visibilityState)),
+    );
+  });
+  await (await browser.newPage()).bringToFront();
+  assert.equal(await page.evaluate(() => hidden), 'hidden');
+  assert.deepEqual(
+    await page.evaluate(() =>
+      Promise.all(commands.map(async ({ command, done }) => [...command, (await done).status])),
+    ),
+    [['sync', 0]],
+  );
+  await killBrowser({ browser }, profile);
+
+  page = await open();
+  assert.equal(await type(page, 'cat /root/*'), 'hidden\n');
 });
 
 test('a private window of Firefox starts without saving', { skip: BROWSER !== 'firefox' }, async (suite) => {
