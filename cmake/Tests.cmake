@@ -178,6 +178,9 @@ foreach(browser chromium firefox)
     node_test(browser.transfers-${browser} browser/transfers.test.mjs 600 browser ENVIRONMENT AUKLET_TEST_BROWSER=${browser})
     node_test(browser.flush-${browser} browser/flush.test.mjs 300 browser ENVIRONMENT AUKLET_TEST_BROWSER=${browser})
     node_test(browser.kills-${browser} browser/kills.test.mjs 1200 browser ENVIRONMENT AUKLET_TEST_BROWSER=${browser})
+    # ./auklet test -C kills -R hundred-kills
+    node_test(hundred-kills-${browser} browser/kills.test.mjs 10800 browser CONFIGURATIONS kills
+        ENVIRONMENT AUKLET_TEST_BROWSER=${browser} AUKLET_KILLS=100)
 endforeach()
 foreach(browser chromium firefox webkit)
     node_test(browser.dispose-${browser} browser/dispose.test.mjs 600 browser ENVIRONMENT AUKLET_TEST_BROWSER=${browser})

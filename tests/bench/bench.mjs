@@ -11,7 +11,7 @@ import { join } from 'node:path';
 import { parseArgs } from 'node:util';
 import { runFacts } from '../tools/run-facts.mjs';
 import { writePage } from '../tools/write-page.mjs';
-import { measureChromium } from './measure/chromium.mjs';
+import { measureChromium, measureSavedBoots } from './measure/chromium.mjs';
 import { measureDisks } from './measure/disks.mjs';
 import { measureDownload } from './measure/download.mjs';
 import { measureNatively, measureNode } from './measure/node.mjs';
@@ -27,6 +27,7 @@ const { values: options } = parseArgs({
     v86: { type: 'boolean' },
     'only-workload': { type: 'boolean' },
     'only-disks': { type: 'boolean' },
+    'only-boots': { type: 'boolean' },
     json: { type: 'string' },
     from: { type: 'string' },
     page: { type: 'string' },
@@ -66,17 +67,20 @@ async function measure() {
   checkOptions();
   mkdirSync(output, { recursive: true });
   const v86Folder = options.v86 ? prepareV86(options.workload) : undefined;
-  const onlySome = options['only-workload'] || options['only-disks'];
+  const onlySome = options['only-workload'] || options['only-disks'] || options['only-boots'];
   const measured = onlySome ? {} : await measureGeneral(v86Folder);
-  if (!options['only-workload']) {
+  if (options['only-boots']) {
+    progress('boots in Chromium');
+    measured.chromium = await measureSavedBoots();
+  } else if (!options['only-workload']) {
     progress('disks');
     measured.disks = await measureDisks();
   }
-  if (options.workload !== undefined && !options['only-disks'])
+  if (options.workload !== undefined && (!onlySome || options['only-workload']))
     measured.workload = await measureWorkload(options.workload, v86Folder);
   const facts = runFacts();
   if (measured.chromium !== undefined) facts.engines.Chromium = measured.chromium.version;
-  return { ...facts, ...measured, download: measureDownload() };
+  return { ...facts, ...measured, ...(options['only-boots'] ? {} : { download: measureDownload() }) };
 }
 
 const results =

@@ -3,7 +3,7 @@
 
 import { readFileSync, readdirSync } from 'node:fs';
 import { join } from 'node:path';
-import { AT_PROMPT, launchChromium, servePage } from '../../browser/browsers.mjs';
+import { AT_PROMPT, launchChromium, launchPages, servePage } from '../../browser/browsers.mjs';
 import { COUNTS, measureGuest, median, output, parseCompute, plainCompute } from '../programs.mjs';
 import { idlePercent, pause } from './processes.mjs';
 
@@ -89,13 +89,47 @@ async function measure(browser, address) {
   };
 }
 
-export async function measureChromium() {
+/** How often the page is visited with a saved home, and as often without one. */
+const BOOTS = 15;
+
+/** Boots of a page that saves nothing and of one that has saved before, in turn, in one browser with a profile. */
+async function measureSaving(scope, address) {
+  const { context } = await launchPages(scope, undefined, '/usr/bin/chromium');
+  const addresses = { bootUnsaved: `${address}?saving=0`, bootSaved: address };
+  const times = { bootUnsaved: [], bootSaved: [] };
+  for (let round = 0; round <= BOOTS; ++round) {
+    const names = Object.keys(addresses);
+    // What is first may find more or less of the last one's end.
+    for (const name of round % 2 === 0 ? names : names.reverse()) {
+      const { page, boot } = await visit(context, addresses[name]);
+      // The first round fills the caches and makes the disk.
+      if (round > 0) times[name].push(boot);
+      await leave(page);
+    }
+  }
+  const middle = (name) => median(times[name]);
+  return { bootUnsaved: middle('bootUnsaved'), bootSaved: middle('bootSaved'), boots: times };
+}
+
+async function withPage(use) {
   const ends = [];
   const scope = { after: (end) => ends.unshift(end) };
   try {
-    const address = await servePage(scope);
-    return await measure(await launchChromium(scope), address);
+    return await use(scope, await servePage(scope));
   } finally {
     for (const end of ends) await end();
   }
 }
+
+export const measureChromium = () =>
+  withPage(async (scope, address) => {
+    const measured = await measure(await launchChromium(scope), address);
+    return { ...measured, guest: { ...measured.guest, ...(await measureSaving(scope, address)) } };
+  });
+
+/** The boots alone. */
+export const measureSavedBoots = () =>
+  withPage(async (scope, address) => {
+    const version = (await launchChromium(scope)).version();
+    return { version, guest: await measureSaving(scope, address) };
+  });
