@@ -4,7 +4,7 @@
 import { AT_PROMPT, BROWSER } from './browsers.mjs';
 
 /** Waits until the page's console is at its prompt. */
-export const atPrompt = (page) => page.waitForFunction(AT_PROMPT);
+export const atPrompt = (page) => page.waitForFunction(AT_PROMPT, { timeout: 120_000 });
 
 /** Types a command; returns what it prints. */
 export async function type(page, line) {
