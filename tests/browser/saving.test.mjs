@@ -86,6 +86,21 @@ test(`files of the page in ${BROWSER}`, async (suite) => {
     await other.close();
   });
 
+  await suite.test('the disk is made larger from the menu', async () => {
+    const tab = await open();
+    await atPrompt(tab);
+    await press(tab, 'Files');
+    await press(tab, 'Make it larger…');
+    await shown(tab, 'Make the disk larger?');
+    await press(tab, 'Make it 8 GiB');
+    await tab.waitForFunction(() => document.getElementById('overlay').hidden);
+    // The dialog does not wait for the file system.
+    const room = "df -m /home | awk 'END { print $2 }'";
+    assert.equal(await type(tab, `while [ $(${room}) -lt 7000 ]; do usleep 50000; done; cat /root/a`), 'kept\n');
+    assert.match(await menuText(tab, 'They take'), /of at most 8 GiB\.$/);
+    await tab.close();
+  });
+
   await suite.test('export, reset and import: the same files', async (report) => {
     if (BROWSER !== 'chromium') return report.skip('BiDi gives no downloads');
     const folder = mkdtempSync(join(tmpdir(), 'auklet-saving-'));

@@ -59,6 +59,7 @@ export class Saving {
       { label: 'Export the files as a tar', act: () => this.exportDisk('tar'), isEnabled: isThere },
       { label: 'Export the disk', act: () => this.exportDisk('raw.gz'), isEnabled: isThere },
       { label: 'Import a disk…', act: () => this.importDisk(), isEnabled: isSaved },
+      { label: 'Make it larger…', act: () => this.askGrow(), isEnabled: isSaved },
       { label: 'Delete all files…', act: () => this.askReset(), isEnabled: isSaved },
     ];
   }
@@ -190,6 +191,20 @@ export class Saving {
     });
     // The files change under the machine's feet only now.
     if (done) await this.page.start();
+  }
+
+  private async askGrow(): Promise<void> {
+    const disk = this.page.machine()!.disk(NAME);
+    const size = await disk.size();
+    const choice = (bytes: number) => ({
+      label: `Make it ${readable(bytes)}`,
+      choose: () => {
+        disk.grow(bytes).catch((error: unknown) => this.notice.show(textOf(error)));
+      },
+    });
+    const text = `It has room for ${readable(size)}. More takes nothing until files fill it, and cannot be taken back.`;
+    const leave = { label: 'Leave it', choose: () => {} };
+    this.overlay.ask('Make the disk larger?', text, [leave, choice(2 * size), choice(4 * size)]);
   }
 
   private askReset(): void {
