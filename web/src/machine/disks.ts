@@ -102,18 +102,18 @@ export class Disks {
    */
   async submitAll(): Promise<void> {
     // The storage worker makes room without our help.
-    while (this.waiting.length > 0) await this.flush();
+    while (this.waiting.length > 0) await this.flush(false);
   }
 
   private async flushAll(): Promise<string | undefined> {
     await this.submitAll();
-    return this.flush();
+    return this.flush(true);
   }
 
-  private async flush(): Promise<string | undefined> {
+  private async flush(last: boolean): Promise<string | undefined> {
     const failure = await new Promise<string | undefined>((resolve) => {
       this.settled.push(resolve);
-      this.post({ type: 'settle' });
+      this.post({ type: 'settle', last });
     });
     this.drain(() => {});
     return failure;

@@ -42,5 +42,7 @@ export interface Disk {
    * from then on. Nothing has changed if this fails.
    */
   grow?(size: number): Done;
+  /** The machine has ended, and writes nothing more: others may. */
+  release?(): void;
   close(): Done;
 }

@@ -36,8 +36,8 @@ export class FileDisk implements Disk {
   readonly isNew: boolean;
   private readonly files: FileSystem;
   private readonly descriptor: number;
-  /** Called when it is closed. */
-  closed: (() => void) | undefined;
+  /** Nobody else writes to the file as long as the disk has this. */
+  lock: { release(): void } | undefined;
   /** Makes what was before the file was opened. */
   private readonly restore: () => void;
 
@@ -105,7 +105,12 @@ export class FileDisk implements Disk {
 
   close(): void {
     this.files.closeSync(this.descriptor);
-    this.closed?.();
+    this.release();
+  }
+
+  release(): void {
+    this.lock?.release();
+    this.lock = undefined;
   }
 
   /** Closes a new disk that could not be made, and leaves no half of it. */

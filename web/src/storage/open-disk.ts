@@ -85,8 +85,7 @@ async function openFile(source: DiskSource, file: string): Promise<Disk> {
     throw error;
   }
   try {
-    const held = lock ?? (await FileLock.take(disk.medium));
-    disk.closed = () => held.release();
+    disk.lock = lock ?? (await FileLock.take(disk.medium));
     if (disk.isNew) await initialize(source, disk);
   } catch (error) {
     disk.undo();

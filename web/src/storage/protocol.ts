@@ -101,8 +101,11 @@ export type HostToStorage =
    * a bit of the machine's doorbell, the word at this address in K.
    */
   | { type: 'kernel'; memory: WebAssembly.Memory; doorbell: number; bit: number }
-  /** The machine has ended: answered when all is on the media. */
-  | { type: 'settle' }
+  /**
+   * Answered when all is on the media. `last`: the machine has ended, and asks
+   * for nothing more.
+   */
+  | { type: 'settle'; last: boolean }
   /** The guest is told. */
   | { type: 'grown'; disk: number; size: number };
 

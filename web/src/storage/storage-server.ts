@@ -218,6 +218,8 @@ export class StorageServer {
     }
     await this.finish();
     const failure = await this.flushAll();
+    // Before the answer: who hears of the end may use the files.
+    if (message.last) for (const { disk } of this.disks) disk.release?.();
     this.host?.postMessage({ type: 'settled', ...(failure === undefined ? {} : { failure }) } satisfies StorageToHost);
   }
 
