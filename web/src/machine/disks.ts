@@ -24,6 +24,7 @@ const LONGEST_TURN = 4;
 export class Disks {
   private readonly rings: DiskRings;
   private readonly port: MessagePort;
+  private readonly ready: Promise<void>;
   /** Requests for which the ring had no room, in order. */
   private readonly waiting: DiskRequest[] = [];
   /** Each waits for an answer to 'settle'. */
@@ -36,14 +37,16 @@ export class Disks {
   constructor({ rings, port }: DisksOfHost, grown: (disk: number, size: number) => void) {
     this.rings = new DiskRings(rings);
     this.port = port;
-    port.onmessage = ({ data }: MessageEvent<StorageToHost>) => {
-      if (data.type === 'settled') {
-        this.settled.shift()?.(data.failure);
-        return;
-      }
-      grown(data.disk, data.size);
-      this.post({ type: 'grown', disk: data.disk, size: data.size });
-    };
+    this.ready = new Promise((resolve) => {
+      port.onmessage = ({ data }: MessageEvent<StorageToHost>) => {
+        if (data.type === 'ready') resolve();
+        else if (data.type === 'settled') this.settled.shift()?.(data.failure);
+        else {
+          grown(data.disk, data.size);
+          this.post({ type: 'grown', disk: data.disk, size: data.size });
+        }
+      };
+    });
   }
 
   /**
@@ -51,7 +54,7 @@ export class Disks {
    * there after an answer.
    */
   attach(memory: WebAssembly.Memory, doorbell: number, bit: number): void {
-    this.post({ type: 'kernel', memory, doorbell, bit });
+    void this.ready.then(() => this.post({ type: 'kernel', memory, doorbell, bit }));
   }
 
   submit(request: DiskRequest): void {

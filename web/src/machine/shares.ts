@@ -12,6 +12,7 @@ import {
 export class Shares {
   private readonly rings: ShareRings;
   private readonly port: MessagePort;
+  private readonly ready: Promise<void>;
   /** Requests for which the rings had no room, in order. */
   private readonly waiting: number[][] = [];
   private onWay = 0;
@@ -19,11 +20,12 @@ export class Shares {
   constructor({ rings, port }: SharesOfHost) {
     this.rings = new ShareRings(rings);
     this.port = port;
+    this.ready = new Promise((resolve) => (port.onmessage = () => resolve()));
   }
 
   /** As Disks.attach(). */
   attach(memory: WebAssembly.Memory, doorbell: number, bit: number): void {
-    this.port.postMessage({ memory, doorbell, bit } satisfies HostToShares);
+    void this.ready.then(() => this.port.postMessage({ memory, doorbell, bit } satisfies HostToShares));
   }
 
   /** `words` are those of javascript.hpp. */

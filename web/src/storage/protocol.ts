@@ -110,6 +110,12 @@ export type HostToStorage =
   | { type: 'grown'; disk: number; size: number };
 
 export type StorageToHost =
+  /**
+   * The first message: K may be sent. Firefox loses shared memory that is sent
+   * by a port which has just been transferred. A port that has brought a
+   * message is not one of these any more.
+   */
+  | { type: 'ready' }
   /** `failure`: what is not on the media, for users. */
   | { type: 'settled'; failure?: string }
   /** The disk has `size` bytes. Answered with 'grown'. */

@@ -58,6 +58,9 @@ export interface HostToShares {
   bit: number;
 }
 
+/** The first message: see StorageToHost. */
+export type SharesToHost = { type: 'ready' };
+
 /** Operations without an answer. */
 export const UNANSWERED = 2;
 

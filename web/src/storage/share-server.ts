@@ -17,6 +17,7 @@ import {
   type HostToShares,
   type ShareDescription,
   type ShareRequest,
+  type SharesToHost,
 } from './share-protocol.ts';
 import { ShareSession } from './share-session.ts';
 import type { Share } from './share.ts';
@@ -80,6 +81,7 @@ export class ShareServer {
     this.rings = new ShareRings(rings);
     this.host = port;
     port.onmessage = (event: MessageEvent<HostToShares>) => this.attach(event.data);
+    port.postMessage({ type: 'ready' } satisfies SharesToHost);
     this.post({
       type: 'shares-opened',
       shares: this.shares.map(({ share: { readOnly, flushes } }, index) => ({
@@ -87,11 +89,6 @@ export class ShareServer {
         readOnly,
         flushes,
       })),
-    });
-    void serveRing(this.rings.requests, {
-      doAll: () => this.doAll(),
-      isPending: () => this.pending.size > 0,
-      isClosed: () => this.closed,
     });
   }
 
@@ -127,8 +124,12 @@ export class ShareServer {
 
   private attach({ memory, doorbell, bit }: HostToShares): void {
     this.kernel = new KernelAccess(memory, doorbell, bit);
-    // Requests may have come before this message.
-    this.doAll();
+    // Not before: a loop that can take no request does not wait for one.
+    void serveRing(this.rings!.requests, {
+      doAll: () => this.doAll(),
+      isPending: () => this.pending.size > 0,
+      isClosed: () => this.closed,
+    });
   }
 
   private doAll(): void {

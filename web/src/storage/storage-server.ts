@@ -107,6 +107,7 @@ export class StorageServer {
     this.rings = new DiskRings(rings);
     this.host = port;
     port.onmessage = (event: MessageEvent<HostToStorage>) => void this.hear(event.data);
+    port.postMessage({ type: 'ready' } satisfies StorageToHost);
     this.post({
       type: 'opened',
       disks: this.disks.map(({ name, disk: { size, readOnly, unit, discard } }) => ({
@@ -116,11 +117,6 @@ export class StorageServer {
         unit,
         discards: discard !== undefined,
       })),
-    });
-    void serveRing(this.rings.requests, {
-      doAll: () => this.doAll(),
-      isPending: () => this.pending.size > 0,
-      isClosed: () => this.closed,
     });
   }
 
@@ -212,8 +208,12 @@ export class StorageServer {
     }
     if (message.type === 'kernel') {
       this.kernel = new KernelAccess(message.memory, message.doorbell, message.bit);
-      // Requests may have come before this message.
-      this.doAll();
+      // Not before: a loop that can take no request does not wait for one.
+      void serveRing(this.rings!.requests, {
+        doAll: () => this.doAll(),
+        isPending: () => this.pending.size > 0,
+        isClosed: () => this.closed,
+      });
       return;
     }
     await this.finish();
