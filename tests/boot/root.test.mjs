@@ -4,45 +4,15 @@
 import assert from 'node:assert/strict';
 import { execFileSync } from 'node:child_process';
 import { randomBytes } from 'node:crypto';
-import {
-  chmodSync,
-  existsSync,
-  mkdirSync,
-  mkdtempSync,
-  readdirSync,
-  readFileSync,
-  rmSync,
-  writeFileSync,
-} from 'node:fs';
-import { createServer } from 'node:http';
-import { tmpdir } from 'node:os';
-import { dirname, join } from 'node:path';
+import { mkdirSync, readdirSync, readFileSync, writeFileSync } from 'node:fs';
+import { join } from 'node:path';
 import { test } from 'node:test';
-import { bootSession, build, root as sources, runCli } from './machines.mjs';
+import { folder, imageOf, serve } from './images.mjs';
+import { bootSession, build, runCli } from './machines.mjs';
 import { PROMPT } from './session.mjs';
 
 const { startMachine } = await import(join(build, 'cli/machine.mjs'));
 const text = (bytes) => new TextDecoder().decode(bytes);
-
-function folder(suite) {
-  const path = mkdtempSync(join(tmpdir(), 'auklet-root-'));
-  suite.after(() => rmSync(path, { recursive: true }));
-  return path;
-}
-
-/** Makes an image of files, { path: content }, with the machine's own programs. */
-function imageOf(place, name, files, ...options) {
-  const tree = join(place, `${name}.tree`);
-  for (const [path, content] of Object.entries(files)) {
-    mkdirSync(dirname(join(tree, path)), { recursive: true });
-    writeFileSync(join(tree, path), content);
-    if (content.startsWith?.('#!')) chmodSync(join(tree, path), 0o755);
-  }
-  const output = join(place, name);
-  const base = join(build, 'initramfs/initramfs.cpio.gz');
-  execFileSync(join(sources, 'tools/image/image'), [tree, '-o', output, '--base', base, ...options], { stdio: 'pipe' });
-  return output;
-}
 
 async function start(suite, options) {
   const machine = await startMachine({ exec: true, ...options });
@@ -56,24 +26,6 @@ async function start(suite, options) {
     return text(stdout);
   };
   return { machine, run, logs };
-}
-
-/** Serves a folder as a static host; `hook` may answer instead. */
-async function serve(suite, path, hook = () => false) {
-  const requests = [];
-  const server = createServer((request, response) => {
-    requests.push(request.url);
-    if (hook(request, response)) return;
-    const file = join(path, request.url);
-    if (existsSync(file)) response.end(readFileSync(file));
-    else response.writeHead(404).end();
-  });
-  await new Promise((resolve) => server.listen(0, '127.0.0.1', resolve));
-  suite.after(() => {
-    server.closeAllConnections();
-    server.close();
-  });
-  return { address: `http://127.0.0.1:${server.address().port}`, requests };
 }
 
 /** Nothing makes these smaller. */

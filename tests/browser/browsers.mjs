@@ -21,9 +21,9 @@ export const CHROMIUM_OPTIONS = [
   '--disable-sync',
 ];
 
-/** Serves build/dist; resolves with its address. */
-export function servePage(test, options = []) {
-  const server = spawn(process.execPath, [cli, 'serve', '--port', '0', ...options, join(build, 'dist')], {
+/** Serves the page, or another folder; resolves with its address. */
+export function servePage(test, options = [], folder = join(build, 'dist')) {
+  const server = spawn(process.execPath, [cli, 'serve', '--port', '0', ...options, folder], {
     stdio: ['ignore', 'pipe', 'inherit'],
   });
   test.after(() => server.kill());

@@ -97,6 +97,15 @@ test('other options of boot()', () => {
     { exec: false, sockets: false },
     { disks: [{ name: 'home', file: 'home.img', size: '4G', format: 'ext4' }] },
     { root: 'image', rootCache: 'cache', disks: [{ name: 'home', file: 'home.img' }] },
+    { root: 'image', rootCache: false },
+    {
+      shares: [
+        { name: 'a', folder: 'f' },
+        { name: 'b', memory: true, saved: false },
+        { name: 'c', saved: true },
+        { name: 'd', directory: { [Symbol.toStringTag]: 'FileSystemDirectoryHandle' }, readOnly: true },
+      ],
+    },
     { signal: new AbortController().signal, onProgress: () => {} },
   ];
   for (const options of accepted)
@@ -119,6 +128,10 @@ test('other options of boot()', () => {
     [{ root: '' }, /root must be an address, not ""$/],
     [{ root: 7 }, /root must be an address, not 7$/],
     [{ rootCache: 'cache' }, 'rootCache needs a root'],
+    [{ root: 'image', rootCache: true }, /rootCache must be an address, not true$/],
+    [{ shares: [{ name: 'a' }] }, 'shares[0] needs one of a folder, a directory, saved: true and memory'],
+    [{ shares: [{ name: 'a', saved: true, memory: true }] }, /^shares\[0\] needs one of/],
+    [{ shares: [{ name: 'a', directory: 'f' }] }, 'shares[0]: directory must be a FileSystemDirectoryHandle, not "f"'],
     [{ root: 'image', disks: [{ name: 'root', file: 'a' }] }, 'no disk can have the name root where there is a root'],
     [{ exec: 1 }, /exec must be a boolean, not 1$/],
     [{ exec: true, sockets: false }, 'exec needs sockets: leave sockets: false out'],
