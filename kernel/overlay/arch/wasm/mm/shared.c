@@ -110,7 +110,11 @@ static int publish_page(struct vm_area_struct *vma, pgoff_t index, unsigned int 
 	if (wasm_remote_copy(vma->vm_mm, address_of(vma, index), pair->program, length, false) !=
 	    length)
 		return -EFAULT;
-	cached = wasm_get_cached(vma->vm_file, mapping, index, &folio);
+	/*
+	 * No readahead: it takes the invalidate_lock, and truncate takes the
+	 * i_mmap with that locked.
+	 */
+	cached = wasm_get_cached(NULL, mapping, index, &folio);
 	if (IS_ERR(cached))
 		return PTR_ERR(cached);
 	same = is_same(pair->program, cached, length);
