@@ -237,7 +237,7 @@ void BlockDevice::grow(std::uint64_t size) {
     if (size <= description_.size || size % sector_size != 0)
         return;
     description_.size = size;
-    // A driver that comes later finds the new capacity.
+    // Transport tells a driver that comes later.
     if (transport_ != nullptr)
         transport_->update_configuration();
 }

@@ -173,10 +173,13 @@ void Transport::activate() {
         queues_[index] = *queue;
     }
     // The device may have changed its configuration while it had no driver: it
-    // knew no transport then.
+    // knew no transport then. The driver has read the old one already.
+    const auto read = shown_;
     write_configuration();
     active_ = true;
     device_.activate(*this, features_);
+    if (shown_ != read)
+        interrupt(AUKLET_VIRTIO_INT_CONFIG);
     // 3.1.1 lets a driver fill queues before DRIVER_OK, but not kick for them.
     for (std::uint32_t index = 0; index < sizes.size(); ++index)
         process(index);
@@ -254,10 +257,11 @@ void Transport::take_configuration_write() {
 }
 
 void Transport::write_configuration() {
-    auto bytes = device_.configuration();
+    const auto bytes = device_.configuration();
+    shown_.assign(bytes.begin(),
+                  bytes.begin() + std::min<std::ptrdiff_t>(std::ssize(bytes), AUKLET_VIRTIO_CONFIG_SIZE));
     page_.store32(offsetof(abi::VirtioPage, config_generation), ++generation_);
-    page_.write(AUKLET_VIRTIO_CONFIG,
-                std::span(bytes).first(std::min<std::size_t>(bytes.size(), AUKLET_VIRTIO_CONFIG_SIZE)));
+    page_.write(AUKLET_VIRTIO_CONFIG, shown_);
     page_.store32(offsetof(abi::VirtioPage, config_generation), ++generation_);
 }
 

@@ -14,6 +14,7 @@
 #include <optional>
 #include <string>
 #include <string_view>
+#include <vector>
 
 namespace auklet::virtio {
 
@@ -96,6 +97,7 @@ class Transport {
     std::array<std::optional<Virtqueue>, AUKLET_MAX_QUEUES> queues_;
     std::uint64_t features_ = 0;
     std::uint32_t generation_ = 0;
+    std::vector<std::byte> shown_; ///< the configuration in the page
     std::uint32_t held_ = 0;
     std::uint32_t epoch_ = 0;
     std::uint32_t deferred_ = 0;        ///< chains of this epoch not completed
