@@ -234,17 +234,38 @@ test('./auklet exec --disk', async (suite) => {
   assert.match(wrong.stderr, /^auklet: disk x \(\/nowhere\/x\.img\): there is no such file; give a size to make one$/m);
 });
 
+async function collect(stream) {
+  const parts = [];
+  for await (const part of stream) parts.push(part);
+  return Buffer.concat(parts);
+}
+
+test('the raw image of a disk, with holes, whoever hears of its progress', async (suite) => {
+  const image = new Uint8Array(4 * MIB);
+  for (const at of [0, 1.5 * MIB, 3 * MIB]) image.set(randomBytes(5000), at);
+  const { machine } = await start(suite, [{ name: 'd', memory: image.slice(), size: '6M' }]);
+  const whole = sha256(Buffer.concat([image, Buffer.alloc(2 * MIB)]));
+  for (const options of [{}, { onProgress() {} }])
+    assert.equal(sha256(await collect(machine.disk('d').export({ format: 'raw', ...options }))), whole);
+});
+
+test('a disk that grows while the guest boots', async (suite) => {
+  const machine = await startMachine({
+    exec: true,
+    disks: [{ name: 'home', memory: true, size: '256M', format: 'ext4' }],
+  });
+  suite.after(() => machine.dispose());
+  await machine.disk('home').grow('512M');
+  const { stdout } = await machine.exec(['sh', '-c', 'df -m /home | tail -n 1']);
+  assert(Number(text(stdout).split(/\s+/)[1]) > 400, text(stdout));
+});
+
 test('the files of a disk as a tar', async (suite) => {
   const { machine, run } = await start(suite, [
     { name: 'home', memory: true, size: '256M', format: 'ext4' },
     { name: 'other', memory: true, size: '256M', format: 'ext4' },
     { name: 'empty', memory: true, size: '1M' },
   ]);
-  const collect = async (stream) => {
-    const parts = [];
-    for await (const part of stream) parts.push(part);
-    return Buffer.concat(parts);
-  };
   const list = async (name) =>
     execFileSync('tar', ['-tf', '-'], { input: await collect(machine.disk(name).export({ format: 'tar' })) })
       .toString()
@@ -259,6 +280,8 @@ test('the files of a disk as a tar', async (suite) => {
   assert.equal(progress.at(-1)[0], bytes.length);
   assert(progress.every(([done, total]) => done <= total));
   assert.deepEqual(await list('home'), ['./', './home/', './home/u1/', './home/u1/a b', './root/', './root/.r']);
+  assert.deepEqual(await list('other'), ['./']);
+  await run('mkdir /srv/other; mount -t ext4 -o ro /dev/disk/by-id/virtio-other /srv/other');
   assert.deepEqual(await list('other'), ['./']);
   await assert.rejects(list('empty'), {
     code: 'disk',

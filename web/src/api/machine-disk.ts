@@ -46,7 +46,7 @@ const HOME_DISK = 'home';
 const TAR_OF_DISK = String.raw`
 type=$(blkid "$1" | sed -n 's/.* TYPE="\([^"]*\)".*/\1/p')
 [ -n "$type" ] || { echo there is no file system on it >&2; exit 1; }
-mount -t "$type" "$1" /mnt && exec tar -c -f - -C /mnt --exclude ./lost+found .`;
+{ mount -t "$type" "$1" /mnt 2> /dev/null || mount -r -t "$type" "$1" /mnt; } && exec tar -c -f - -C /mnt --exclude ./lost+found .`;
 
 export class MachineDisk {
   readonly name: string;
@@ -185,7 +185,8 @@ export class MachineDisk {
     const { total, pieces } = await this.exported();
     let done = 0;
     const progress = (bytes: Uint8Array<ArrayBuffer>) => {
-      onProgress?.((done += bytes.length), total);
+      done += bytes.length;
+      onProgress?.(done, total);
       return bytes;
     };
     const zeros = function* (end: number) {
@@ -210,7 +211,8 @@ export class MachineDisk {
     });
     let done = 0;
     for await (const bytes of chunks(stream)) {
-      onProgress?.((done += bytes.length), Math.max(done, total));
+      done += bytes.length;
+      onProgress?.(done, Math.max(done, total));
       yield bytes;
     }
   }
