@@ -275,11 +275,16 @@ export class SocketClient {
     const handler = this.listeners.get(port);
     // The owner has stopped listening meanwhile.
     if (handler === undefined) return connection.reset();
+    // The program would wait for ever.
+    const failed = (error: unknown) => {
+      reportException(error);
+      connection.reset();
+    };
     try {
       const result = handler(connection);
-      if (isPromise(result)) Promise.resolve(result).catch(reportException);
+      if (isPromise(result)) Promise.resolve(result).catch(failed);
     } catch (error) {
-      reportException(error);
+      failed(error);
     }
   }
 
