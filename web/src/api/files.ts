@@ -102,6 +102,8 @@ export class MachineFiles {
    * a new file.
    */
   async writeFile(path: string, content: FileContent, { mode = FILE_MODE }: { mode?: number } = {}): Promise<void> {
+    // Before the file loses what it has.
+    if (typeof content !== 'string' && !isIterable(content)) throw noBytes();
     const { ask, below } = this.at(path);
     const handle = (await ask({ operation: 'open', path: below, write: true, mode })) as number;
     try {
@@ -211,7 +213,16 @@ function normal(path: string): string {
 async function* piecesOf(content: FileContent): AsyncIterable<Uint8Array> {
   const whole = typeof content === 'string' ? new TextEncoder().encode(content) : content;
   for await (const bytes of isBytes(whole) ? [whole] : whole) {
-    if (!isBytes(bytes)) throw new MachineError('invalid-option', 'a file is written with Uint8Arrays');
+    if (!isBytes(bytes)) throw noBytes();
     for (let at = 0; at < bytes.length; at += PIECE) yield bytes.subarray(at, at + PIECE);
   }
+}
+
+function isIterable(content: unknown): boolean {
+  if (typeof content !== 'object' || content === null) return false;
+  return isBytes(content) || Symbol.asyncIterator in content || Symbol.iterator in content;
+}
+
+function noBytes(): MachineError {
+  return new MachineError('invalid-option', 'a file is written with Uint8Arrays');
 }
