@@ -23,7 +23,7 @@ test('an fdatasync is between a write and what the guest says of it', (suite) =>
   const output = execFileSync(
     'strace',
     [
-      ...['-f', '-y', '-s', '16', '-e', `trace=${CALLS.join(',')}`, '-e', 'signal=none', '-o', trace],
+      ...['-f', '-y', '-s', '128', '-e', `trace=${CALLS.join(',')}`, '-e', 'signal=none', '-o', trace],
       ...[process.execPath, cli, 'exec', '--disk', `${image}:size=1M`, '--', 'sh', '-c', script],
     ],
     { encoding: 'utf8' },
