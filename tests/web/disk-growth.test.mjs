@@ -263,6 +263,33 @@ test('disks that cannot grow say why', async (suite) => {
   for (const disk of Object.values(disks)) assert.equal(disk.size, MIB);
 });
 
+test('a machine that has ended changes the size of no file, which another may have', async (suite) => {
+  const log = [];
+  const { promise: ended, resolve: end } = Promise.withResolvers();
+  const { promise: begun, resolve: begin } = Promise.withResolvers();
+  const disk = new MemoryDisk(MIB, false);
+  disk.grow = async (size) => {
+    log.push(`grow ${size}`);
+    begin();
+    await ended;
+    disk.size = size;
+    log.push('grown');
+  };
+  disk.release = () => log.push('free');
+  const { host, grow } = await serverOf(suite, { a: disk }, [{ name: 'a' }], () => {});
+  const before = grow('a', 2 * MIB);
+  await begun;
+  const settled = host.settle();
+  for (let turn = 0; turn < 10; ++turn) await new Promise(setImmediate);
+  // Its file is not free yet.
+  log.push('medium');
+  end();
+  assert.equal(await settled, undefined);
+  assert.equal(await before, 2 * MIB);
+  assert.equal(await grow('a', 6 * MIB), 'disk a: it cannot grow: the machine has ended');
+  assert.deepEqual(log, [`grow ${2 * MIB}`, 'medium', 'grown', 'free']);
+});
+
 test('a disk is closed when its medium has grown', async (suite) => {
   const log = [];
   const { promise: ended, resolve: end } = Promise.withResolvers();

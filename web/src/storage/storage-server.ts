@@ -186,9 +186,9 @@ export class StorageServer {
    * medium does not have.
    */
   private async grow(entry: OpenDisk, size: number): Promise<void> {
-    const { disk, fixed } = entry;
+    const { disk } = entry;
     const grown = entry.growing.then(async () => {
-      if (fixed !== undefined) throw new Error(`it cannot grow: ${fixed}`);
+      if (entry.fixed !== undefined) throw new Error(`it cannot grow: ${entry.fixed}`);
       if (size < disk.size) throw new Error(`it has ${disk.size} bytes already, and a disk does not shrink`);
       if (size > disk.size) await disk.grow?.(size);
     });
@@ -219,8 +219,15 @@ export class StorageServer {
     await this.finish();
     const failure = await this.flushAll();
     // Before the answer: who hears of the end may use the files.
-    if (message.last) for (const { disk } of this.disks) disk.release?.();
+    if (message.last) for (const entry of this.disks) await this.release(entry);
     this.host?.postMessage({ type: 'settled', ...(failure === undefined ? {} : { failure }) } satisfies StorageToHost);
+  }
+
+  /** Nothing changes its size from then on, because another may have it. */
+  private async release(entry: OpenDisk): Promise<void> {
+    entry.fixed ??= 'the machine has ended';
+    await entry.growing;
+    entry.disk.release?.();
   }
 
   private doAll(): void {
