@@ -252,6 +252,29 @@ for (const synchronous of [true, false])
       assert.equal(has(system, 'a'), 'older');
     });
 
+    await suite.test('no room for a larger size', async () => {
+      const { system, share } = prepare();
+      const open = await makeOpen(share, share.root, 'a');
+      await share.write(open, 0, [bytes('old')]);
+      await share.sync(open);
+      system.room = 5;
+      await assert.rejects(async () => share.setAttributes(open.node, { size: 9 }), fails('ENOSPC'));
+      assert.equal((await share.attributes(open.node)).size, 3);
+      system.room = Infinity;
+      // What a stream had is lost with it.
+      if (!synchronous) await assert.rejects(async () => share.flush(open), fails('ENOSPC'));
+      await share.write(open, 3, [bytes('er')]);
+      await share.close(open);
+      assert.equal(has(system, 'a'), 'older');
+      // If nobody has it open, nobody hears of it later.
+      system.room = 5;
+      await assert.rejects(async () => share.setAttributes(open.node, { size: 9 }), fails('ENOSPC'));
+      const reader = await share.open(open.node, READ);
+      await share.flush(reader);
+      await share.close(reader);
+      assert.equal(has(system, 'a'), 'older');
+    });
+
     await suite.test('only read', async () => {
       const { system } = prepare();
       await put(system, 'a', 'content');

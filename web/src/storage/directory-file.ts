@@ -149,7 +149,7 @@ export class DirectoryFile {
         this.content.size = size;
       },
       async () => {
-        await (await this.openStream(size > 0)).truncate(size);
+        await this.changeStream(size > 0, (stream) => stream.truncate(size));
         this.content.size = size;
       },
     );
@@ -280,19 +280,23 @@ export class DirectoryFile {
   }
 
   private async writeStream(offset: number, views: Uint8Array[]): Promise<number> {
-    const stream = await this.openStream(true);
     // A stream takes no shared memory.
     const data = gather(views);
+    await this.changeStream(true, (stream) => stream.write({ type: 'write', position: offset, data }));
+    this.content = { size: Math.max(this.content.size, offset + data.length), modified: Date.now() };
+    return data.length;
+  }
+
+  private async changeStream(keepExistingData: boolean, change: (stream: Stream) => Promise<void>): Promise<void> {
+    const stream = await this.openStream(keepExistingData);
     try {
-      await stream.write({ type: 'write', position: offset, data });
+      await change(stream);
     } catch (error) {
       // With the stream, all is lost that is not in the file yet.
       this.drop();
-      this.failure = error;
+      if (this.opened > 0) this.failure = error;
       throw error;
     }
-    this.content = { size: Math.max(this.content.size, offset + data.length), modified: Date.now() };
-    return data.length;
   }
 
   private async openStream(keepExistingData: boolean): Promise<Stream> {
