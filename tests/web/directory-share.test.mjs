@@ -400,6 +400,38 @@ test('a stream is closed some time after its first write, and what fails then is
   assert.equal(has(system, 'a'), 'log');
 });
 
+test('who writes hears of what is lost, whoever else has heard of it', async () => {
+  const acts = [
+    (share, other) => contentOf(share, other),
+    (share) => share.remove(share.root, 'a'),
+    (share) => share.rename(share.root, 'a', share.root, 'b', 0),
+    (share) => share.rename(share.root, 'new', share.root, 'a', 0),
+  ];
+  for (const act of acts) {
+    const system = Object.assign(new FakeSystem(), { synchronous: false });
+    await put(system, 'new', 'new');
+    const share = new DirectoryShare(system.root, false, false);
+    const open = await makeOpen(share, share.root, 'a');
+    const other = await share.open(open.node, READ);
+    await share.write(open, 0, [bytes('lost')]);
+    let closes = 0;
+    const { call } = system;
+    system.call = (name) => {
+      if (name === 'close' && ++closes === 1) throw new DOMException('full', 'QuotaExceededError');
+      return call.call(system, name);
+    };
+    await assert.rejects(async () => act(share, other), fails('ENOSPC'), `${act}`);
+    assert.equal(has(system, 'a'), '', `${act}`);
+    await assert.rejects(async () => share.sync(open), fails('ENOSPC'), `${act}`);
+    await share.write(open, 0, [bytes('kept')]);
+    await share.sync(open);
+    assert.equal(has(system, 'a'), 'kept');
+    await act(share, other);
+    await share.close(open);
+    await share.close(other);
+  }
+});
+
 test('many writes to a stream are one copy of the file', async () => {
   const system = Object.assign(new FakeSystem(), { synchronous: false });
   const share = new DirectoryShare(system.root, false, false);

@@ -191,6 +191,7 @@ export class DirectoryFile {
   /** Calls what gives the file another name; it returns the new handle. */
   move(act: () => Promise<FileHandle>): Maybe<void> {
     return this.run(async () => {
+      await this.commitForOther();
       await this.letGo();
       this.handle = await act();
       this.seen = undefined;
@@ -249,7 +250,7 @@ export class DirectoryFile {
   }
 
   private async readFile(offset: number, views: Uint8Array[]): Promise<number> {
-    await this.commit();
+    await this.commitForOther();
     const part = async () => {
       const file = (this.seen ??= await this.handle.getFile());
       return new Uint8Array(await file.slice(offset, offset + lengthOf(views)).arrayBuffer());
@@ -331,6 +332,16 @@ export class DirectoryFile {
     });
   }
 
+  /** The program that writes hears of a failure, too. */
+  private async commitForOther(): Promise<void> {
+    try {
+      await this.commit();
+    } catch (error) {
+      if (this.opened > 0) this.failure = error;
+      throw error;
+    }
+  }
+
   private drop(): void {
     clearTimeout(this.timer);
     this.stream = undefined;
@@ -376,7 +387,7 @@ export class DirectoryFile {
   }
 
   private async copy(): Promise<Apart> {
-    await this.commit();
+    await this.commitForOther();
     const { size } = await this.handle.getFile();
     if (size > LARGEST_APART) throw new FileError('EBUSY');
     const bytes = new Uint8Array(size);
