@@ -333,6 +333,34 @@ for (const synchronous of [true, false])
       assert.equal(share.root.children.size, 0);
     });
 
+    await suite.test('a watch goes on when nobody else needs the file', async () => {
+      const { share } = prepare();
+      const changes = [];
+      const files = new ShareFiles(
+        share,
+        '/mnt/s',
+        (handle, name) => changes.push([handle, name]),
+        () => false,
+      );
+      const open = async (write) => files.do({ operation: 'open', path: 'd/a', write, mode: 0o644 });
+      await files.do({ operation: 'mkdir', path: 'd', recursive: false, mode: 0o755 });
+      await files.do({ operation: 'close', handle: await open(true) });
+      const watches = [];
+      for (const path of ['d', 'd/a']) watches.push(await files.do({ operation: 'watch', path }));
+      for (const path of ['d/a', 'd']) await files.do({ operation: 'stat', path });
+      const handle = await open(true);
+      changes.length = 0;
+      await files.do({ operation: 'write', handle, offset: 0, bytes: bytes('x') });
+      assert.deepEqual(changes, [
+        [watches[1], undefined],
+        [watches[0], 'a'],
+      ]);
+      await files.do({ operation: 'close', handle });
+      await files.do({ operation: 'stat', path: 'd' });
+      for (const watch of watches) await files.do({ operation: 'close', handle: watch });
+      assert.equal(share.used.size, 0);
+    });
+
     await suite.test('for the owner, by paths', async () => {
       const { system, share } = prepare();
       const changes = [];

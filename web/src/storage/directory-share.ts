@@ -262,8 +262,9 @@ export class DirectoryShare implements Share<DirectoryNode, DirectoryOpen> {
   forget(node: DirectoryNode): void {
     node.isForgotten = true;
     const { parent } = node;
-    // Who asks for the file next must find it open, and so for what is in it.
-    if (parent === undefined || (node.file?.opened ?? 0) > 0 || node.children.size > 0) return;
+    // Who asks next must find it open or watched, and so for what is in it.
+    if (parent === undefined || (node.file?.opened ?? 0) > 0 || node.children.size > 0 || node.watchers.size > 0)
+      return;
     this.used.delete(node);
     if (parent.children.get(node.name) !== node) return;
     parent.children.delete(node.name);
@@ -289,6 +290,7 @@ export class DirectoryShare implements Share<DirectoryNode, DirectoryOpen> {
     return () => {
       node.watchers.delete(changed);
       observer?.disconnect();
+      if (node.isForgotten) this.forget(node);
     };
   }
 
