@@ -460,6 +460,35 @@ test('who writes hears of what is lost, whoever else has heard of it', async () 
   }
 });
 
+test('the end waits for a stream that takes long to close', async () => {
+  const system = Object.assign(new FakeSystem(), { synchronous: false });
+  const share = new DirectoryShare(system.root, false, false);
+  const open = await makeOpen(share, share.root, 'a');
+  await share.write(open, 0, [bytes('last')]);
+  const { promise: closing, resolve: close } = Promise.withResolvers();
+  system.beforeClose = () => closing;
+  // As when a machine ends.
+  const closed = share.close(open);
+  share.forget(open.node);
+  const log = [];
+  const ended = share.end().then(() => log.push(has(system, 'a')));
+  for (let turn = 0; turn < 10; ++turn) await new Promise(setImmediate);
+  log.push('closes');
+  close();
+  await Promise.all([ended, closed]);
+  assert.deepEqual(log, ['closes', 'last']);
+  assert.equal(share.closing.size, 0);
+  // What fails then was told to who closes.
+  const other = await makeOpen(share, share.root, 'b');
+  await share.write(other, 0, [bytes('lost')]);
+  system.beforeClose = async () => {
+    throw new DOMException('full', 'QuotaExceededError');
+  };
+  const failed = assert.rejects(async () => share.close(other), fails('ENOSPC'));
+  await share.end();
+  await failed;
+});
+
 test('many writes to a stream are one copy of the file', async () => {
   const system = Object.assign(new FakeSystem(), { synchronous: false });
   const share = new DirectoryShare(system.root, false, false);

@@ -19,6 +19,8 @@ export class FakeSystem {
   calls = {};
   /** Called before a move, and with what fails instead. */
   beforeMove = () => {};
+  /** Called before a stream is closed, which waits for it. */
+  beforeClose = async () => {};
   time = 1_700_000_000_000;
   rootContent = { folder: new Map() };
   root = new FakeDirectory(this, []);
@@ -188,6 +190,7 @@ class FakeFile {
       write: ({ position, data }) => change(spliced(copy, position, data)),
       truncate: (size) => change(resized(copy, size)),
       close: async () => {
+        await this.system.beforeClose();
         content.locks = 0;
         this.system.call('close');
         this.system.write(content, copy);

@@ -72,6 +72,8 @@ export class DirectoryShare implements Share<DirectoryNode, DirectoryOpen> {
   /** For all that depends on names. */
   private readonly turns = new Turns();
   private readonly used = new Set<DirectoryNode>();
+  /** Files that are being closed, which may be used no more. */
+  private readonly closing = new Set<Promise<void>>();
   private nextInode = 1;
 
   /** `isSynchronous`: its files have synchronous handles. */
@@ -238,8 +240,10 @@ export class DirectoryShare implements Share<DirectoryNode, DirectoryOpen> {
       if (node.isForgotten) this.forget(node);
     };
     const done = node.file!.close();
-    if (done instanceof Promise) return done.finally(forget);
-    forget();
+    if (!(done instanceof Promise)) return forget();
+    const closed: Promise<void> = done.finally(forget).finally(() => this.closing.delete(closed));
+    this.closing.add(closed);
+    return closed;
   }
 
   async list(folder: DirectoryNode): Promise<Entry[]> {
@@ -295,6 +299,7 @@ export class DirectoryShare implements Share<DirectoryNode, DirectoryOpen> {
   }
 
   async end(): Promise<void> {
+    await Promise.allSettled(this.closing);
     for (const { file } of this.used)
       try {
         await file?.end();
