@@ -9,7 +9,6 @@ import { source } from './source.mjs';
 const { AgentFiles } = await source('api/agent-files.ts');
 const { encodeRequest } = await source('api/agent-file-protocol.ts');
 const { MachineFiles } = await source('api/files.ts');
-const { decodeName, encodePath } = await source('api/guest-names.ts');
 const { SocketClient } = await source('api/sockets.ts');
 const { MachineError } = await source('api/types.ts');
 
@@ -102,31 +101,6 @@ test('the form of requests', () => {
   assert.throws(() => encodeRequest({ operation: 'status', paths: [`/${'x'.repeat(4095)}`] }), {
     code: 'ENAMETOOLONG',
   });
-});
-
-test('names keep all their bytes', () => {
-  for (const bytes of [
-    [0x61],
-    [0xff],
-    [0x61, 0xc3, 0xa9, 0xc3],
-    [0xc3, 0x61, 0xf0, 0x9f, 0x98, 0x80, 0xf0, 0x9f, 0x98],
-    [0xed, 0xa0, 0x80],
-    [0xed, 0xb2, 0x80],
-    [0xc0, 0xaf],
-    [0xef, 0xbb, 0xbf, 0x61],
-    Array.from({ length: 255 }, (_, index) => index + 1),
-  ])
-    assert.deepEqual([...encodePath(decodeName(Uint8Array.from(bytes)))], bytes);
-  // Every two bytes, and what follows from them.
-  for (let one = 0; one < 256; ++one)
-    for (let two = 0; two < 256; ++two) {
-      const bytes = Buffer.of(one, two, 0x80, one);
-      assert.ok(bytes.equals(encodePath(decodeName(bytes))), `${one} ${two}`);
-    }
-  assert.equal(decodeName(bytesOf('grün😀')), 'grün😀');
-  assert.equal(decodeName(Uint8Array.of(0x61, 0xff)), 'a\udcff');
-  for (const wrong of ['/\ud800', '/\udc00', '/\udc7f', '/\udd00'])
-    assert.throws(() => encodePath(wrong), { code: 'EILSEQ', path: wrong });
 });
 
 test('requests wait for the agent, and go over one connection', async () => {
@@ -400,6 +374,33 @@ test('a request that takes long does not keep others waiting', async () => {
     Array(6).fill(1),
   );
   assert.equal((await late).size, 2);
+  await turn();
+  assert.equal([...connections.values()].filter(({ finished }) => finished !== true).length, 1, 'one stays');
+});
+
+test('a read that takes long does not keep others waiting', async () => {
+  const stuck = [];
+  const { fs, connections } = started(({ operation }, say) => {
+    if (operation === OPEN) say(answer(words(5)));
+    else if (operation === READ) stuck.push(() => say(answer()));
+    else if (operation === STATUS) say(status({ size: 2n }));
+    else say(answer());
+  });
+  // As of a FIFO that nobody writes.
+  const reads = [];
+  for (let each = 1; each <= 4; ++each) {
+    reads.push(fs.read('/fifo').next());
+    while (stuck.length < each) await turn();
+    if (each < 4) assert.equal((await fs.stat('/quick')).size, 2);
+  }
+  assert.equal(connections.size, 4);
+  // It waits for the first read that ends, and no longer.
+  const late = fs.stat('/quick');
+  for (let each = 0; each < 10; ++each) await turn();
+  stuck.pop()();
+  assert.equal((await late).size, 2);
+  for (const read of stuck) read();
+  for (const { done } of await Promise.all(reads)) assert.equal(done, true);
   await turn();
   assert.equal([...connections.values()].filter(({ finished }) => finished !== true).length, 1, 'one stays');
 });

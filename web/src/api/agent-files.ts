@@ -78,7 +78,7 @@ interface Pending {
 
 /** A connection to a file server, which answers in turn. */
 class FileConnection {
-  /** Whether it does a request without a handle. Others wait for that. */
+  /** Whether it does a request without a handle. */
   busy = false;
   /** Open files, folders and watches. */
   handles = 0;
@@ -93,6 +93,11 @@ class FileConnection {
     this.socket = socket;
     this.writer = socket.writable.getWriter();
     this.send(words(FILES_NUMBER));
+  }
+
+  /** Whether it would answer the next request at once. */
+  get idle(): boolean {
+    return !this.busy && this.pending.length === 0 && this.error === undefined;
   }
 
   /** Rejects with a FileError; with a MachineError if the connection ends. */
@@ -161,13 +166,19 @@ interface Job {
   reject: (error: unknown) => void;
 }
 
+interface Opened {
+  connection: FileConnection;
+  /** Its handle there. */
+  remote: number;
+}
+
 export class AgentFiles {
   private readonly sockets: SocketClient;
   private readonly port: number;
   private readonly ready: Promise<void>;
   private readonly connections = new Set<FileConnection>();
   private readonly waiting: Job[] = [];
-  private readonly handles = new Map<number, { connection: FileConnection; remote: number }>();
+  private readonly handles = new Map<number, Opened>();
   private nextHandle = 1;
   private timer: ReturnType<typeof setTimeout> | undefined;
 
@@ -213,14 +224,18 @@ export class AgentFiles {
           { operation: 'open', paths: [request.path], flags: request.write ? TO_WRITE : 0, argument: request.mode },
           () => {},
         );
-      case 'read': {
-        const { connection, remote } = this.opened(request.handle);
-        return connection.ask({ operation: 'read', handle: remote, argument: request.length }, (answer) => answer);
-      }
-      case 'write': {
-        const { connection, remote } = this.opened(request.handle);
-        return connection.ask({ operation: 'write', handle: remote, content: request.bytes }, () => {});
-      }
+      case 'read':
+        return this.askOf(
+          this.opened(request.handle),
+          (handle) => ({ operation: 'read', handle, argument: request.length }),
+          (answer) => answer,
+        );
+      case 'write':
+        return this.askOf(
+          this.opened(request.handle),
+          (handle) => ({ operation: 'write', handle, content: request.bytes }),
+          () => {},
+        );
       case 'close':
         return this.close(request.handle);
       case 'watch':
@@ -260,23 +275,35 @@ export class AgentFiles {
     );
   }
 
-  private opened(handle: number): { connection: FileConnection; remote: number } {
+  /** Asks for something of an open file, by its connection. */
+  private askOf<Result>(
+    { connection, remote }: Opened,
+    requestOf: (remote: number) => AgentRequest,
+    resultOf: (answer: Uint8Array) => Result,
+  ): Promise<Result> {
+    return connection.ask(requestOf(remote), resultOf).finally(() => this.startJobs());
+  }
+
+  private opened(handle: number): Opened {
     const found = this.handles.get(handle);
     if (found === undefined) throw new FileError('EBADF');
     return found;
   }
 
   private async close(handle: number): Promise<void> {
-    const { connection, remote } = this.opened(handle);
+    const opened = this.opened(handle);
     this.handles.delete(handle);
-    --connection.handles;
+    --opened.connection.handles;
     // A handle is gone with its connection.
-    if (connection.error !== undefined) return;
-    await connection.ask({ operation: 'close', handle: remote }, () => {});
-    this.endSpare();
+    if (opened.connection.error !== undefined) return;
+    await this.askOf(
+      opened,
+      (remote) => ({ operation: 'close', handle: remote }),
+      () => {},
+    );
   }
 
-  /** Does a job by the first connection that has none. */
+  /** Does a job by the first connection that is idle. */
   private run<Result>(job: (connection: FileConnection) => Promise<Result>): Promise<Result> {
     return new Promise((resolve, reject) => {
       this.waiting.push({ start: (connection) => job(connection).then(resolve, reject), reject });
@@ -286,7 +313,7 @@ export class AgentFiles {
 
   private startJobs(): void {
     for (const connection of this.connections) {
-      const job = connection.busy ? undefined : this.waiting.shift();
+      const job = connection.idle ? this.waiting.shift() : undefined;
       if (job === undefined) continue;
       connection.busy = true;
       void job.start(connection).then(() => {
@@ -331,11 +358,14 @@ export class AgentFiles {
     this.startJobs();
   }
 
-  /** One connection stays, because its server takes time to start. */
+  /** One that is idle stays, because its server takes time to start. */
   private endSpare(): void {
     if (this.waiting.length > 0) return;
-    for (const connection of this.connections)
-      if (this.connections.size > 1 && !connection.busy && connection.handles === 0) {
+    const idle = [...this.connections].filter((connection) => connection.idle);
+    let count = idle.length;
+    for (const connection of idle)
+      if (count > 1 && connection.handles === 0) {
+        --count;
         this.connections.delete(connection);
         connection.finish();
       }
