@@ -141,6 +141,39 @@ for (const throws of [true, false])
     assert.deepEqual(await get(store, other), other.bytes);
   });
 
+test('a file that cannot be read is as an empty one, until it can', async () => {
+  const file = new StoreFile();
+  const [one, other] = [chunk(), chunk()];
+  const first = new ChunkStore(file, 4);
+  await first.put(one.name, one.bytes);
+  const { open, look } = file;
+  file.look = async () => {
+    throw new DOMException('away', 'NotFoundError');
+  };
+  const second = new ChunkStore(file, 4);
+  assert.equal(await get(second, one), undefined);
+  await second.put(other.name, other.bytes);
+  await first.close();
+  file.open = async () => ({
+    ...(await open.call(file)),
+    read: () => {
+      throw new DOMException('broken', 'InvalidStateError');
+    },
+  });
+  const third = new ChunkStore(file, 4);
+  for (const store of [second, third]) {
+    assert.equal(await get(store, one), undefined);
+    await store.put(other.name, other.bytes);
+    assert.equal(file.isOpen, false, 'others may have it');
+  }
+  Object.assign(file, { open, look });
+  for (const store of [second, third]) {
+    await store.put(other.name, other.bytes);
+    for (const each of [one, other]) assert.deepEqual(await get(store, each), each.bytes);
+    await store.close();
+  }
+});
+
 test('what is torn or wrong is loaded again, never used, and put right', async () => {
   const CHUNK = 4096;
   const content = randomBytes(4 * CHUNK);

@@ -108,8 +108,15 @@ export class ChunkStore implements ChunkCache {
     }
     const length = this.places * RECORD;
     const table = new Uint8Array(length);
-    if (direct === undefined) table.set(await this.look(0, length));
-    else direct.read(table, { at: 0 });
+    try {
+      if (direct === undefined) table.set(await this.look(0, length));
+      else direct.read(table, { at: 0 });
+    } catch {
+      // It has no chunks then. The next put() opens it once more.
+      table.fill(0);
+      direct?.close();
+      direct = undefined;
+    }
     this.readTable(table);
     if (this.closed) direct?.close();
     else this.direct = direct;
