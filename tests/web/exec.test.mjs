@@ -207,6 +207,43 @@ test('the 65th command waits for its turn', async () => {
   for (const { reason } of await ends) assert.equal(reason.code, 'disposed');
 });
 
+test('a command that is given up while it waits', async () => {
+  const { exec, say, end, agentReady, connections, client } = start();
+  const early = new AbortController();
+  const unready = exec.run(['true'], { signal: early.signal });
+  early.abort(new Error('too early'));
+  await assert.rejects(unready, { message: 'too early' });
+  agentReady();
+  const runs = Array.from({ length: 64 }, () => exec.run(['true']));
+  await turn();
+  // Those that never get a turn, and one that gets it after its abort.
+  const controllers = Array.from({ length: 3 }, () => new AbortController());
+  const given = controllers.map(({ signal }) => exec.run(['true'], { signal }));
+  await turn();
+  for (const [index, run] of given.entries()) {
+    controllers[index].abort(new Error('late'));
+    if (index === 2) exec.endTurn();
+    await assert.rejects(run, { message: 'late' });
+  }
+  assert.deepEqual([exec.waiting.length, exec.active], [0, 63]);
+  // All 64 run still: that turn was one more.
+  exec.active = 64;
+  runs.push(exec.run(['true']));
+  await turn();
+  assert.equal(connections.size, 64 * 3);
+  while (connections.size > 0) {
+    for (const { id } of connections.values()) client.handle({ type: 'opened', id });
+    await turn();
+    const open = [...connections.values()];
+    connections.clear();
+    for (const control of open) if (control.bytes.length > 4) say(control, '0\n');
+    end(...open);
+    await turn();
+  }
+  assert.deepEqual(new Set((await Promise.all(runs)).map(({ status }) => status)), new Set([0]));
+  assert.equal(exec.active, 0);
+});
+
 test('a machine that ends before its agent is there', async () => {
   const { exec } = start();
   const running = exec.run(['true']);

@@ -158,17 +158,12 @@ export class ExecClient {
     // A wrong command fails here, before anything is waited for.
     encode([0, 0, 0]);
     options.signal?.throwIfAborted();
-    await this.ready;
-    await this.turn();
+    await this.turn(options.signal);
     try {
       options.signal?.throwIfAborted();
       return await this.start(encode, options);
     } finally {
-      // This turn goes to the command that has waited longest. A command that
-      // comes now cannot take it.
-      const next = this.waiting.shift();
-      if (next === undefined) --this.active;
-      else next();
+      this.endTurn();
     }
   }
 
@@ -190,9 +185,38 @@ export class ExecClient {
     this.rejectReady(error);
   }
 
-  private async turn(): Promise<void> {
-    if (this.active < MOST_COMMANDS) ++this.active;
-    else await new Promise<void>((resolve) => this.waiting.push(resolve));
+  /** Waits for the agent and for a turn, or rejects when the signal aborts. */
+  private async turn(signal: AbortSignal | undefined): Promise<void> {
+    const over = new AbortController();
+    const failures = signal === undefined ? [] : [abortOf(signal, over.signal)];
+    let take!: () => void;
+    const taken = new Promise<void>((resolve) => (take = resolve));
+    try {
+      await Promise.race([this.ready, ...failures]);
+      if (this.active < MOST_COMMANDS) ++this.active;
+      else {
+        this.waiting.push(take);
+        await Promise.race([taken, ...failures]).catch((error: unknown) => {
+          const place = this.waiting.indexOf(take);
+          if (place >= 0) this.waiting.splice(place, 1);
+          // It came after the abort.
+          else this.endTurn();
+          throw error;
+        });
+      }
+    } finally {
+      over.abort();
+    }
+  }
+
+  /**
+   * The turn goes to the command that has waited longest. A command that comes
+   * now cannot take it.
+   */
+  private endTurn(): void {
+    const next = this.waiting.shift();
+    if (next === undefined) --this.active;
+    else next();
   }
 
   private async start(
