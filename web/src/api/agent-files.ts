@@ -19,6 +19,7 @@ import {
   TO_WRITE,
   type AgentRequest,
 } from './agent-file-protocol.ts';
+import { ByteReader, whole } from './byte-reader.ts';
 import { words } from './bytes.ts';
 import { decodeName } from './guest-names.ts';
 import { reportException } from './handlers.ts';
@@ -40,32 +41,10 @@ const MOST_LISTING = 64 * 1024 * 1024;
 
 type Changed = (name: string | undefined) => void;
 
-/** Takes bytes out of a stream, as many as wanted. */
-class ExactReader {
-  private readonly reader: ReadableStreamDefaultReader<Uint8Array>;
-  private rest = new Uint8Array(0);
-
-  constructor(stream: ReadableStream<Uint8Array>) {
-    this.reader = stream.getReader();
-  }
-
-  /** Rejects if the stream ends before. */
-  async take(size: number): Promise<Uint8Array> {
-    const all = new Uint8Array(size);
-    for (let have = 0; have < size;) {
-      if (this.rest.length === 0) {
-        const { value } = await this.reader.read();
-        if (value === undefined)
-          throw new MachineError('failed', "the guest's agent has ended the connection for files");
-        this.rest = value as Uint8Array<ArrayBuffer>;
-      }
-      const part = this.rest.subarray(0, size - have);
-      all.set(part, have);
-      have += part.length;
-      this.rest = this.rest.subarray(part.length);
-    }
-    return all;
-  }
+/** The next bytes, which are nobody else's: users may give them away. */
+async function taken(input: ByteReader, count: number): Promise<Uint8Array<ArrayBuffer>> {
+  const error = () => new MachineError('failed', "the guest's agent has ended the connection for files");
+  return (await whole(input, count, error)).slice();
 }
 
 interface Pending {
@@ -113,7 +92,7 @@ class FileConnection {
 
   /** Takes answers until the connection is over. It never rejects. */
   async serve(): Promise<void> {
-    const input = new ExactReader(this.socket.readable);
+    const input = new ByteReader((this.socket.readable as ReadableStream<Uint8Array<ArrayBuffer>>).getReader());
     try {
       for (;;) await this.takeAnswer(input);
     } catch (error) {
@@ -133,17 +112,17 @@ class FileConnection {
     this.writer.write(bytes).catch(() => {});
   }
 
-  private async takeAnswer(input: ExactReader): Promise<void> {
-    const view = new DataView((await input.take(ANSWER_SIZE)).buffer);
+  private async takeAnswer(input: ByteReader): Promise<void> {
+    const view = new DataView((await taken(input, ANSWER_SIZE)).buffer);
     const [watch, error, length] = [0, 4, 8].map((at) => view.getUint32(at, true)) as [number, number, number];
     if (watch !== 0) {
       if (error !== 0 || length > LONGEST_NAME) throw nonsense();
-      this.tellChange(watch, await input.take(length));
+      this.tellChange(watch, await taken(input, length));
       return;
     }
     const asked = this.pending[0];
     if (asked === undefined || length > (error === 0 ? asked.most : 0)) throw nonsense();
-    const answer = await input.take(length);
+    const answer = await taken(input, length);
     if (error === 0) asked.take(answer);
     else asked.reject(new FileError(codeOfNumber(error)));
     this.pending.shift();

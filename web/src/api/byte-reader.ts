@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: MIT
 // Reads a stream by numbers of bytes.
 
+import { concatenate } from './bytes.ts';
+
 type Bytes = Uint8Array<ArrayBuffer>;
 
 /** Takes bytes from a stream, in whatever pieces they come. */
@@ -22,7 +24,7 @@ export class ByteReader {
       parts.push(value);
       length += value.length;
     }
-    if (parts.length > 1) this.held = joined(parts, length);
+    if (parts.length > 1) this.held = concatenate(parts);
     return this.held.subarray(0, count);
   }
 
@@ -49,9 +51,9 @@ export class ByteReader {
   }
 }
 
-function joined(parts: Bytes[], length: number): Bytes {
-  const whole = new Uint8Array(length);
-  let at = 0;
-  for (const part of parts) whole.set(part, (at += part.length) - part.length);
-  return whole;
+/** The next bytes: as many, or it throws `error`. */
+export async function whole(reader: ByteReader, count: number, error: () => Error): Promise<Bytes> {
+  const bytes = await reader.take(count);
+  if (bytes.length < count) throw error();
+  return bytes;
 }

@@ -2,7 +2,7 @@
 // Files that programs of the guest give to the owner (docs/transfers.md). What
 // comes may be anything: the guest may be hostile.
 
-import { ByteReader } from './byte-reader.ts';
+import { ByteReader, whole } from './byte-reader.ts';
 import { safeName } from './file-names.ts';
 import { DOWNLOAD_PORT } from './sockets.ts';
 import type { MachineSocket } from './types.ts';
@@ -110,13 +110,13 @@ export async function readDownload(
   reader: ByteReader,
   signal: AbortSignal = new AbortController().signal,
 ): Promise<Download> {
-  const head = await whole(reader, HEADER_SIZE);
+  const head = await whole(reader, HEADER_SIZE, brokenOff);
   const view = new DataView(head.buffer, head.byteOffset);
   const kind = view.getUint32(0, true);
   const length = view.getUint32(4, true);
   const size = view.getBigUint64(8, true);
   if ((kind !== FILE && kind !== FOLDER) || length > MOST_NAME) throw new Error('what the program sends is no file');
-  const name = safeName(new TextDecoder().decode(await whole(reader, length)));
+  const name = safeName(new TextDecoder().decode(await whole(reader, length, brokenOff)));
   return {
     name,
     folder: kind === FOLDER,
@@ -131,10 +131,10 @@ function contentOf(reader: ByteReader): ReadableStream<Bytes> {
   return new ReadableStream<Bytes>(
     {
       pull: async (controller) => {
-        const head = await whole(reader, 4);
+        const head = await whole(reader, 4, brokenOff);
         const length = new DataView(head.buffer, head.byteOffset).getUint32(0, true);
         if (length > MOST_PIECE) throw new Error('what the program sends is no file');
-        if (length > 0) controller.enqueue(await whole(reader, length));
+        if (length > 0) controller.enqueue(await whole(reader, length, brokenOff));
         else controller.close();
       },
     },
@@ -142,8 +142,4 @@ function contentOf(reader: ByteReader): ReadableStream<Bytes> {
   );
 }
 
-async function whole(reader: ByteReader, count: number): Promise<Bytes> {
-  const bytes = await reader.take(count);
-  if (bytes.length < count) throw new Error('the program has broken it off');
-  return bytes;
-}
+const brokenOff = () => new Error('the program has broken it off');
