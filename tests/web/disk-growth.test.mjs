@@ -11,7 +11,7 @@ import { source } from './source.mjs';
 
 const { Disks } = await source('machine/disks.ts');
 const { DiskRings } = await source('storage/protocol.ts');
-const { FileDisk } = await source('storage/file-disk.ts');
+const { FileDisk, makeFile } = await source('storage/file-disk.ts');
 const { MemoryDisk } = await source('storage/memory-disk.ts');
 const { OverlayDisk } = await source('storage/overlay-disk.ts');
 const { SavedDisk } = await source('storage/saved-disk.ts');
@@ -22,6 +22,11 @@ const { StorageServer } = await source('storage/storage-server.ts');
 const MIB = 1 << 20;
 const GIB = 2 ** 30;
 const bytes = (text) => new TextEncoder().encode(text);
+function fileDisk(system, path, size) {
+  assert(makeFile(system, path));
+  return new FileDisk(system, path, size, false);
+}
+
 const lock = { release: () => {} };
 const openSaved = (folder, size, initialize = () => {}) =>
   SavedDisk.open('home', folder, lock, size, false, initialize);
@@ -37,11 +42,7 @@ test('what was there stays, what is added is zero and can be used', async (suite
   const path = files.mkdtempSync(join(tmpdir(), 'auklet-growth-'));
   suite.after(() => files.rmSync(path, { recursive: true }));
   const file = join(path, 'disk');
-  for (const disk of [
-    new FileDisk(files, file, MIB, false),
-    new MemoryDisk(MIB, false),
-    await openSaved(new FakeFolder(), MIB),
-  ]) {
+  for (const disk of [fileDisk(files, file, MIB), new MemoryDisk(MIB, false), await openSaved(new FakeFolder(), MIB)]) {
     await disk.write(MIB - 3, [bytes('end')]);
     await disk.grow(16 * GIB);
     assert.equal(disk.size, 16 * GIB);
@@ -71,7 +72,7 @@ test('the length of a file is on the medium before it counts, and a system that 
       files.fsyncSync(descriptor);
     },
   };
-  disk = new FileDisk(watched, join(path, 'disk'), MIB, false);
+  disk = fileDisk(watched, join(path, 'disk'), MIB);
   log.length = 0;
   disk.grow(2 * MIB);
   assert.deepEqual(log, [`truncate ${2 * MIB}, ${MIB}`, `sync, ${MIB}`]);

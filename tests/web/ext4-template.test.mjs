@@ -82,6 +82,24 @@ test('only a disk that is new gets it', async (suite) => {
   assert.equal(start(file).readUInt16LE(1080), 0xef53);
 });
 
+test('who makes a file leaves it to another one who was faster to lock it', async (suite) => {
+  const file = join(folder(suite), 'new.img');
+  const options = { name: 'new', readOnly: false, file, size: LEAST_EXT4_SIZE, format: 'ext4' };
+  // Between the making and the lock.
+  const faster = [];
+  const { openSync } = files.default;
+  suite.mock.method(files.default, 'openSync', (path, flags) => {
+    const descriptor = openSync(path, flags);
+    if (path === file && faster.length === 0) faster.push(openDisk(options));
+    return descriptor;
+  });
+  await assert.rejects(openDisk(options), { message: /^in use by another program/ });
+  const [disk] = await Promise.all(faster);
+  disk.close();
+  assert.equal(files.statSync(file).size, LEAST_EXT4_SIZE);
+  assert.equal(start(file).readUInt16LE(1080), 0xef53);
+});
+
 test('a disk that is too small is not made', async (suite) => {
   const file = join(folder(suite), 'small.img');
   const options = { name: 'small', readOnly: false, file, size: LEAST_EXT4_SIZE - 512, format: 'ext4' };

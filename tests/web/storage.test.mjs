@@ -14,7 +14,7 @@ const protocol = await source('storage/protocol.ts');
 const { DiskRings, DURABLE, FLUSH, READ, WRITE } = protocol;
 const { Disks } = await source('machine/disks.ts');
 const { MemoryDisk } = await source('storage/memory-disk.ts');
-const { FileDisk } = await source('storage/file-disk.ts');
+const { FileDisk, makeFile } = await source('storage/file-disk.ts');
 const { StorageServer } = await source('storage/storage-server.ts');
 const { parseSize } = await source('storage/size.ts');
 const { disksOf } = await source('node/disks.ts');
@@ -205,6 +205,8 @@ test('a disk in a file', (suite) => {
   const folder = files.mkdtempSync(join(tmpdir(), 'auklet-storage-'));
   suite.after(() => files.rmSync(folder, { recursive: true }));
   const path = join(folder, 'disk');
+  assert.equal(makeFile(files, path), true);
+  assert.equal(makeFile(files, path), false);
   const disk = new FileDisk(files, path, 1 << 20, false);
   behaves(disk);
   disk.close();
@@ -217,6 +219,7 @@ test('a system that does a part of it is asked again', (suite) => {
   suite.after(() => files.rmSync(folder, { recursive: true }));
   const some = (act) => (descriptor, views, position) => act(descriptor, [views[0].subarray(0, 3)], position);
   const slow = { ...files, readvSync: some(files.readvSync), writevSync: some(files.writevSync) };
+  for (const name of ['slow', 'full']) assert(makeFile(files, join(folder, name)));
   behaves(new FileDisk(slow, join(folder, 'slow'), 1 << 20, false));
   const full = new FileDisk({ ...files, writevSync: () => 0 }, join(folder, 'full'), 4096, false);
   assert.throws(() => full.write(0, [bytes('x')]), /nothing can be written/);

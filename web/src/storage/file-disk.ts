@@ -32,50 +32,38 @@ export class FileDisk implements Disk {
   readonly readOnly: boolean;
   readonly unit = 0;
   readonly medium: string;
-  /** The file did not exist, or was empty. */
+  /** The file was empty. */
   readonly isNew: boolean;
   private readonly files: FileSystem;
   private readonly descriptor: number;
   /** Nobody else writes to the file as long as the disk has this. */
   lock: { release(): void } | undefined;
-  /** Makes what was before the file was opened. */
-  private readonly restore: () => void;
+  /** Bytes of the file before it was opened. */
+  private readonly before: number;
 
   /**
-   * Opens the file, or makes one of `size` bytes. A file that is smaller than
-   * that grows.
+   * Opens a file. One that is smaller than `size` bytes grows. `medium`: the
+   * file that it must be, because its lock was taken.
    *
-   * @throws Error with a message for users.
+   * @throws Error with a message for users. The file is as it was then.
    */
-  constructor(files: FileSystem, path: string, size: number | undefined, readOnly: boolean) {
+  constructor(files: FileSystem, path: string, size: number | undefined, readOnly: boolean, medium?: string) {
     this.files = files;
     this.readOnly = readOnly;
-    const known = files.statSync(path, { throwIfNoEntry: false });
-    // To open a pipe would not end.
-    if (known !== undefined && !known.isFile()) throw new Error('it is no regular file');
-    if (known === undefined && (size === undefined || readOnly))
-      throw new Error('there is no such file; give a size to make one');
-    if (known !== undefined && size !== undefined && known.size > size)
-      throw new Error(`it has ${known.size} bytes already, and a disk does not shrink`);
-    if (known !== undefined && readOnly && size !== undefined && known.size !== size)
-      throw new Error(`it has ${known.size} bytes, and does not grow where it is only read`);
-    this.size = size ?? known!.size;
-    if (this.size === 0 || this.size % 512 !== 0)
-      throw new Error(`its size must be a multiple of 512 bytes, not ${this.size}`);
-    this.isNew = known === undefined || known.size === 0;
-    this.restore = () => {
-      if (known === undefined) files.unlinkSync(path);
-      else if (known.size !== this.size) files.ftruncateSync(this.descriptor, known.size);
-    };
-    this.descriptor = files.openSync(path, known === undefined ? 'wx+' : readOnly ? 'r' : 'r+');
+    fileStatus(files, path);
+    this.descriptor = files.openSync(path, readOnly ? 'r' : 'r+');
     try {
-      if (known?.size !== this.size) files.ftruncateSync(this.descriptor, this.size);
-      this.medium = mediumOf(files.fstatSync(this.descriptor));
+      const status = files.fstatSync(this.descriptor);
+      this.medium = mediumOf(status);
+      if (medium !== undefined && this.medium !== medium) throw new Error('it was replaced by another file just now');
+      this.before = status.size;
+      this.isNew = status.size === 0;
+      this.size = sizeOf(status, size, readOnly);
+      if (this.before !== this.size) files.ftruncateSync(this.descriptor, this.size);
     } catch (error) {
-      this.undo();
+      files.closeSync(this.descriptor);
       throw error;
     }
-    if (known === undefined) syncFolder(files, path);
   }
 
   read(offset: number, views: Uint8Array[]): void {
@@ -113,10 +101,10 @@ export class FileDisk implements Disk {
     this.lock = undefined;
   }
 
-  /** Closes a new disk that could not be made, and leaves no half of it. */
+  /** Closes a disk whose making has failed. The file is as it was. */
   undo(): void {
     try {
-      this.restore();
+      if (this.before !== this.size) this.files.ftruncateSync(this.descriptor, this.before);
     } finally {
       this.close();
     }
@@ -147,6 +135,44 @@ export class FileDisk implements Disk {
 /** Equal for two names of one file. */
 export function mediumOf({ dev, ino }: FileStatus): string {
   return `${dev}:${ino}`;
+}
+
+/** @throws Error with a message for users if there is no regular file. */
+export function fileStatus(files: FileSystem, path: string): FileStatus {
+  const status = files.statSync(path, { throwIfNoEntry: false });
+  if (status === undefined) throw new Error('there is no such file; give a size to make one');
+  // To open a pipe would not end.
+  if (!status.isFile()) throw new Error('it is no regular file');
+  return status;
+}
+
+/** Bytes of the disk in a file for which a size may have been given. */
+function sizeOf(known: FileStatus, given: number | undefined, readOnly: boolean): number {
+  if (given !== undefined && known.size > given)
+    throw new Error(`it has ${known.size} bytes already, and a disk does not shrink`);
+  if (given !== undefined && readOnly && known.size !== given)
+    throw new Error(`it has ${known.size} bytes, and does not grow where it is only read`);
+  const size = given ?? known.size;
+  if (size === 0 || size % 512 !== 0) throw new Error(`its size must be a multiple of 512 bytes, not ${size}`);
+  return size;
+}
+
+/**
+ * Makes an empty file if there is none. Returns whether it did. What is to be
+ * in it is up to who has its lock.
+ */
+export function makeFile(files: FileSystem, path: string): boolean {
+  if (files.statSync(path, { throwIfNoEntry: false }) !== undefined) return false;
+  try {
+    files.closeSync(files.openSync(path, 'wx'));
+  } catch (error) {
+    // Somebody else was faster.
+    const isThere = files.statSync(path, { throwIfNoEntry: false }) !== undefined;
+    if (isThere) return false;
+    throw error;
+  }
+  syncFolder(files, path);
+  return true;
 }
 
 /** Makes the name of a new file outlive a power cut, where the system can. */

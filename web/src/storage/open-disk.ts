@@ -9,7 +9,7 @@ import { copyFromHolder } from './copied-disk.ts';
 import type { Disk } from './disk.ts';
 import { DiskInUseError, DiskLock, type LockWishes } from './disk-lock.ts';
 import { writeExt4Template } from './ext4-template.ts';
-import { FileDisk, mediumOf, type FileSystem } from './file-disk.ts';
+import { FileDisk, fileStatus, makeFile, mediumOf, type FileSystem } from './file-disk.ts';
 import { FileLock } from './file-lock.ts';
 import { MemoryDisk } from './memory-disk.ts';
 import { openFolder, siteChunks } from './opfs.ts';
@@ -71,26 +71,26 @@ async function openFile(source: DiskSource, file: string): Promise<Disk> {
   const files = nodeModule('node:fs') as FileSystem | undefined;
   if (files === undefined) throw new Error('only Node.js has files');
   if (isFixed(source)) return new FileDisk(files, file, source.size, true);
-  // Before the file is changed. Nobody else has a file that is made.
-  const known = files.statSync(file, { throwIfNoEntry: false });
-  const lock = known === undefined ? undefined : await FileLock.take(mediumOf(known));
+  const isMade = source.size !== undefined && makeFile(files, file);
+  // Only who has the lock changes the file, or removes the one that it has
+  // made: somebody else may have been faster to take it.
+  const medium = mediumOf(fileStatus(files, file));
+  const lock = await FileLock.take(medium);
   let disk: FileDisk | undefined;
   try {
-    disk = new FileDisk(files, file, source.size, false);
-    if (known !== undefined && disk.medium !== mediumOf(known))
-      throw new Error('it was replaced by another file just now');
-  } catch (error) {
-    disk?.close();
-    lock?.release();
-    throw error;
-  }
-  try {
-    disk.lock = lock ?? (await FileLock.take(disk.medium));
+    disk = new FileDisk(files, file, source.size, false, medium);
     if (disk.isNew) await initialize(source, disk);
   } catch (error) {
-    disk.undo();
+    try {
+      disk?.undo();
+      const left = isMade ? files.statSync(file, { throwIfNoEntry: false }) : undefined;
+      if (left !== undefined && mediumOf(left) === medium) files.unlinkSync(file);
+    } finally {
+      lock.release();
+    }
     throw error;
   }
+  disk.lock = lock;
   return disk;
 }
 
