@@ -60,6 +60,7 @@ test('the length of a file is on the medium before it counts, and a system that 
   suite.after(() => files.rmSync(path, { recursive: true }));
   const log = [];
   let disk;
+  let isBroken = false;
   const watched = {
     ...files,
     ftruncateSync: (descriptor, size) => {
@@ -69,6 +70,7 @@ test('the length of a file is on the medium before it counts, and a system that 
     },
     fsyncSync: (descriptor) => {
       log.push(`sync, ${disk?.size}`);
+      if (isBroken) throw new Error('EIO: i/o error, fsync');
       files.fsyncSync(descriptor);
     },
   };
@@ -77,6 +79,8 @@ test('the length of a file is on the medium before it counts, and a system that 
   disk.grow(2 * MIB);
   assert.deepEqual(log, [`truncate ${2 * MIB}, ${MIB}`, `sync, ${MIB}`]);
   assert.throws(() => disk.grow(8 * MIB), /EFBIG/);
+  isBroken = true;
+  assert.throws(() => disk.grow(4 * MIB), /EIO/);
   assert.equal(disk.size, 2 * MIB);
   assert.equal(files.statSync(join(path, 'disk')).size, 2 * MIB);
 });

@@ -86,8 +86,13 @@ export class FileDisk implements Disk {
 
   grow(size: number): void {
     this.files.ftruncateSync(this.descriptor, size);
-    // A flush may leave the file's length out.
-    this.files.fsyncSync(this.descriptor);
+    try {
+      // A flush may leave the file's length out.
+      this.files.fsyncSync(this.descriptor);
+    } catch (error) {
+      this.files.ftruncateSync(this.descriptor, this.size);
+      throw error;
+    }
     this.size = size;
   }
 
