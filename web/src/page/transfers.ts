@@ -42,7 +42,12 @@ export class Transfers {
 
   /** Takes what programs of the machine give by `download`. */
   serve(machine: Machine): void {
-    machine.listen(DOWNLOAD_PORT, async (socket) => (await this.tasks()).accept(socket));
+    machine.listen(DOWNLOAD_PORT, async (socket) => {
+      const tasks = await this.tasks().catch((error: unknown) => this.notice.show(textOf(error)));
+      // The program would wait for ever.
+      if (tasks === undefined) socket.reset();
+      else await tasks.accept(socket);
+    });
   }
 
   /**
@@ -79,9 +84,13 @@ export class Transfers {
   }
 
   private tasks(): Promise<TransferTasks> {
-    this.loading ??= import('./transfer-tasks.ts').then(
-      ({ TransferTasks }) => new TransferTasks(this.page, this.notice, this.bar),
-    );
+    this.loading ??= import('./transfer-tasks.ts')
+      .then(({ TransferTasks }) => new TransferTasks(this.page, this.notice, this.bar))
+      .catch((error: unknown) => {
+        // The network may be back the next time.
+        this.loading = undefined;
+        throw error;
+      });
     return this.loading;
   }
 }
