@@ -112,12 +112,12 @@ export class Saving {
    * Writes what programs have not synced. A page that is hidden may be
    * discarded, and one that is left gets no time for it.
    */
-  private async sync(): Promise<void> {
+  private async sync(signal?: AbortSignal): Promise<void> {
     if (this.mode !== 'saved') return;
     try {
-      await this.page.machine()?.exec(['sync']);
+      await this.page.machine()?.exec(['sync'], signal === undefined ? {} : { signal });
     } catch {
-      // The machine has ended, or has not begun.
+      // The machine has ended, or has not begun; or nobody waits any more.
     }
   }
 
@@ -171,13 +171,25 @@ export class Saving {
   }
 
   private async exportDisk(format: 'tar' | 'raw.gz'): Promise<void> {
-    const [{ save }] = await Promise.all([import('./save.ts'), this.sync()]);
     const disk = this.page.machine()!.disk(NAME);
+    const [{ askPlace, save, wantsPlace }, usage] = await Promise.all([import('./save.ts'), disk.usage()]);
     const text = format === 'tar' ? 'Exporting the files' : 'Exporting the disk';
     const name = `auklet-${NAME}-${new Date().toISOString().slice(0, 10)}.${format}`;
-    await this.tasks.run((report, signal) =>
-      save(disk.export({ format, onProgress: (done, total) => report(text, done / total) }), name, { signal }),
-    );
+    let place: FileSystemFileHandle | undefined;
+    try {
+      // The click still counts for a browser.
+      if (wantsPlace(usage)) place = await askPlace(name);
+    } catch (error) {
+      if (error instanceof DOMException && error.name === 'AbortError') return;
+      throw error;
+    }
+    await this.tasks.run(async (report, signal) => {
+      report(text);
+      await this.sync(signal);
+      signal.throwIfAborted();
+      const content = disk.export({ format, onProgress: (done, total) => report(text, done / total) });
+      await save(content, name, { signal, place });
+    });
   }
 
   private async importDisk(): Promise<void> {
