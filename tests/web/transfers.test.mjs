@@ -9,6 +9,7 @@ import { source } from './source.mjs';
 const { safeName, shownName } = await source('api/file-names.ts');
 const { encodeUploads, uploadName, UnreadableFile, uploadSize } = await source('api/uploads.ts');
 const { readDownload, takeDownloads } = await source('api/downloads.ts');
+const { save } = await source('page/save.ts');
 const { ByteReader } = await source('api/byte-reader.ts');
 const { outputStream } = await source('api/output-stream.ts');
 
@@ -317,4 +318,13 @@ test('the output of a command as a stream', async () => {
   await cancelled.cancel('enough');
   await waiting;
   assert.equal(given[2].signal.reason, 'enough');
+});
+
+test('a place that cannot be written ends what was to go there', async () => {
+  const gone = new Error('the folder is gone');
+  const place = { createWritable: () => Promise.reject(gone) };
+  let reason;
+  const content = new ReadableStream({ cancel: (given) => void (reason = given) });
+  await assert.rejects(save(content, 'x', { signal: new AbortController().signal, place }), gone);
+  assert.equal(reason, gone);
 });

@@ -46,20 +46,25 @@ export async function save(
   name: string,
   { signal, onProgress, place }: SaveOptions,
 ): Promise<void> {
+  // Its source waits for a reader, or for the end.
+  const target = await place?.createWritable().catch(async (error: unknown) => {
+    await content.cancel(error).catch(() => {});
+    throw error;
+  });
   let done = 0;
   const counter = new TransformStream<Bytes, Bytes>({
     transform: (bytes, controller) => {
       done += bytes.length;
-      if (place === undefined && done > MOST_KEPT)
+      if (target === undefined && done > MOST_KEPT)
         throw new Error(`this browser saves no file of more than ${readable(MOST_KEPT)}`);
       onProgress?.(done);
       controller.enqueue(bytes);
     },
   });
   const counted = content.pipeThrough(counter, { signal });
-  if (place === undefined) return offer(await keep(counted), name);
+  if (target === undefined) return offer(await keep(counted), name);
   // What was written counts only when the file is closed.
-  await counted.pipeTo(await place.createWritable(), { signal });
+  await counted.pipeTo(target, { signal });
 }
 
 /** A response's bytes go to the browser's store, which may be on its disk. */
