@@ -43,6 +43,12 @@ test('names of downloads', () => {
   const long = safeName(`${'🙂'.repeat(300)}.tar`);
   assert.equal(Array.from(long).length, 120);
   assert.match(long, /🙂\.tar$/u);
+  // The cut makes a new end.
+  for (const filler of [' ', '.', '. .'])
+    for (const end of ['', '.tar']) {
+      const given = `${'x'.repeat(110)}${filler.repeat(20)}${'y'.repeat(50)}${end}`;
+      assert.equal(safeName(given), `${'x'.repeat(110)}${end}`);
+    }
 });
 
 test('names that people read', () => {

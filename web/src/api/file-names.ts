@@ -11,6 +11,9 @@ const MOST_CHARACTERS = 120;
  */
 const UNSEEN = /[\p{Cc}\p{Cf}\p{Zl}\p{Zp}\p{Cs}]/gu;
 
+/** What some systems let no name end with. */
+const BAD_END = /[.\s]+$/;
+
 /**
  * A name for a file of the owner's: the last part of what was given, without
  * characters that mislead. It is never empty, and begins with no dot.
@@ -20,13 +23,15 @@ export function safeName(given: string): string {
   const clean = last
     .replace(UNSEEN, '')
     .replace(/[<>:"|?*]/g, '_')
-    .replace(/^[.\s]+|[.\s]+$/g, '');
+    .replace(/^[.\s]+/, '')
+    .replace(BAD_END, '');
   if (clean === '') return 'download';
   const characters = Array.from(clean);
   if (characters.length <= MOST_CHARACTERS) return clean;
   // The extension stays.
   const end = /\.[^.]{1,10}$/.exec(clean)?.[0] ?? '';
-  return characters.slice(0, MOST_CHARACTERS - Array.from(end).length).join('') + end;
+  const rest = characters.slice(0, MOST_CHARACTERS - Array.from(end).length);
+  return rest.join('').replace(BAD_END, '') + end;
 }
 
 /** A name for a text that people read. */
