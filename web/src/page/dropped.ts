@@ -8,7 +8,8 @@ export function uploadsOfFiles(files: Iterable<File>): Upload[] {
   const uploads: Upload[] = [];
   const folders = new Set<string>();
   for (const file of files) {
-    const names = (file.webkitRelativePath || file.name.replaceAll('/', '_')).split('/').map(uploadName);
+    const path = file.webkitRelativePath;
+    const names = path === '' ? [uploadName(file.name)] : path.split('/').map(uploadName);
     for (let depth = 1; depth < names.length; ++depth) {
       const path = names.slice(0, depth).join('/');
       if (!folders.has(path)) uploads.push({ path });
