@@ -243,7 +243,8 @@ static int connect_owner(void)
  */
 static int take_answer(int fd, const char *path)
 {
-	char text[256];
+	/* 200 characters may have 600 bytes. */
+	char text[1024];
 	size_t have = 0;
 
 	for (;;) {
