@@ -85,7 +85,7 @@ async function session(machine: Machine, readerGone: Promise<'left'>, syncs: boo
   try {
     const how = await Promise.race([machine.halted, leaving, readerGone]);
     if (how !== 'left') await Promise.race([written, leaving, readerGone]);
-    else if (syncs) await within(SYNC_PATIENCE, Promise.race([machine.exec(['sync']).catch(() => {}), hurried]));
+    else if (syncs) await untilWritten(machine, hurried);
     return how;
   } finally {
     process.stdout.off('resize', size);
@@ -93,6 +93,14 @@ async function session(machine: Machine, readerGone: Promise<'left'>, syncs: boo
     for (const signal of ENDING) process.off(signal, leave);
     process.stdin.pause();
   }
+}
+
+/** Lets the guest write to its disks, unless somebody is in a hurry. */
+async function untilWritten(machine: Machine, hurried: Promise<void>): Promise<void> {
+  let isOver = false;
+  const over = () => (isOver = true);
+  await within(SYNC_PATIENCE, Promise.race([machine.exec(['sync']).catch(() => {}), hurried]).then(over));
+  if (!isOver) process.stderr.write('\r\nauklet: the guest has not written everything to its disks\r\n');
 }
 
 export async function consoleCommand(words: readonly string[]): Promise<number> {
