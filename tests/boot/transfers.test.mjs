@@ -108,6 +108,23 @@ test('transfer take', async (suite) => {
     assert.equal(await session.run('ls -A1'), '');
   });
 
+  await suite.test('a name that is taken, and as long as a name can be', async () => {
+    for (const [name, given] of [
+      ['x'.repeat(255), `${'x'.repeat(251)} (1)`],
+      [`${'x'.repeat(248)}.tar.gz`, `${'x'.repeat(244)} (1).tar.gz`],
+      ['é'.repeat(127), `${'é'.repeat(125)} (1)`],
+      [`é${'x'.repeat(248)}.txt`, `é${'x'.repeat(245)} (1).txt`],
+      [`a.${'x'.repeat(253)}`, `a.${'x'.repeat(249)} (1)`],
+    ]) {
+      for (const expected of [name, given]) {
+        const { status, stdout, stderr } = await take(entry(1, name), END);
+        assert.deepEqual([status, text(stderr)], [0, '']);
+        assert.deepEqual(text(stdout).split('\0'), ['/root/w', name, expected, '']);
+      }
+      assert.equal(await session.run('ls -A1 | wc -l; rm /root/w/*'), '2\n');
+    }
+  });
+
   await suite.test('without a folder, and without an end', async () => {
     await session.run('mkdir gone; cd gone; rmdir ../gone');
     const { status, stderr } = await take(END);

@@ -200,11 +200,29 @@ static size_t stem(const char *name)
 {
 	const char *dot = strrchr(name, '.');
 
-	if (!dot || dot == name)
+	/* What would leave no room for the rest is no extension. */
+	if (!dot || dot == name || strlen(dot) > NAME_MAX / 2)
 		return strlen(name);
 	if (dot - name > 4 && strncmp(dot - 4, ".tar", 4) == 0)
 		dot -= 4;
 	return dot - name;
+}
+
+/* Of the first bytes of a name, those that are whole letters. */
+static size_t whole(const char *name, size_t count)
+{
+	while (count > 0 && (name[count] & 0xc0) == 0x80)
+		count--;
+	return count;
+}
+
+/* Writes the name that is tried as the one of a number. */
+static void number_name(char *to, size_t room, const char *name, size_t head, int number)
+{
+	char note[16];
+	size_t most = NAME_MAX - strlen(name + head) - snprintf(note, sizeof note, " (%d)", number);
+
+	snprintf(to, room, "%.*s%s%s", (int)whole(name, head < most ? head : most), name, note, name + head);
 }
 
 static enum result place(int folder, const char *name)
@@ -218,7 +236,7 @@ static enum result place(int folder, const char *name)
 		head = stem(name);
 	snprintf(to, sizeof to, "%s", name);
 	for (int i = 1; i <= MOST_NAMES && (error = move_to(folder, name, to)) == EEXIST; i++)
-		snprintf(to, sizeof to, "%.*s (%d)%s", (int)head, name, i, name + head);
+		number_name(to, sizeof to, name, head, i);
 	if (error != 0) {
 		complain(name, reason(error));
 		return FAILED;
