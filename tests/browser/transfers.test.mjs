@@ -373,6 +373,27 @@ test(`transfers of the page in ${BROWSER}`, async (suite) => {
     assert.equal(await run('grep -c " /mnt " /proc/mounts; ls /mnt'), '0\n');
   });
 
+  await suite.test('a large export goes where the visitor wants it', async () => {
+    await page.evaluate(() => {
+      const disk = Object.getPrototypeOf(auklet.current.disk('home'));
+      disk.usage = async () => 256 << 20;
+      globalThis.showSaveFilePicker = async ({ suggestedName }) => {
+        const { readable, writable } = new TransformStream();
+        globalThis.exported = new Response(readable)
+          .arrayBuffer()
+          .then((bytes) => [suggestedName, ...new Uint8Array(bytes, 0, 2)]);
+        return { createWritable: async () => writable };
+      };
+    });
+    await press(page, 'Files');
+    await press(page, 'Export the disk');
+    await page.waitForFunction(() => globalThis.exported !== undefined);
+    const [name, ...magic] = await page.evaluate(() => exported);
+    assert.match(name, /^auklet-home-\d{4}-\d\d-\d\d\.raw\.gz$/);
+    assert.deepEqual(magic, [0x1f, 0x8b]);
+    assert.equal(await page.evaluate(() => downloads.length), 0);
+  });
+
   await suite.test('by the keyboard alone', async () => {
     if (BROWSER !== 'chromium') return;
     await page.locator('#files').focus();
