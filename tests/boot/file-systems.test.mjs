@@ -169,7 +169,7 @@ test('mappings follow their file while memory ends', async (suite) => {
     seq -s ' is a number that must not be lost ' 4000000 | head -c ${128 * MIB} | tee /mnt/big | sha256sum > /mnt/sum
     sync`;
   const hogs = `#!/bin/sh
-    while [ ! -e /tmp/written ]; do /root/pressure hog; echo $? >> /tmp/ends; done`;
+    while [ -e /tmp/going ]; do /root/pressure hog; echo $? >> /tmp/ends; done`;
   const script = (name, content) => ({ path: `/root/${name}`, mode: 0o755, content });
   const { machine, run } = await start(suite, [{ name: 'x', file: ext4(file, 256 * MIB) }], {
     memory: 64,
@@ -178,10 +178,11 @@ test('mappings follow their file while memory ends', async (suite) => {
   await run('mount -t ext4 /dev/vda /mnt; dd if=/dev/zero of=/tmp/filling bs=1M count=24');
   assert.equal(await run('/root/pressure map /mnt/mapped /root/write'), 'pressure done\n');
   assert.equal(
-    await run(`/root/hogs > /dev/null 2>&1 &
+    // Nothing can be made while memory has ended.
+    await run(`: > /tmp/going; /root/hogs > /dev/null 2>&1 &
       while [ ! -s /tmp/ends ]; do usleep 1000; done
       /root/pressure map /mnt/mapped /root/write
-      : > /tmp/written; wait $!
+      rm /tmp/going; wait $!
       sort -u /tmp/ends`),
     'pressure done\n137\n',
   );
