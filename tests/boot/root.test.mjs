@@ -105,36 +105,36 @@ test('a root, the disk home and shared folders in one machine', async (suite) =>
     'usr/bin/hello': '#!/bin/sh\necho hello\n',
     'usr/share/mine/hidden': 'by the share\n',
   });
-  const [work, mine] = ['work', 'mine'].map((name) => join(place, name));
-  for (const path of [work, mine]) mkdirSync(path);
-  writeFileSync(join(work, 'in'), 'from outside\n');
+  const [from, mine] = ['from', 'mine'].map((name) => join(place, name));
+  for (const path of [from, mine]) mkdirSync(path);
+  writeFileSync(join(from, 'in'), 'from outside\n');
   const disks = [{ name: 'home', file: join(place, 'home.img'), size: '300M', format: 'ext4' }];
   const shares = [
-    { name: 'work', folder: work },
+    { name: 'from', folder: from },
     { name: 'mine', folder: mine, path: '/usr/share/mine' },
     { name: 'below', folder: mine, path: '/home/share1/deep', readOnly: true },
   ];
   const { machine, run, logs } = await start(suite, { root: image, disks, shares });
   assert.equal(
-    await run(`hello; cat /mnt/work/in; hello > /mnt/work/out; cp /usr/bin/hello /usr/share/mine/; /usr/share/mine/hello
+    await run(`hello; cat /mnt/from/in; hello > /mnt/from/out; cp /usr/bin/hello /usr/share/mine/; /usr/share/mine/hello
       ls /usr/share/mine /home/share1/deep; mount | sed -n 's/ on \\([^ ]*\\) type virtiofs.*/ \\1/p'; mount | grep -c " on / type overlay"`),
     [
       'hello\nfrom outside\nhello\n/home/share1/deep:\nhello\n\n/usr/share/mine:\nhello\n',
-      'work /mnt/work\nmine /usr/share/mine\nbelow /home/share1/deep\n1\n',
+      'from /mnt/from\nmine /usr/share/mine\nbelow /home/share1/deep\n1\n',
     ].join(''),
   );
-  assert.equal(readFileSync(join(work, 'out'), 'utf8'), 'hello\n');
+  assert.equal(readFileSync(join(from, 'out'), 'utf8'), 'hello\n');
   assert.equal(readFileSync(join(mine, 'hello'), 'utf8'), '#!/bin/sh\necho hello\n');
   await run('echo kept > /home/kept; echo kept > /usr/kept; sync');
   await machine.dispose();
   assert.deepEqual(logs, []);
 
   // The shares have left nothing behind but the folders that they were mounted at.
-  const words = ['--root', image, '--disk', `${disks[0].file}`, '--share', `${work}:/srv/elsewhere`];
-  const command = 'cat /home/kept /usr/kept /srv/elsewhere/out /usr/share/mine/hidden; ls /mnt/work /home/share1/deep';
+  const words = ['--root', image, '--disk', `${disks[0].file}`, '--share', `${from}:/srv/elsewhere`];
+  const command = 'cat /home/kept /usr/kept /srv/elsewhere/out /usr/share/mine/hidden; ls /mnt/from /home/share1/deep';
   const { status, stdout, stderr } = await runCli(['exec', ...words, '--', 'sh', '-c', command]);
   assert.deepEqual([status, stderr], [0, '']);
-  assert.equal(stdout, 'kept\nkept\nhello\nby the share\n/home/share1/deep:\n\n/mnt/work:\n');
+  assert.equal(stdout, 'kept\nkept\nhello\nby the share\n/home/share1/deep:\n\n/mnt/from:\n');
 });
 
 test('a root from a server: loaded when it is read, kept in a folder', async (suite) => {

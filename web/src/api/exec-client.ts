@@ -4,7 +4,7 @@
 
 import { FILES_NUMBER } from './agent-file-protocol.ts';
 import { AgentFiles } from './agent-files.ts';
-import { concatenate, words } from './bytes.ts';
+import { concatenate, isBytes, words } from './bytes.ts';
 import { isPromise, reportException } from './handlers.ts';
 import type { SocketClient } from './sockets.ts';
 import { MachineError, type ExecOptions, type ExecResult, type MachineSocket, type Signal } from './types.ts';
@@ -89,7 +89,7 @@ export function encodeCommand(
 
 async function* pieces(stdin: ExecOptions['stdin']): AsyncIterable<Uint8Array> {
   if (typeof stdin === 'string') yield new TextEncoder().encode(stdin);
-  else if (stdin instanceof Uint8Array) yield stdin;
+  else if (isBytes(stdin)) yield stdin;
   else if (stdin !== undefined) yield* stdin;
 }
 

@@ -8,6 +8,7 @@
 // first one, whose file it is, writes it.
 
 import type { ChunkCache } from './chunk-sources.ts';
+import { nameOf } from './manifest.ts';
 import type { SegmentFile } from './segments.ts';
 
 export interface ChunkStoreFile {
@@ -146,7 +147,7 @@ export class ChunkStore implements ChunkCache {
       const used = view.getFloat64(at + USED, true);
       if (!Number.isSafeInteger(used) || used < 0) continue;
       this.clock = Math.max(this.clock, used);
-      this.kept.set(hexOf(table.subarray(at, at + NAME)), { place, length, used });
+      this.kept.set(nameOf(table.subarray(at, at + NAME)), { place, length, used });
     }
   }
 
@@ -175,8 +176,4 @@ export class ChunkStore implements ChunkCache {
   private offsetOf(place: number): number {
     return this.places * RECORD + place * PLACE;
   }
-}
-
-function hexOf(bytes: Uint8Array): string {
-  return Array.from(bytes, (byte) => byte.toString(16).padStart(2, '0')).join('');
 }

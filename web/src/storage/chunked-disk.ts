@@ -4,7 +4,7 @@
 
 import { NoSuchChunk, type ChunkCache, type ChunkSource } from './chunk-sources.ts';
 import type { Disk, Done } from './disk.ts';
-import { parseManifest, type Manifest } from './manifest.ts';
+import { nameOf, parseManifest, type Manifest } from './manifest.ts';
 
 /** Bytes of chunks in memory at most; the guest has a cache of its own. */
 const MEMORY = 32 << 20;
@@ -169,8 +169,7 @@ export class ChunkedDisk implements Disk {
 
 async function isChunk(bytes: Uint8Array, name: string, length: number): Promise<boolean> {
   if (bytes.length !== length) return false;
-  const digest = new Uint8Array(await crypto.subtle.digest('SHA-256', bytes as Uint8Array<ArrayBuffer>));
-  return Array.from(digest, (byte) => byte.toString(16).padStart(2, '0')).join('') === name;
+  return nameOf(new Uint8Array(await crypto.subtle.digest('SHA-256', bytes as Uint8Array<ArrayBuffer>))) === name;
 }
 
 /** Fills the views from chunks; null is a chunk of zeros. */

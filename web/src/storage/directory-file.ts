@@ -14,6 +14,7 @@ import { MemoryShare } from './memory-share.ts';
 import type { SegmentFile } from './segments.ts';
 import type { Maybe } from './share.ts';
 import { Turns } from './turns.ts';
+import { gather, lengthOf, scatter } from './views.ts';
 
 /** What is used of a FileSystemWritableFileStream. */
 interface Stream {
@@ -396,26 +397,6 @@ export class DirectoryFile {
     const { open } = share.create(share.root, 'file', 0, 0, { user: 0, group: 0 });
     share.write(open, 0, [bytes]);
     return { share, open };
-  }
-}
-
-function lengthOf(views: Uint8Array[]): number {
-  return views.reduce((sum, { length }) => sum + length, 0);
-}
-
-function gather(views: Uint8Array[]): Uint8Array {
-  const bytes = new Uint8Array(lengthOf(views));
-  let at = 0;
-  for (const view of views) bytes.set(view, (at += view.length) - view.length);
-  return bytes;
-}
-
-function scatter(bytes: Uint8Array, views: Uint8Array[]): void {
-  let at = 0;
-  for (const view of views) {
-    const part = bytes.subarray(at, at + view.length);
-    view.set(part);
-    at += part.length;
   }
 }
 

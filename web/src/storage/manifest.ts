@@ -52,3 +52,8 @@ export function parseManifest(text: string): Manifest {
     throw wrong(`prefetch must be an array of at most ${count} numbers of chunks`);
   return { size, chunkSize, chunks: sha256, prefetch: [...new Set(prefetch)] };
 }
+
+/** The name of the chunk of this hash. */
+export function nameOf(hash: Uint8Array): string {
+  return Array.from(hash, (byte) => byte.toString(16).padStart(2, '0')).join('');
+}

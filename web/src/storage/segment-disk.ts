@@ -3,6 +3,7 @@
 
 import type { Disk, Done } from './disk.ts';
 import { segmentName, segmentOf, SEGMENT_SIZE, type SegmentFile, type SegmentFolder } from './segments.ts';
+import { gather, lengthOf, scatter } from './views.ts';
 
 interface Segment {
   file: SegmentFile;
@@ -67,7 +68,7 @@ export class SegmentDisk implements Disk {
   }
 
   read(offset: number, views: Uint8Array[]): Done {
-    const [view, scatter] = this.contiguous(offset, views);
+    const [view, spread] = this.contiguous(offset, views);
     let done = 0;
     const result = this.eachPart(offset, view.length, ({ index, at, length }) => {
       const target = view.subarray(done, (done += length));
@@ -76,7 +77,7 @@ export class SegmentDisk implements Disk {
         else readSegment(segment, at, target);
       });
     });
-    return then(result, scatter);
+    return then(result, spread);
   }
 
   write(offset: number, views: Uint8Array[]): Done {
@@ -140,20 +141,15 @@ export class SegmentDisk implements Disk {
   }
 
   /**
-   * One view of all bytes of a request, because each call of a file costs as
-   * much as to copy 100 KiB. `scatter` copies what was read to its places.
+   * One view of all bytes of a request, and what copies what was read to its
+   * places.
    */
-  private contiguous(offset: number, views: Uint8Array[], filled = false): [view: Uint8Array, scatter: () => void] {
+  private contiguous(offset: number, views: Uint8Array[], filled = false): [view: Uint8Array, spread: () => void] {
     if (views.length === 1) return [views[0]!, () => {}];
-    const length = views.reduce((sum, view) => sum + view.length, 0);
+    const length = lengthOf(views);
     const view = this.isOpen(offset, length) ? this.bounceOf(length) : new Uint8Array(length);
-    let place = 0;
-    if (filled) for (const part of views) view.set(part, (place += part.length) - part.length);
-    const scatter = () => {
-      let at = 0;
-      for (const part of views) part.set(view.subarray(at, (at += part.length)));
-    };
-    return [view, scatter];
+    if (filled) gather(views, view);
+    return [view, () => scatter(view, views)];
   }
 
   private bounceOf(length: number): Uint8Array {
