@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: MIT
 // boot() and the Machine that it returns: the owner's side of a host worker.
 
-import { lifeLockFree, runHere, startWorker, within, type WorkerHandle } from '../machine/platform.ts';
+import { runHere, startWorker, within, type WorkerHandle } from '../machine/platform.ts';
 import type { FromHost, MachineStage, RemainingLocks, ToHost } from '../machine/protocol.ts';
 import { loadBytes, loadModule, totalSize } from './assets.ts';
 import { ExecClient } from './exec-client.ts';
@@ -10,6 +10,7 @@ import { configurationOf } from './configuration.ts';
 import { MachineFiles } from './files.ts';
 import { isPromise, reportException } from './handlers.ts';
 import { leave, oneGone } from './leaving.ts';
+import { locksFree, openGate } from './life-locks.ts';
 import { checkPlatform, withPlatform, type MachineOptions } from './platform-options.ts';
 import { filesForRoot, rootSource } from './root.ts';
 import { MachineDisk } from './machine-disk.ts';
@@ -292,7 +293,9 @@ export class Machine {
     await this.host.terminate();
     // A host worker that has not answered until now never will.
     this.resolveDisposed?.(NONE_REMAIN);
-    await locksFree((await disposed).left);
+    const { left, gate } = await disposed;
+    if (gate !== undefined) await openGate(gate);
+    await locksFree(left);
   }
 
   private post(message: ToHost): void {
@@ -475,10 +478,6 @@ export class Machine {
     this.commands?.ended(error);
     this.sockets.ended(error);
   }
-}
-
-function locksFree(names: string[]): Promise<unknown> {
-  return Promise.all(names.map(lifeLockFree));
 }
 
 const NONE_REMAIN: RemainingLocks = { left: [], others: [] };

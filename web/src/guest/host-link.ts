@@ -45,6 +45,10 @@ export class HostLink {
         case 'end':
           this.leave();
           return;
+        case 'hold':
+          this.post({ type: 'held' });
+          Atomics.wait(new Int32Array(message.gate.word), 0, 0);
+          return;
         case 'memory':
           this.memories[message.id] = message.memory;
           this.awaitedMemories.get(message.id)?.();

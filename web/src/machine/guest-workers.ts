@@ -5,7 +5,7 @@
 
 import { errorText } from './failure.ts';
 import { afterEvents, isNode, losesEnds, startWorker, within, type WorkerHandle } from './platform.ts';
-import type { FromGuest, GuestStart, RemainingLocks, ToGuest } from './protocol.ts';
+import type { FromGuest, Gate, GuestStart, RemainingLocks, ToGuest } from './protocol.ts';
 import { INITIAL_WORKERS } from './settings.ts';
 import type { UserMemories } from './user-memories.ts';
 
@@ -40,6 +40,8 @@ interface Guest {
   hasLeft: boolean;
   /** Called when `hasLeft` becomes true. */
   onLeft: () => void;
+  /** Called when the worker blocks at the gate. */
+  onHeld: () => void;
 }
 
 function createGuestWorker(): Worker {
@@ -99,6 +101,7 @@ export class GuestWorkers {
    * ended. It resolves when the worker's thread has ended too.
    */
   private readonly ending = new Set<Promise<void>>();
+  private gate: Gate | undefined;
   private readonly modules = new Map<number, WebAssembly.Module>();
   private kernel: WebAssembly.Module | undefined;
   private deviceTree: number | undefined;
@@ -178,6 +181,7 @@ export class GuestWorkers {
       startTimer: undefined,
       hasLeft: false,
       onLeft: () => {},
+      onHeld: () => {},
     };
     handle.onMessage = (message) => this.handle(guest, message);
     handle.onError = (message, detail) => this.failed(guest, message, detail);
@@ -230,6 +234,10 @@ export class GuestWorkers {
     if (message.type === 'left') {
       guest.hasLeft = true;
       guest.onLeft();
+      return;
+    }
+    if (message.type === 'held') {
+      guest.onHeld();
       return;
     }
     if (this.owner.ended) return;
@@ -360,19 +368,39 @@ export class GuestWorkers {
   }
 
   /**
-   * Prepares for the end of this worker. Where ends get lost (losesEnds), it
-   * waits for the workers that were ended before; the end of this worker ends
-   * the others. Elsewhere it ends all workers.
+   * Prepares for the end of this worker, whose Web Lock is `lifeLock`. Where
+   * ends get lost (losesEnds), it waits for the workers that were ended before;
+   * the end of this worker ends the others, which wait for it at a gate.
+   * Elsewhere it ends all workers.
    */
-  async settle(): Promise<void> {
-    if (losesEnds) await Promise.all(this.ending);
-    else await this.endAll();
+  async settle(lifeLock: string): Promise<void> {
+    if (!losesEnds) {
+      await this.endAll();
+      return;
+    }
+    await Promise.all(this.ending);
+    if (this.leaving.size > 0) await this.hold({ word: new SharedArrayBuffer(4), lifeLock });
   }
 
-  /** The Web Locks of the workers that are not gone. */
+  /**
+   * Resolves when all workers that have left wasm wait at the gate: one that
+   * does not may end too early. One that is still in wasm ends later.
+   */
+  private async hold(gate: Gate): Promise<void> {
+    this.gate = gate;
+    const held: Promise<void>[] = [];
+    for (const guest of this.leaving) {
+      const isHeld = new Promise<void>((resolve) => (guest.onHeld = resolve));
+      if (guest.hasLeft) held.push(isHeld);
+      guest.handle.post({ type: 'hold', gate });
+    }
+    await Promise.all(held);
+  }
+
+  /** The workers that are not gone. */
   get remaining(): RemainingLocks {
     const locks = (hasLeft: boolean) =>
       [...this.leaving].filter((guest) => guest.hasLeft === hasLeft).flatMap(({ lifeLock }) => lifeLock ?? []);
-    return { left: locks(true), others: locks(false) };
+    return { left: locks(true), others: locks(false), ...(this.gate === undefined ? {} : { gate: this.gate }) };
   }
 }

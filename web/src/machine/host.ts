@@ -462,7 +462,8 @@ export class Host implements HostPlatform, GuestWorkersOwner {
   private async dispose(): Promise<void> {
     if (!this.ended) this.stage = 'halted';
     await this.leave();
-    await this.workers?.settle();
+    clearTimeout(this.timer);
+    await this.workers?.settle(this.identity);
     await this.disks?.submitAll();
     const remaining: RemainingLocks = this.workers?.remaining ?? { left: [], others: [] };
     // Where the host runs in its owner's thread, the owner may keep this

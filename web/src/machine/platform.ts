@@ -86,7 +86,8 @@ export const losesWakeUps = agent.includes('AppleWebKit/') && !agent.includes('C
  * Chromium loses the news that a worker's thread has ended, if the worker's
  * parent is ending at that moment. The parent then waits for this news for
  * ever, and keeps all memories that it knows. The news is not lost if the end
- * of the parent ends the worker (docs/decisions/0010-how-a-machine-ends.md).
+ * of the parent ends the worker, and the worker's thread outlives that moment
+ * (docs/decisions/0010-how-a-machine-ends.md).
  */
 export const losesEnds = agent.includes('Chrome/');
 

@@ -218,6 +218,19 @@ export interface RemainingLocks {
    * Locks of guest workers that the engine has to stop, and the host worker's.
    */
   others: string[];
+  /** Where ends get lost: what holds the guest workers back. */
+  gate?: Gate;
+}
+
+/**
+ * Holds the guest workers of a machine back until their host worker is gone
+ * (losesEnds in platform.ts).
+ */
+export interface Gate {
+  /** One word: 0 while the gate is shut. */
+  word: SharedArrayBuffer;
+  /** The host worker's Web Lock. When it is free, the owner opens the gate. */
+  lifeLock: string;
 }
 
 // ---- host worker to guest worker --------------------------------------------
@@ -258,6 +271,11 @@ export type ToGuest =
    * leaves answers 'left'.
    */
   | { type: 'end' }
+  /**
+   * The host ends now. The worker answers 'held', and blocks until the gate
+   * opens.
+   */
+  | { type: 'hold'; gate: Gate }
   /**
    * One of the first memories, which was made since the start; or the answer to
    * the worker's 'memory'.
@@ -306,6 +324,8 @@ export type FromGuest =
   | { type: 'console'; bytes: Uint8Array }
   /** The machine has ended, and this worker is in its event loop for good. */
   | { type: 'left' }
+  /** The answer to 'hold': this worker blocks now. */
+  | { type: 'held' }
   /**
    * The machine has ended. The reasons are those of docs/abi-engine.md: 0 power
    * off, 1 restart, 2 panic.
