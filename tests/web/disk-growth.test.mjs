@@ -22,12 +22,13 @@ const { StorageServer } = await source('storage/storage-server.ts');
 const MIB = 1 << 20;
 const GIB = 2 ** 30;
 const bytes = (text) => new TextEncoder().encode(text);
+const lock = { release: () => {} };
+
 function fileDisk(system, path, size) {
   assert(makeFile(system, path));
   return new FileDisk(system, path, size, false);
 }
 
-const lock = { release: () => {} };
 const openSaved = (folder, size, initialize = () => {}) =>
   SavedDisk.open('home', folder, lock, size, false, initialize);
 const described = (folder) => JSON.parse(new TextDecoder().decode(folder.files.get('disk.json')));
@@ -190,19 +191,25 @@ async function serverOf(suite, disks, sources, hear) {
   return { server, host, grow };
 }
 
-test('the guest is told when the medium has the size, and the owner when the guest is told', async (suite) => {
-  const log = [];
+/** A disk that has room for 8 MiB. It has grown when `end` is called. */
+function slowDisk(log) {
   const { promise: ended, resolve: end } = Promise.withResolvers();
   const { promise: begun, resolve: begin } = Promise.withResolvers();
   const disk = new MemoryDisk(MIB, false);
   disk.grow = async (size) => {
     log.push(`medium ${size}`);
-    if (size === 9 * MIB) throw new Error('no room');
+    if (size > 8 * MIB) throw new Error('no room');
     begin();
     await ended;
     disk.size = size;
     log.push('done');
   };
+  return { disk, begun, end };
+}
+
+test('the guest is told when the medium has the size, and the owner when the guest is told', async (suite) => {
+  const log = [];
+  const { disk, begun, end } = slowDisk(log);
   const { grow } = await serverOf(
     suite,
     { other: new MemoryDisk(MIB, false), a: disk },
@@ -270,16 +277,7 @@ test('disks that cannot grow say why', async (suite) => {
 
 test('a machine that has ended changes the size of no file, which another may have', async (suite) => {
   const log = [];
-  const { promise: ended, resolve: end } = Promise.withResolvers();
-  const { promise: begun, resolve: begin } = Promise.withResolvers();
-  const disk = new MemoryDisk(MIB, false);
-  disk.grow = async (size) => {
-    log.push(`grow ${size}`);
-    begin();
-    await ended;
-    disk.size = size;
-    log.push('grown');
-  };
+  const { disk, begun, end } = slowDisk(log);
   disk.release = () => log.push('free');
   const { host, grow } = await serverOf(suite, { a: disk }, [{ name: 'a' }], () => {});
   const before = grow('a', 2 * MIB);
@@ -287,31 +285,25 @@ test('a machine that has ended changes the size of no file, which another may ha
   const settled = host.settle();
   for (let turn = 0; turn < 10; ++turn) await new Promise(setImmediate);
   // Its file is not free yet.
-  log.push('medium');
+  log.push('used');
   end();
   assert.equal(await settled, undefined);
   assert.equal(await before, 2 * MIB);
   assert.equal(await grow('a', 6 * MIB), 'disk a: it cannot grow: the machine has ended');
-  assert.deepEqual(log, [`grow ${2 * MIB}`, 'medium', 'grown', 'free']);
+  assert.deepEqual(log, [`medium ${2 * MIB}`, 'used', 'done', 'free']);
 });
 
 test('a disk is closed when its medium has grown', async (suite) => {
   const log = [];
-  const { promise: ended, resolve: end } = Promise.withResolvers();
-  const { promise: begun, resolve: begin } = Promise.withResolvers();
-  const disk = new MemoryDisk(MIB, false);
-  disk.grow = () => {
-    begin();
-    return ended.then(() => log.push('grown'));
-  };
+  const { disk, begun, end } = slowDisk(log);
   disk.close = () => log.push('closed');
   const { server, grow } = await serverOf(suite, { a: disk }, [{ name: 'a' }], () => {});
   void grow('a', 2 * MIB);
   await begun;
   server.handle({ type: 'close' });
   for (let turn = 0; turn < 10; ++turn) await new Promise(setImmediate);
-  assert.deepEqual(log, []);
+  assert.deepEqual(log, [`medium ${2 * MIB}`]);
   end();
   while (!server.isClosed) await new Promise(setImmediate);
-  assert.deepEqual(log, ['grown', 'closed']);
+  assert.deepEqual(log, [`medium ${2 * MIB}`, 'done', 'closed']);
 });
