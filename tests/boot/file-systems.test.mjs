@@ -195,6 +195,12 @@ test('mappings follow their file while memory ends', async (suite) => {
   checkExt4(file);
 });
 
+test('a victim that nobody can reap does not keep memory from the others', async (suite) => {
+  const { run } = await start(suite, [], { memory: 64, files: put('pressure') });
+  assert.equal(await run('/root/pressure orphan > /dev/null 2>&1 || echo $?'), '137\n');
+  assert.equal((await run('dmesg')).match(/Out of memory: Killed process \d+ \(pressure\)/g).length, 2);
+});
+
 test('memory in pieces is enough for large file systems', async (suite) => {
   const path = folder(suite);
   const disks = [

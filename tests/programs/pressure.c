@@ -2,6 +2,7 @@
 // What a kernel short of memory must not lose: stores to shared mappings of a file on a disk.
 //   pressure map FILE COMMAND   two processes store to the mapped file while the shell runs COMMAND; then the file must be right
 //   pressure hog                takes memory that cannot be reclaimed, in pipes, until the kernel kills it
+//   pressure orphan             the same, beside a child that is killed first, and that it cannot reap
 #include <stdint.h>
 #include <sys/mman.h>
 #include <sys/resource.h>
@@ -123,23 +124,47 @@ static void map(const char *name, const char *command)
 	check_file(name, stored);
 }
 
+static void choose_first(const char *score)
+{
+	int fd = open("/proc/self/oom_score_adj", O_WRONLY);
+	CHECK(write(fd, score, strlen(score)) == (ssize_t)strlen(score));
+	close(fd);
+}
+
 static void hog(void)
 {
 	static char bytes[65536];
 	int ends[2];
-	int fd = open("/proc/self/oom_score_adj", O_WRONLY);
 
-	CHECK(write(fd, "1000", 4) == 4);
 	CHECK(setrlimit(RLIMIT_NOFILE, &(struct rlimit){ 1 << 16, 1 << 16 }) == 0);
 	while (pipe(ends) == 0 && write(ends[1], bytes, sizeof bytes) == sizeof bytes) {
 	}
 	CHECK(!"the kernel was to kill this");
 }
 
+static void orphan(void)
+{
+	int ready[2];
+	char byte;
+
+	CHECK(pipe(ready) == 0);
+	choose_first("900");
+	if (fork() == 0) {
+		choose_first("1000");
+		close(ready[0]);
+		close(ready[1]);
+		for (;;) pause();
+	}
+	close(ready[1]);
+	CHECK(read(ready[0], &byte, 1) == 0);
+	hog();
+}
+
 int main(int count, char **arguments)
 {
 	if (count == 4 && strcmp(arguments[1], "map") == 0) map(arguments[2], arguments[3]);
-	else if (count == 2 && strcmp(arguments[1], "hog") == 0) hog();
+	else if (count == 2 && strcmp(arguments[1], "hog") == 0) choose_first("1000"), hog();
+	else if (count == 2 && strcmp(arguments[1], "orphan") == 0) orphan();
 	else return 2;
 	if (!failures) puts("pressure done");
 	return failures != 0;

@@ -401,6 +401,15 @@ int copy_thread(struct task_struct *p, const struct kernel_clone_args *args)
 /* For a task that ends, or that copy_process() gives up after copy_thread(). */
 void exit_thread(struct task_struct *task)
 {
+	struct signal_struct *signal = task->signal;
+
+	/*
+	 * Whoever is to reap a victim of the OOM killer may wait for
+	 * memory: then another victim is needed. The files of this one
+	 * are closed, so it has no more to give.
+	 */
+	if (task == current && signal->oom_mm && !atomic_read(&signal->live))
+		set_bit(MMF_OOM_SKIP, &signal->oom_mm->flags);
 	put_exec_memory(task);
 	if (task != current && task->thread.worker) {
 		wasm_worker_cancel(task->thread.worker);
