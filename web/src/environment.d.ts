@@ -4,6 +4,7 @@
 
 interface DedicatedWorkerGlobalScope {
   onmessage: ((event: MessageEvent) => void) | null;
+  onmessageerror: (() => void) | null;
   postMessage(message: unknown, transfer?: readonly Transferable[]): void;
 }
 

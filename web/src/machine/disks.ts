@@ -8,7 +8,7 @@ import {
   type HostToStorage,
   type StorageToHost,
 } from '../storage/protocol.ts';
-import { mayBlock, within } from './platform.ts';
+import { listen, mayBlock, within } from './platform.ts';
 
 /** Milliseconds at a machine's end. A medium that hangs must not keep it. */
 const SETTLE_PATIENCE = 30_000;
@@ -38,14 +38,14 @@ export class Disks {
     this.rings = new DiskRings(rings);
     this.port = port;
     this.ready = new Promise((resolve) => {
-      port.onmessage = ({ data }: MessageEvent<StorageToHost>) => {
-        if (data.type === 'ready') resolve();
-        else if (data.type === 'settled') this.settled.shift()?.(data.failure);
+      listen<StorageToHost>(port, (message) => {
+        if (message.type === 'ready') resolve();
+        else if (message.type === 'settled') this.settled.shift()?.(message.failure);
         else {
-          grown(data.disk, data.size);
-          this.post({ type: 'grown', disk: data.disk, size: data.size });
+          grown(message.disk, message.size);
+          this.post({ type: 'grown', disk: message.disk, size: message.size });
         }
-      };
+      });
     });
   }
 

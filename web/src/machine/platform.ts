@@ -248,8 +248,23 @@ export function parentPort<Outgoing, Incoming>(): ParentPort<Outgoing, Incoming>
     post: (message, transfer) => scope.postMessage(message, transfer ?? []),
     onMessage: (handler) => {
       scope.onmessage = (event: MessageEvent) => handler(event.data as Incoming);
+      scope.onmessageerror = endUnread;
     },
   };
+}
+
+/**
+ * Hears all messages of a port. A message that cannot be read ends this worker
+ * with an error, because whoever waits for what it says would wait for ever.
+ */
+export function listen<Message>(port: MessagePort, handler: (message: Message) => void): void {
+  port.onmessageerror = endUnread;
+  port.onmessage = ({ data }: MessageEvent<Message>) => handler(data);
+}
+
+/** The starter of a worker gets this error. */
+function endUnread(): never {
+  throw new Error('a message could not be read');
 }
 
 /**

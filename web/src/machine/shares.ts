@@ -7,7 +7,9 @@ import {
   UNANSWERED,
   type HostToShares,
   type SharesOfHost,
+  type SharesToHost,
 } from '../storage/share-protocol.ts';
+import { listen } from './platform.ts';
 
 export class Shares {
   private readonly rings: ShareRings;
@@ -20,7 +22,7 @@ export class Shares {
   constructor({ rings, port }: SharesOfHost) {
     this.rings = new ShareRings(rings);
     this.port = port;
-    this.ready = new Promise((resolve) => (port.onmessage = () => resolve()));
+    this.ready = new Promise((resolve) => listen<SharesToHost>(port, () => resolve()));
   }
 
   /** As Disks.attach(). */

@@ -5,6 +5,7 @@
 // done when its answer is in the ring; until then its memory belongs to this
 // thread.
 
+import { listen } from '../machine/platform.ts';
 import { codeOf, numberOf, type FileErrorCode } from './file-error.ts';
 import { KernelAccess } from './kernel-access.ts';
 import { openShare, type ShareSource } from './open-share.ts';
@@ -80,7 +81,7 @@ export class ShareServer {
     }
     this.rings = new ShareRings(rings);
     this.host = port;
-    port.onmessage = (event: MessageEvent<HostToShares>) => this.attach(event.data);
+    listen<HostToShares>(port, (message) => this.attach(message));
     port.postMessage({ type: 'ready' } satisfies SharesToHost);
     this.post({
       type: 'shares-opened',

@@ -5,6 +5,7 @@
 // the size of K. A request is done when its answer is in the ring; until then
 // its memory belongs to this thread.
 
+import { listen } from '../machine/platform.ts';
 import type { Disk, Done } from './disk.ts';
 import { offerCopies } from './copied-disk.ts';
 import { DiskInUseError } from './disk-lock.ts';
@@ -106,7 +107,7 @@ export class StorageServer {
     }
     this.rings = new DiskRings(rings);
     this.host = port;
-    port.onmessage = (event: MessageEvent<HostToStorage>) => void this.hear(event.data);
+    listen<HostToStorage>(port, (message) => void this.hear(message));
     port.postMessage({ type: 'ready' } satisfies StorageToHost);
     this.post({
       type: 'opened',
