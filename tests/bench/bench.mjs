@@ -74,7 +74,7 @@ async function measure() {
     measured.chromium = await measureSavedBoots();
   } else if (!options['only-workload']) {
     progress('disks');
-    measured.disks = await measureDisks();
+    measured.disks = await measureDisks(!options['no-chromium']);
   }
   if (options.workload !== undefined && (!onlySome || options['only-workload']))
     measured.workload = await measureWorkload(options.workload, v86Folder);

@@ -111,7 +111,8 @@ async function measureSaving(scope, address) {
   return { bootUnsaved: middle('bootUnsaved'), bootSaved: middle('bootSaved'), boots: times };
 }
 
-async function withPage(use) {
+/** `use` gets an object whose `after(end)` registers what ends later, and the address of the page. */
+export async function withPage(use) {
   const ends = [];
   const scope = { after: (end) => ends.unshift(end) };
   try {
