@@ -172,9 +172,10 @@ async function serverOf(suite, disks, sources, hear) {
     },
     async ({ name }) => disks[name],
   );
-  server.handle({ type: 'open', sources, rings, port: port2 });
+  server.handle({ type: 'open', sources, rings });
   await ready;
-  const host = new Disks({ disks: [], rings, port: port1 }, hear);
+  server.handle({ type: 'host', port: port2 });
+  const host = new Disks({ disks: [], rings }, port1, hear);
   suite.after(async () => {
     server.handle({ type: 'close' });
     while (!server.isClosed) await new Promise(setImmediate);

@@ -86,7 +86,7 @@ test('the host blocks for its disks while an answer or the next request is near,
   const { port1, port2 } = new MessageChannel();
   const buffer = DiskRings.create();
   const storage = new DiskRings(buffer);
-  const disks = new Disks({ disks: [], rings: buffer, port: port1 });
+  const disks = new Disks({ disks: [], rings: buffer }, port1);
   const asked = [];
   const expects = (turn = performance.now()) => {
     asked.length = 0;
@@ -119,7 +119,7 @@ test('what found no room in the ring is done, too, when the host ends', async ()
     flush: () => {},
     close: () => {},
   });
-  const disks = new Disks({ disks: [], rings, port });
+  const disks = new Disks({ disks: [], rings }, port);
   // The server has K then.
   await disks.settle();
   const count = 400;
@@ -258,8 +258,9 @@ async function serverOf(disk) {
     while (!heard.some((message) => message.type === type)) await new Promise((resolve) => (tell = resolve));
     return heard.find((message) => message.type === type);
   };
-  server.handle({ type: 'open', sources: [{ name: 'slow' }], rings, port: port2 });
+  server.handle({ type: 'open', sources: [{ name: 'slow' }], rings });
   await told('opened');
+  server.handle({ type: 'host', port: port2 });
   port1.postMessage({ type: 'kernel', memory, doorbell: 64, bit: 4 });
   const both = new DiskRings(rings);
   let id = 0;

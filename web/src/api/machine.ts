@@ -308,8 +308,6 @@ export class Machine {
     }
     const buffer = sentBytes(message)?.buffer;
     if (buffer instanceof ArrayBuffer) this.host.post(message, [buffer]);
-    else if (message.type === 'supply' && message.disks !== undefined) this.host.post(message, [message.disks.port]);
-    else if (message.type === 'supply' && message.shares !== undefined) this.host.post(message, [message.shares.port]);
     else this.host.post(message);
   }
 
@@ -434,6 +432,9 @@ export class Machine {
         return;
       case 'diagnostics':
         this.diagnosed.shift()?.(message.text);
+        return;
+      case 'channel':
+        (message.worker === 'disks' ? this.storage : this.shares)?.connect(message.port);
         return;
       case 'no-room':
         void oneGone().then((made) => this.post({ type: 'room', made }));

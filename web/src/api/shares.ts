@@ -65,7 +65,6 @@ export class SharesClient {
 
   constructor(shares: readonly ShareOptions[], url: string | undefined, fail: (error: MachineError) => void) {
     this.worker = startWorker<ToShares, FromShares>('auklet-shares', url, createStorageWorker);
-    const { port1, port2 } = new MessageChannel();
     const rings = ShareRings.create();
     this.opened = new Promise<ShareDescription[]>((resolve, reject) => {
       this.worker.onMessage = (message) => {
@@ -82,9 +81,14 @@ export class SharesClient {
         fail(new MachineError('failed', `the worker of shared folders has failed: ${message}`, detail));
         this.resolveClosed?.();
       };
-    }).then((opened) => ({ shares: opened, rings, port: port1 }));
+    }).then((opened) => ({ shares: opened, rings }));
     this.opened.catch(() => {});
-    this.worker.post({ type: 'open-shares', sources: shares.map(sourceOf), rings, port: port2 }, [port2]);
+    this.worker.post({ type: 'open-shares', sources: shares.map(sourceOf), rings });
+  }
+
+  /** As StorageClient.connect(). */
+  connect(host: MessagePort): void {
+    this.worker.post({ type: 'shares-host', port: host }, [host]);
   }
 
   /**
@@ -135,6 +139,5 @@ export class SharesClient {
     await this.worker.terminate();
     this.failed = true;
     this.end();
-    this.opened.then(({ port }) => port.close()).catch(() => {});
   }
 }

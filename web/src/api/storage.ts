@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: MIT
 // The owner's side of the storage worker: opens disks, and closes them.
 
-import { isNode, startWorker, within, type WorkerHandle } from '../machine/platform.ts';
+import { startWorker, within, type WorkerHandle } from '../machine/platform.ts';
 import {
   DISK_WAIT,
   DiskRings,
@@ -78,7 +78,6 @@ export class StorageClient {
   ) {
     this.worker = startWorker<ToStorage, FromStorage>('auklet-storage', url, createStorageWorker);
     this.ended = new Promise((resolve) => (this.resolveEnded = resolve));
-    const { port1, port2 } = new MessageChannel();
     const rings = DiskRings.create();
     this.opened = new Promise<DiskDescription[]>((resolve, reject) => {
       this.worker.onMessage = (message) => {
@@ -108,14 +107,19 @@ export class StorageClient {
         events.failed(new MachineError('failed', `the storage worker has failed: ${message}`, detail));
         this.resolveClosed?.();
       };
-    }).then((opened) => ({ disks: opened, rings, port: port1 }));
+    }).then((opened) => ({ disks: opened, rings }));
     this.opened.catch(() => {});
     const open = () => {
       const sources = [...disks.map(sourceOf), ...(root === undefined ? [] : [root])];
-      this.worker.post({ type: 'open', sources, rings, port: port2 }, [port2]);
+      this.worker.post({ type: 'open', sources, rings });
     };
     if (closing.size === 0 || disks.every(({ memory }) => memory !== undefined)) open();
     else void Promise.allSettled(closing).then(open);
+  }
+
+  /** `host`: the other end of a channel that the host has made. */
+  connect(host: MessagePort): void {
+    this.worker.post({ type: 'host', port: host }, [host]);
   }
 
   /** Begins a transfer with a disk, on a port. */
@@ -149,6 +153,5 @@ export class StorageClient {
     if (!this.failed) await within(CLOSE_PATIENCE, closed);
     this.worker.onError = () => {};
     await this.worker.terminate();
-    if (isNode) this.opened.then(({ port }) => port.close()).catch(() => {});
   }
 }

@@ -7,19 +7,20 @@
 // messages between the host worker and its workers pass the page's thread then.
 // They are few.
 
+import { makeChannel } from '../machine/platform.ts';
+
 interface Request {
   url: string;
+  /** The page answers with a port of its own, by which its messages come. */
   port: MessagePort;
 }
 
-/**
- * What passes the port of one worker, in both directions. The page answers with
- * what the worker posts.
- */
-type Relayed =
-  | { kind: 'message'; data: unknown }
-  | { kind: 'error'; message: string; filename: string; line: number }
-  | { kind: 'terminate' };
+/** What the host has for a worker. */
+type ToRelay = { kind: 'message'; data: unknown } | { kind: 'terminate' };
+
+/** What a worker has for the host. */
+type FromRelay =
+  { kind: 'message'; data: unknown } | { kind: 'error'; message: string; filename: string; line: number };
 
 const RELAY = 'auklet.worker-relay';
 
@@ -33,21 +34,24 @@ export function relayWorkers(send: (message: unknown, transfer: MessagePort[]) =
   requests.onmessage = (event: MessageEvent<Request>) => {
     const { url, port } = event.data;
     const worker = new Worker(url, { type: 'module' });
-    worker.onmessage = (message) => port.postMessage({ kind: 'message', data: message.data } satisfies Relayed);
+    const { own: answers, other } = makeChannel();
+    port.postMessage(other, [other]);
+    worker.onmessage = (message) => answers.postMessage({ kind: 'message', data: message.data } satisfies FromRelay);
     worker.onerror = (error) => {
       error.preventDefault();
-      port.postMessage({
+      answers.postMessage({
         kind: 'error',
         message: error.message,
         filename: error.filename,
         line: error.lineno,
-      } satisfies Relayed);
+      } satisfies FromRelay);
     };
-    port.onmessage = (message: MessageEvent<Relayed>) => {
+    port.onmessage = (message: MessageEvent<ToRelay>) => {
       if (message.data.kind === 'message') worker.postMessage(message.data.data);
       else {
         worker.terminate();
         port.close();
+        answers.close();
       }
     };
   };
@@ -63,31 +67,34 @@ class RelayedWorker {
   private readonly port: MessagePort;
 
   constructor(url: string | URL) {
-    const { port1, port2 } = new MessageChannel();
-    this.port = port1;
-    port1.onmessage = (event: MessageEvent<Relayed>) => {
-      const relayed = event.data;
-      if (relayed.kind === 'message') this.onmessage?.(relayed);
-      else if (relayed.kind === 'error')
-        this.onerror?.({
-          preventDefault: () => {},
-          message: relayed.message,
-          filename: relayed.filename,
-          lineno: relayed.line,
-        });
+    const { own, other } = makeChannel();
+    this.port = own;
+    own.onmessage = ({ data: answers }: MessageEvent<MessagePort>) => {
+      answers.onmessage = ({ data }: MessageEvent<FromRelay>) => this.hear(data);
+      answers.onmessageerror = () => this.onmessageerror?.();
     };
-    port1.onmessageerror = () => this.onmessageerror?.();
     void requestPort.then((requests) =>
-      requests.postMessage({ url: String(url), port: port2 } satisfies Request, [port2]),
+      requests.postMessage({ url: String(url), port: other } satisfies Request, [other]),
     );
   }
 
+  private hear(relayed: FromRelay): void {
+    if (relayed.kind === 'message') this.onmessage?.(relayed);
+    else
+      this.onerror?.({
+        preventDefault: () => {},
+        message: relayed.message,
+        filename: relayed.filename,
+        lineno: relayed.line,
+      });
+  }
+
   postMessage(data: unknown): void {
-    this.port.postMessage({ kind: 'message', data } satisfies Relayed);
+    this.port.postMessage({ kind: 'message', data } satisfies ToRelay);
   }
 
   terminate(): void {
-    this.port.postMessage({ kind: 'terminate' } satisfies Relayed);
+    this.port.postMessage({ kind: 'terminate' } satisfies ToRelay);
   }
 }
 

@@ -24,7 +24,6 @@ const LONGEST_TURN = 4;
 export class Disks {
   private readonly rings: DiskRings;
   private readonly port: MessagePort;
-  private readonly ready: Promise<void>;
   /** Requests for which the ring had no room, in order. */
   private readonly waiting: DiskRequest[] = [];
   /** Each waits for an answer to 'settle'. */
@@ -33,19 +32,19 @@ export class Disks {
   /** Whether the last drain() has found an answer. */
   private answered = false;
 
-  /** `grown`: a disk has so many bytes now. */
-  constructor({ rings, port }: DisksOfHost, grown: (disk: number, size: number) => void) {
+  /**
+   * `port`: to the storage worker, from makeChannel(). `grown`: a disk has so
+   * many bytes now.
+   */
+  constructor({ rings }: DisksOfHost, port: MessagePort, grown: (disk: number, size: number) => void) {
     this.rings = new DiskRings(rings);
     this.port = port;
-    this.ready = new Promise((resolve) => {
-      listen<StorageToHost>(port, (message) => {
-        if (message.type === 'ready') resolve();
-        else if (message.type === 'settled') this.settled.shift()?.(message.failure);
-        else {
-          grown(message.disk, message.size);
-          this.post({ type: 'grown', disk: message.disk, size: message.size });
-        }
-      });
+    listen(port, (message: StorageToHost) => {
+      if (message.type === 'settled') this.settled.shift()?.(message.failure);
+      else {
+        grown(message.disk, message.size);
+        this.post({ type: 'grown', disk: message.disk, size: message.size });
+      }
     });
   }
 
@@ -54,7 +53,7 @@ export class Disks {
    * there after an answer.
    */
   attach(memory: WebAssembly.Memory, doorbell: number, bit: number): void {
-    void this.ready.then(() => this.post({ type: 'kernel', memory, doorbell, bit }));
+    this.post({ type: 'kernel', memory, doorbell, bit });
   }
 
   submit(request: DiskRequest): void {
@@ -106,6 +105,12 @@ export class Disks {
   async submitAll(): Promise<void> {
     // The storage worker makes room without our help.
     while (this.waiting.length > 0) await this.flush(false);
+  }
+
+  /** A line for diagnostics. */
+  describe(): string {
+    const state = `${this.unanswered} requests without an answer, ${this.waiting.length} not in the ring yet`;
+    return `disks: ${state}; ${this.rings.describe()}\n`;
   }
 
   private async flushAll(): Promise<string | undefined> {

@@ -4,7 +4,14 @@
 
 import { DURABLE, type DiskDescription, type DiskRequest } from '../storage/protocol.ts';
 import type { ShareDescription } from '../storage/share-protocol.ts';
-import type { SocketEvent, SocketRequest } from './protocol.ts';
+import { losesWakeUps } from './platform.ts';
+import type { InitialEntry, SocketEvent, SocketRequest } from './protocol.ts';
+
+export async function compile(code: WebAssembly.Module | Uint8Array): Promise<WebAssembly.Module> {
+  if (code instanceof WebAssembly.Module) return code;
+  const bytes = code as Uint8Array<ArrayBuffer>;
+  return losesWakeUps ? new WebAssembly.Module(bytes) : WebAssembly.compile(bytes);
+}
 
 /** What the C++ host calls (host/src/platform.hpp). */
 export interface HostPlatform {
@@ -231,19 +238,32 @@ export class HostModule {
     this.exports.setInitramfs(this.addSource(bytes), bytes.length);
   }
 
-  addFile(path: string, mode: number, content: Uint8Array): void {
+  addEntry(entry: InitialEntry): void {
+    if ('link' in entry) this.addLink(entry.path, entry.link);
+    else if ('directory' in entry) this.addDirectory(entry.path, entry.mode ?? 0o755);
+    else {
+      const { content } = entry;
+      this.addFile(
+        entry.path,
+        entry.mode ?? 0o644,
+        typeof content === 'string' ? new TextEncoder().encode(content) : content,
+      );
+    }
+  }
+
+  private addFile(path: string, mode: number, content: Uint8Array): void {
     this.withBytes(new TextEncoder().encode(path), (address, size) =>
       this.check(this.exports.addFile(address, size, mode, this.addSource(content), content.length)),
     );
   }
 
-  addDirectory(path: string, mode: number): void {
+  private addDirectory(path: string, mode: number): void {
     this.withBytes(new TextEncoder().encode(path), (address, size) =>
       this.check(this.exports.addDirectory(address, size, mode)),
     );
   }
 
-  addLink(path: string, target: string): void {
+  private addLink(path: string, target: string): void {
     this.withBytes(new TextEncoder().encode(path), (address, size) =>
       this.withBytes(new TextEncoder().encode(target), (targetAddress, targetSize) =>
         this.check(this.exports.addLink(address, size, targetAddress, targetSize)),

@@ -34,9 +34,9 @@ import type { DiskRequest } from '../storage/protocol.ts';
 import { Disks } from './disks.ts';
 import { errorText, failureCode, HostFailure } from './failure.ts';
 import { GuestWorkers, type GuestWorkersOwner } from './guest-workers.ts';
-import { HostModule, type HostPlatform } from './host-module.ts';
+import { compile, HostModule, type HostPlatform } from './host-module.ts';
 import { OutputCollector } from './output-collector.ts';
-import { afterEvents, holdLifeLock, isNode, losesEnds, losesWakeUps, type ParentPort, processors } from './platform.ts';
+import { afterEvents, engineText, holdLifeLock, isNode, losesEnds, makeChannel, type ParentPort } from './platform.ts';
 import type {
   FromHost,
   HaltReason,
@@ -62,12 +62,6 @@ const HALT_REASONS = new Map<number, HaltReason>([
 ]);
 
 type Parts = Omit<Extract<ToHost, { type: 'supply' }>, 'type'>;
-
-async function compile(code: WebAssembly.Module | Uint8Array): Promise<WebAssembly.Module> {
-  if (code instanceof WebAssembly.Module) return code;
-  const bytes = code as Uint8Array<ArrayBuffer>;
-  return losesWakeUps ? new WebAssembly.Module(bytes) : WebAssembly.compile(bytes);
-}
 
 export class Host implements HostPlatform, GuestWorkersOwner {
   private readonly identity = `auklet-${crypto.randomUUID()}`;
@@ -236,11 +230,12 @@ export class Host implements HostPlatform, GuestWorkersOwner {
       this.workers?.supplyKernel(compiled);
     }
     if (disks !== undefined && this.disks === undefined) {
-      this.disks = new Disks(disks, (disk, size) => this.withModule((module) => module.diskGrown(disk, size)));
+      const grown = (disk: number, size: number) => this.withModule((module) => module.diskGrown(disk, size));
+      this.disks = new Disks(disks, this.channelTo('disks'), grown);
       for (const disk of disks.disks) this.module.addDisk(disk);
     }
     if (shares !== undefined && this.shares === undefined) {
-      this.shares = new Shares(shares);
+      this.shares = new Shares(shares, this.channelTo('shares'));
       for (const share of shares.shares) this.module.addShare(share);
     }
     this.initramfs ??= initramfs;
@@ -248,15 +243,7 @@ export class Host implements HostPlatform, GuestWorkersOwner {
     const complete = this.initramfs && (this.disks || !hasDisks) && (this.shares || !hasShares);
     if (complete && this.deviceTree === undefined) {
       this.module.setInitramfs(this.initramfs!);
-      for (const entry of this.options.files ?? []) {
-        if ('link' in entry) this.module.addLink(entry.path, entry.link);
-        else if ('directory' in entry) this.module.addDirectory(entry.path, entry.mode ?? 0o755);
-        else {
-          const { content } = entry;
-          const bytes = typeof content === 'string' ? new TextEncoder().encode(content) : content;
-          this.module.addFile(entry.path, entry.mode ?? 0o644, bytes);
-        }
-      }
+      for (const entry of this.options.files ?? []) this.module.addEntry(entry);
       // The C++ host knows them now, and drops them when it has copied them
       // into K.
       this.initramfs = undefined;
@@ -264,6 +251,13 @@ export class Host implements HostPlatform, GuestWorkersOwner {
       this.deviceTree = this.module.prepare();
     }
     this.bootWhenReady();
+  }
+
+  /** See makeChannel(). */
+  private channelTo(worker: 'disks' | 'shares'): MessagePort {
+    const { own, other } = makeChannel();
+    this.owner.post({ type: 'channel', worker, port: other }, [other]);
+    return own;
   }
 
   private bootWhenReady(): void {
@@ -482,12 +476,7 @@ export class Host implements HostPlatform, GuestWorkersOwner {
   }
 
   private diagnostics(): string {
-    const scope = globalThis as {
-      navigator?: { userAgent: string };
-      crossOriginIsolated?: boolean;
-    };
-    let text = `stage: ${this.stage}\nengine: ${scope.navigator?.userAgent ?? 'Node.js'}, ${processors() ?? '?'} processors`;
-    if (!isNode) text += `, isolated: ${scope.crossOriginIsolated}`;
+    let text = `stage: ${this.stage}\n${engineText()}`;
     text += `\nclock: ${Math.round((performance.timeOrigin + performance.now()) * 1e6)} ns`;
     text += `\nworkers started: ${this.workers?.started ?? 0}, programs compiled: ${this.workers?.programs ?? 0}\n`;
     try {
@@ -495,6 +484,6 @@ export class Host implements HostPlatform, GuestWorkersOwner {
     } catch (error) {
       text += `the C++ host has failed: ${errorText(error).message}\n`;
     }
-    return text + this.logLines.map((line) => `log: ${line}\n`).join('');
+    return text + (this.disks?.describe() ?? '') + this.logLines.map((line) => `log: ${line}\n`).join('');
   }
 }

@@ -257,9 +257,20 @@ export function parentPort<Outgoing, Incoming>(): ParentPort<Outgoing, Incoming>
  * Hears all messages of a port. A message that cannot be read ends this worker
  * with an error, because whoever waits for what it says would wait for ever.
  */
-export function listen<Message>(port: MessagePort, handler: (message: Message) => void): void {
+export function listen(port: MessagePort, handler: (message: never) => void): void {
   port.onmessageerror = endUnread;
-  port.onmessage = ({ data }: MessageEvent<Message>) => handler(data);
+  port.onmessage = ({ data }: MessageEvent) => handler(data as never);
+}
+
+/**
+ * A port of this thread's, and one to give to another thread. All that shares
+ * memory is sent by the thread that makes the channel: Firefox loses a shared
+ * memory, or a module, that was sent by a port which was itself sent before, if
+ * the object that the port was before is collected meanwhile.
+ */
+export function makeChannel(): { own: MessagePort; other: MessagePort } {
+  const { port1, port2 } = new MessageChannel();
+  return { own: port1, other: port2 };
 }
 
 /** The starter of a worker gets this error. */
@@ -330,6 +341,16 @@ export function within(patience: number, event: Promise<unknown>): Promise<void>
 export function processors(): number | undefined {
   const os = nodeProcess?.getBuiltinModule?.('node:os') as { availableParallelism(): number } | undefined;
   return os?.availableParallelism() ?? (globalThis as { navigator?: Navigator }).navigator?.hardwareConcurrency;
+}
+
+/** The engine and the computer, for diagnostics. */
+export function engineText(): string {
+  const { navigator, crossOriginIsolated } = globalThis as {
+    navigator?: { userAgent: string };
+    crossOriginIsolated?: boolean;
+  };
+  const text = `engine: ${navigator?.userAgent ?? 'Node.js'}, ${processors() ?? '?'} processors`;
+  return isNode ? text : `${text}, isolated: ${crossOriginIsolated}`;
 }
 
 /**

@@ -208,6 +208,8 @@ export type FromHost =
   /** There is no memory to start the machine with. The answer is 'room'. */
   | { type: 'no-room' }
   | { type: 'diagnostics'; text: string }
+  /** The host's way to the worker of disks or of shares. */
+  | { type: 'channel'; worker: 'disks' | 'shares'; port: MessagePort }
   | { type: 'disposed'; remaining: RemainingLocks };
 
 /** The Web Locks of workers that have not ended yet. */

@@ -7,27 +7,24 @@ import {
   UNANSWERED,
   type HostToShares,
   type SharesOfHost,
-  type SharesToHost,
 } from '../storage/share-protocol.ts';
-import { listen } from './platform.ts';
 
 export class Shares {
   private readonly rings: ShareRings;
   private readonly port: MessagePort;
-  private readonly ready: Promise<void>;
   /** Requests for which the rings had no room, in order. */
   private readonly waiting: number[][] = [];
   private onWay = 0;
 
-  constructor({ rings, port }: SharesOfHost) {
+  /** As that of Disks. */
+  constructor({ rings }: SharesOfHost, port: MessagePort) {
     this.rings = new ShareRings(rings);
     this.port = port;
-    this.ready = new Promise((resolve) => listen<SharesToHost>(port, () => resolve()));
   }
 
   /** As Disks.attach(). */
   attach(memory: WebAssembly.Memory, doorbell: number, bit: number): void {
-    void this.ready.then(() => this.port.postMessage({ memory, doorbell, bit } satisfies HostToShares));
+    this.port.postMessage({ memory, doorbell, bit } satisfies HostToShares);
   }
 
   /** `words` are those of javascript.hpp. */

@@ -60,8 +60,6 @@ export interface DiskDescription {
 export interface DisksOfHost {
   disks: DiskDescription[];
   rings: SharedArrayBuffer;
-  /** To the storage worker. */
-  port: MessagePort;
 }
 
 /** What the owner wants of a disk. */
@@ -72,7 +70,9 @@ export type DiskWish =
 
 export type ToStorage =
   /** The first message, answered with 'opened' or 'failed'. */
-  | { type: 'open'; sources: DiskSource[]; rings: SharedArrayBuffer; port: MessagePort }
+  | { type: 'open'; sources: DiskSource[]; rings: SharedArrayBuffer }
+  /** After 'opened': the host's port. */
+  | { type: 'host'; port: MessagePort }
   /** The answer to 'title'. */
   | { type: 'title'; title: string }
   /** For a disk that is in use. The port is that of the transfer. */
@@ -110,12 +110,6 @@ export type HostToStorage =
   | { type: 'grown'; disk: number; size: number };
 
 export type StorageToHost =
-  /**
-   * The first message: K may be sent. Firefox loses shared memory that is sent
-   * by a port which has just been transferred. A port that has brought a
-   * message is not one of these any more.
-   */
-  | { type: 'ready' }
   /** `failure`: what is not on the media, for users. */
   | { type: 'settled'; failure?: string }
   /** The disk has `size` bytes. Answered with 'grown'. */

@@ -59,6 +59,11 @@ export class Ring {
     Atomics.wait(this.words, WRITTEN, this.words[TAKEN]!, milliseconds);
   }
 
+  /** How many words came and went, for diagnostics. */
+  describe(): string {
+    return `${Atomics.load(this.words, WRITTEN) >>> 0} words written, ${Atomics.load(this.words, TAKEN) >>> 0} taken`;
+  }
+
   private set(index: number, value: number): void {
     this.words[HEADER + (index & (this.capacity - 1))] = value;
   }
@@ -81,5 +86,10 @@ export class RingPair {
   constructor(buffer: SharedArrayBuffer, requestWords: number, answerWords: number) {
     this.requests = new Ring(buffer, 0, requestWords);
     this.answers = new Ring(buffer, Ring.size(requestWords), answerWords);
+  }
+
+  /** For diagnostics. */
+  describe(): string {
+    return `requests: ${this.requests.describe()}; answers: ${this.answers.describe()}`;
   }
 }

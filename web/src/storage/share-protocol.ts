@@ -44,8 +44,6 @@ export interface ShareDescription {
 export interface SharesOfHost {
   shares: ShareDescription[];
   rings: SharedArrayBuffer;
-  /** To the storage worker. */
-  port: MessagePort;
 }
 
 /**
@@ -57,9 +55,6 @@ export interface HostToShares {
   doorbell: number;
   bit: number;
 }
-
-/** The first message: see StorageToHost. */
-export type SharesToHost = { type: 'ready' };
 
 /** Operations without an answer. */
 export const UNANSWERED = 2;

@@ -18,14 +18,15 @@ import {
   type HostToShares,
   type ShareDescription,
   type ShareRequest,
-  type SharesToHost,
 } from './share-protocol.ts';
 import { ShareSession } from './share-session.ts';
 import type { Share } from './share.ts';
 
 export type ToShares =
   /** The first message, answered with 'shares-opened' or 'shares-failed'. */
-  | { type: 'open-shares'; sources: ShareSource[]; rings: SharedArrayBuffer; port: MessagePort }
+  | { type: 'open-shares'; sources: ShareSource[]; rings: SharedArrayBuffer }
+  /** After 'shares-opened': the host's port. */
+  | { type: 'shares-host'; port: MessagePort }
   /** For the owner itself. Answered with 'file-done'. */
   | { type: 'file'; id: number; share: number; request: FileRequest }
   /** Does what was asked for, and answers 'shares-closed'. */
@@ -63,10 +64,11 @@ export class ShareServer {
   handle(message: ToShares): void {
     if (message.type === 'close-shares') void this.close();
     else if (message.type === 'file') void this.doFile(message);
+    else if (message.type === 'shares-host') this.listenTo(message.port);
     else this.opening = this.open(message);
   }
 
-  private async open({ sources, rings, port }: Extract<ToShares, { type: 'open-shares' }>): Promise<void> {
+  private async open({ sources, rings }: Extract<ToShares, { type: 'open-shares' }>): Promise<void> {
     for (const source of sources) {
       try {
         const share = await openShare(source);
@@ -80,9 +82,6 @@ export class ShareServer {
       }
     }
     this.rings = new ShareRings(rings);
-    this.host = port;
-    listen<HostToShares>(port, (message) => this.attach(message));
-    port.postMessage({ type: 'ready' } satisfies SharesToHost);
     this.post({
       type: 'shares-opened',
       shares: this.shares.map(({ share: { readOnly, flushes } }, index) => ({
@@ -91,6 +90,11 @@ export class ShareServer {
         flushes,
       })),
     });
+  }
+
+  private listenTo(host: MessagePort): void {
+    this.host = host;
+    listen(host, (message: HostToShares) => this.attach(message));
   }
 
   private entryOf(share: Share, place: string, index: number): OpenShare {

@@ -62,8 +62,9 @@ export class StorageServer {
   private readonly titles: ((title: string) => void)[] = [];
   /** Each waits until the host has told the guest of a disk's size. */
   private readonly told: (() => void)[] = [];
+  private connected!: (host: MessagePort) => void;
+  private readonly host = new Promise<MessagePort>((resolve) => (this.connected = resolve));
   private rings: DiskRings | undefined;
-  private host: MessagePort | undefined;
   private kernel: KernelAccess | undefined;
   private closed = false;
 
@@ -77,6 +78,10 @@ export class StorageServer {
     switch (message.type) {
       case 'open':
         this.opening = this.open(message);
+        return;
+      case 'host':
+        listen(message.port, (heard: HostToStorage) => void this.hear(heard));
+        this.connected(message.port);
         return;
       case 'close':
         void this.close();
@@ -93,7 +98,7 @@ export class StorageServer {
     }
   }
 
-  private async open({ sources, rings, port }: Extract<ToStorage, { type: 'open' }>): Promise<void> {
+  private async open({ sources, rings }: Extract<ToStorage, { type: 'open' }>): Promise<void> {
     for (const source of sources) {
       try {
         await this.openOne(source);
@@ -106,9 +111,6 @@ export class StorageServer {
       }
     }
     this.rings = new DiskRings(rings);
-    this.host = port;
-    listen<HostToStorage>(port, (message) => void this.hear(message));
-    port.postMessage({ type: 'ready' } satisfies StorageToHost);
     this.post({
       type: 'opened',
       disks: this.disks.map(({ name, disk: { size, readOnly, unit, discard } }) => ({
@@ -195,10 +197,11 @@ export class StorageServer {
     });
     entry.growing = grown.catch(() => {});
     await grown;
+    const host = await this.host;
     await new Promise<void>((resolve) => {
       this.told.push(resolve);
       const message = { type: 'grown', disk: this.disks.indexOf(entry), size: disk.size } satisfies StorageToHost;
-      this.host?.postMessage(message);
+      host.postMessage(message);
     });
   }
 
@@ -221,7 +224,8 @@ export class StorageServer {
     const failure = await this.flushAll();
     // Before the answer: who hears of the end may use the files.
     if (message.last) for (const entry of this.disks) await this.release(entry);
-    this.host?.postMessage({ type: 'settled', ...(failure === undefined ? {} : { failure }) } satisfies StorageToHost);
+    const host = await this.host;
+    host.postMessage({ type: 'settled', ...(failure === undefined ? {} : { failure }) } satisfies StorageToHost);
   }
 
   /** Nothing changes its size from then on, because another may have it. */
@@ -317,7 +321,7 @@ export class StorageServer {
     await this.flushAll();
     this.closed = true;
     await this.closeDisks();
-    this.host?.close();
+    void this.host.then((host) => host.close());
     this.kernel = undefined;
     this.post({ type: 'closed' });
   }

@@ -11,7 +11,12 @@ const port = parentPort<FromStorage | FromShares, ToStorage | ToShares>();
 const disks = new StorageServer((message) => port.post(message));
 const shares = new ShareServer((message) => port.post(message));
 port.onMessage((message) => {
-  if (message.type === 'open-shares' || message.type === 'close-shares' || message.type === 'file')
+  if (
+    message.type === 'open-shares' ||
+    message.type === 'shares-host' ||
+    message.type === 'close-shares' ||
+    message.type === 'file'
+  )
     shares.handle(message);
   else disks.handle(message);
 });
