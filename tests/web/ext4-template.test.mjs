@@ -9,7 +9,7 @@ import { join } from 'node:path';
 import { test } from 'node:test';
 import { source } from './source.mjs';
 
-const { writeExt4Template, LEAST_EXT4_SIZE } = await source('storage/ext4-template.ts');
+const { writeExt4Template, isUnfinished, LEAST_EXT4_SIZE } = await source('storage/ext4-template.ts');
 const { openDisk } = await source('storage/open-disk.ts');
 const { MemoryDisk } = await source('storage/memory-disk.ts');
 
@@ -80,6 +80,86 @@ test('only a disk that is new gets it', async (suite) => {
   files.writeFileSync(file, '');
   (await openDisk({ name: 'empty', readOnly: false, file, size: LEAST_EXT4_SIZE, format: 'ext4' })).close();
   assert.equal(start(file).readUInt16LE(1080), 0xef53);
+});
+
+/** What a program leaves that is killed after so many writes of a file system. */
+async function makeUntilKilled(file, writes) {
+  files.writeFileSync(file, '');
+  files.truncateSync(file, LEAST_EXT4_SIZE);
+  const descriptor = files.openSync(file, 'r+');
+  let left = writes;
+  const killed = writeExt4Template({
+    size: LEAST_EXT4_SIZE,
+    write: (offset, [block]) => {
+      if (left-- === 0) throw new Error('killed');
+      files.writeSync(descriptor, block, 0, block.length, offset);
+    },
+    flush: () => {},
+  });
+  await killed.catch(() => {});
+  files.closeSync(descriptor);
+  return left < 0;
+}
+
+/** Opens a disk of which nothing was kept by its name. */
+async function openExt4(file) {
+  (await openDisk({ name: 'disk', readOnly: false, file, size: LEAST_EXT4_SIZE, format: 'ext4' })).close();
+}
+
+test('a file system whose making was killed is made again', async (suite) => {
+  const file = join(folder(suite), 'killed.img');
+  for (const writes of [0, 1, 20]) {
+    assert(await makeUntilKilled(file, writes));
+    await openExt4(file);
+    const check = spawnSync('e2fsck', ['-fn', file], { encoding: 'utf8' });
+    assert.equal(check.status, 0, `${writes}: ${check.stdout}${check.stderr}`);
+  }
+});
+
+test('one byte that may be a user’s keeps a disk from being made again', async (suite) => {
+  const file = join(folder(suite), 'used.img');
+  // The superblock's own block, a block of the template's, one of no template's, the last byte.
+  for (const [writes, offset] of [
+    [0, 1080],
+    [0, 4095],
+    [20, 4096 + 100],
+    [20, 100 << 20],
+    [0, LEAST_EXT4_SIZE - 1],
+  ]) {
+    await makeUntilKilled(file, writes);
+    const descriptor = files.openSync(file, 'r+');
+    files.writeSync(descriptor, Uint8Array.of(0x55), 0, 1, offset);
+    files.closeSync(descriptor);
+    const before = files.readFileSync(file);
+    await openExt4(file);
+    assert(before.equals(files.readFileSync(file)), `a byte at ${offset} after ${writes} writes`);
+  }
+});
+
+test('a disk in use costs one read of a block', async () => {
+  const reads = [];
+  const disk = {
+    size: LEAST_EXT4_SIZE,
+    read: (offset, [view]) => {
+      reads.push([offset, view.length]);
+      view[1080] = 0x53;
+    },
+  };
+  assert.equal(await isUnfinished(disk, true), false);
+  assert.deepEqual(reads, [[0, 4096]]);
+});
+
+test('of a large file that was never written only the beginning is read', async () => {
+  const size = 4 * LEAST_EXT4_SIZE;
+  for (const [isHole, end] of [
+    [true, LEAST_EXT4_SIZE],
+    [false, size],
+  ]) {
+    let last = 0;
+    const read = (offset, [view]) => void (last = Math.max(last, offset + view.length));
+    assert.equal(await isUnfinished({ size, read }, isHole), true);
+    assert.equal(last, end);
+  }
 });
 
 test('who makes a file leaves it to another one who was faster to lock it', async (suite) => {

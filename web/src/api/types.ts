@@ -135,9 +135,10 @@ export interface DiskOptions {
   /** What is written stays in memory, and ends with the machine. */
   overlay?: boolean;
   /**
-   * A disk that is made now (also of an empty file) begins with an empty file
-   * system, and must have 256 MiB at least ('ext4', the default of saved
-   * disks), or is all zero ('raw'). Any other disk is left as it is.
+   * A disk that is made now (also of a file that is empty or all zero) begins
+   * with an empty file system, and must have 256 MiB at least ('ext4', the
+   * default of saved disks), or is all zero ('raw'). Any other disk is left as
+   * it is.
    */
   format?: 'ext4' | 'raw';
 }

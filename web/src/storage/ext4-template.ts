@@ -4,9 +4,13 @@
 
 import { EXT4_BLOCK, EXT4_BLOCKS, EXT4_SIZE } from '../generated/ext4-template.ts';
 import type { Disk } from './disk.ts';
+import { isZero } from './snapshot.ts';
 
 /** Bytes that a disk must have at least. */
 export const LEAST_EXT4_SIZE = EXT4_SIZE;
+
+/** Bytes that are looked at together. */
+const PIECE = 1 << 20;
 
 interface TemplateBlock {
   /** Bytes from the begin of the disk. */
@@ -31,7 +35,7 @@ async function templateBlocks(): Promise<TemplateBlock[]> {
 /**
  * Writes an empty file system to a disk that is all zero, and waits until it is
  * on the medium. A disk of which this was interrupted has no superblock, so
- * nobody takes it for a file system.
+ * nobody takes it for a file system, and isUnfinished() knows it.
  *
  * @throws Error with a message for users.
  */
@@ -44,4 +48,35 @@ export async function writeExt4Template(disk: Disk): Promise<void> {
   await disk.flush();
   await disk.write(superblock.offset, [superblock.bytes]);
   await disk.flush();
+}
+
+/**
+ * Whether a disk has nothing but zeros and what writeExt4Template() writes
+ * before the superblock: whoever was to make the file system was killed before
+ * it was there. A single other byte may be a user's, who keeps the disk.
+ *
+ * `isHole`: the system says that nothing was ever written. Not all systems are
+ * right, so what the file system would take is read all the same; to read all
+ * of a large disk takes seconds.
+ */
+export async function isUnfinished(disk: Disk, isHole: boolean): Promise<boolean> {
+  const start = new Uint8Array(Math.min(EXT4_BLOCK, disk.size));
+  await disk.read(0, [start]);
+  // This is the usual case, and costs one read.
+  if (!isZero(start)) return false;
+  const ours = new Map((await templateBlocks()).map(({ offset, bytes }) => [offset, bytes]));
+  const piece = new Uint8Array(PIECE);
+  const end = isHole ? Math.min(EXT4_SIZE, disk.size) : disk.size;
+  for (let offset = 0; offset < end; offset += PIECE) {
+    const bytes = piece.subarray(0, Math.min(PIECE, end - offset));
+    await disk.read(offset, [bytes]);
+    if (isZero(bytes)) continue;
+    for (let at = 0; at < bytes.length; at += EXT4_BLOCK) {
+      const block = bytes.subarray(at, at + EXT4_BLOCK);
+      const expected = ours.get(offset + at);
+      // A power cut may have left a part of a block.
+      if (!block.every((byte, index) => byte === 0 || byte === expected?.[index])) return false;
+    }
+  }
+  return true;
 }

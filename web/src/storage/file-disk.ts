@@ -5,6 +5,8 @@ import type { Disk } from './disk.ts';
 
 interface FileStatus {
   size: number;
+  /** Of 512 bytes, that the file takes. */
+  blocks: number;
   dev: number;
   ino: number;
   isFile(): boolean;
@@ -34,6 +36,8 @@ export class FileDisk implements Disk {
   readonly medium: string;
   /** The file was empty. */
   readonly isNew: boolean;
+  /** Nothing was ever written to the file, as far as the system knows. */
+  readonly isHole: boolean;
   private readonly files: FileSystem;
   private readonly descriptor: number;
   /** Nobody else writes to the file as long as the disk has this. */
@@ -58,6 +62,7 @@ export class FileDisk implements Disk {
       if (medium !== undefined && this.medium !== medium) throw new Error('it was replaced by another file just now');
       this.before = status.size;
       this.isNew = status.size === 0;
+      this.isHole = status.blocks === 0;
       this.size = sizeOf(status, size, readOnly);
       if (this.before !== this.size) files.ftruncateSync(this.descriptor, this.size);
     } catch (error) {

@@ -8,7 +8,7 @@ import { ChunkStore } from './chunk-store.ts';
 import { copyFromHolder } from './copied-disk.ts';
 import type { Disk } from './disk.ts';
 import { DiskInUseError, DiskLock, type LockWishes } from './disk-lock.ts';
-import { writeExt4Template } from './ext4-template.ts';
+import { isUnfinished, writeExt4Template } from './ext4-template.ts';
 import { FileDisk, fileStatus, makeFile, mediumOf, type FileSystem } from './file-disk.ts';
 import { FileLock } from './file-lock.ts';
 import { MemoryDisk } from './memory-disk.ts';
@@ -79,7 +79,9 @@ async function openFile(source: DiskSource, file: string): Promise<Disk> {
   let disk: FileDisk | undefined;
   try {
     disk = new FileDisk(files, file, source.size, false, medium);
-    if (disk.isNew) await initialize(source, disk);
+    // An empty file is not read to find that it is empty.
+    const isNew = disk.isNew || (source.format === 'ext4' && (await isUnfinished(disk, disk.isHole)));
+    if (isNew) await initialize(source, disk);
   } catch (error) {
     try {
       disk?.undo();
