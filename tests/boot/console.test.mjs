@@ -130,3 +130,14 @@ test('who leaves is told if the guest could not write in time', async (suite) =>
   await session.waitFor(NOT_WRITTEN);
   assert.equal(await closed, 0);
 });
+
+test('who leaves is heard though the machine does not read what was typed before', async (suite) => {
+  const { child, session, closed } = startConsole(suite, [], true);
+  await session.waitFor(PROMPT);
+  await session.write('stty raw -echo; echo rea\\dy; sleep 100000\r');
+  await session.waitFor('ready');
+  // More than a terminal, the guest's driver and what is on the way to it keep.
+  child.stdin.write('x'.repeat(1 << 20));
+  child.stdin.write('\x1d');
+  assert.equal(await closed, 0);
+});

@@ -7,19 +7,14 @@ import { engineTimeZone } from '../api/time-zone.ts';
 import type { MachineEnd } from '../api/types.ts';
 import { TYPED_OPTIONS } from '../machine/options.ts';
 import { within } from '../machine/platform.ts';
+import { ConsoleInput } from './console-input.ts';
 import { disksOf, rootOf } from './disks.ts';
 import { filesOf, startMachineHere } from './machine.ts';
 import { parseCommandLine, sizeOptions, UsageError } from './options.ts';
 import { sharesOf } from './shares.ts';
 
-/** Ctrl-] leaves, as in telnet and virsh. */
-const LEAVE = 0x1d;
 /** Milliseconds for the guest to write to its disks when somebody leaves. */
 const SYNC_PATIENCE = 10_000;
-/**
- * Bytes of a pasted or piped input that are on the way to the guest at most.
- */
-const MOST_INPUT_ON_THE_WAY = 64 * 1024;
 
 /**
  * Signals that other programs send. A key that would send one goes to the
@@ -54,24 +49,18 @@ async function session(machine: Machine, readerGone: Promise<'left'>, syncs: boo
   const leave = () => {
     if (leaves) hurry();
     leaves = true;
+    input.end();
     left('left');
   };
   const size = () => machine.resize(process.stdout.columns || 80, process.stdout.rows || 24);
-  const input = async (bytes: Buffer) => {
-    const end = process.stdin.isTTY ? bytes.indexOf(LEAVE) : -1;
-    if (end >= 0) {
+  const input = new ConsoleInput(machine, process.stdin, {
+    leave: () => {
       if (syncs && !leaves) process.stderr.write('\r\nauklet: writing to the disks; Ctrl-] leaves at once\r\n');
       leave();
-      return;
-    }
-    if (leaves) return;
-    process.stdin.pause();
-    for (let offset = 0; offset < bytes.length; offset += MOST_INPUT_ON_THE_WAY) {
-      machine.write(bytes.subarray(offset, offset + MOST_INPUT_ON_THE_WAY));
-      await machine.drained();
-    }
-    process.stdin.resume();
-  };
+    },
+    lost: () => process.stderr.write('\r\nauklet: the machine does not read its input, of which more is lost\r\n'),
+  });
+  const take = (bytes: Buffer) => input.take(bytes);
   let written: Promise<void> = Promise.resolve();
   machine.on('output', (bytes) => {
     written = new Promise((resolve) => process.stdout.write(bytes, () => resolve()));
@@ -79,7 +68,7 @@ async function session(machine: Machine, readerGone: Promise<'left'>, syncs: boo
   });
   machine.on('error', (error) => failed(error));
   process.stdout.on('resize', size);
-  process.stdin.on('data', input);
+  process.stdin.on('data', take);
   for (const signal of ENDING) process.on(signal, leave);
   process.stdin.resume();
   try {
@@ -89,7 +78,8 @@ async function session(machine: Machine, readerGone: Promise<'left'>, syncs: boo
     return how;
   } finally {
     process.stdout.off('resize', size);
-    process.stdin.off('data', input);
+    process.stdin.off('data', take);
+    input.end();
     for (const signal of ENDING) process.off(signal, leave);
     process.stdin.pause();
   }
