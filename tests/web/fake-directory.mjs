@@ -11,6 +11,8 @@ export class FakeSystem {
   room = Infinity;
   /** Files with synchronous handles, as those of OPFS. */
   synchronous = true;
+  /** Streams have the mode "exclusive", which older engines do not know. */
+  exclusive = true;
   /** Files that can be moved. */
   moves = true;
   /** What every call fails with, such as a permission that was withdrawn. */
@@ -177,7 +179,7 @@ class FakeFile {
     this.system.call('createWritable');
     const content = this.content();
     if (content.locks > 0) fail('NoModificationAllowedError');
-    content.locks = 1;
+    content.locks = this.system.exclusive ? 1 : 0;
     let copy = keepExistingData ? content.bytes : new Uint8Array(0);
     const change = async (bytes) => {
       if (this.system.used + bytes.length > this.system.room) {
@@ -208,3 +210,15 @@ class FakeFile {
     target.set(name, content);
   }
 }
+
+/** Adds a file, as the page would. */
+export async function put(system, name, content, folder = system.root) {
+  const file = await folder.getFileHandle(name, { create: true });
+  system.write(file.content(), new TextEncoder().encode(content));
+}
+
+/** The text of a file; undefined if there is none. */
+export const has = (system, ...path) => {
+  const found = system.at(path);
+  return found === undefined ? undefined : new TextDecoder().decode(found.bytes);
+};

@@ -7,10 +7,12 @@ import * as files from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { test } from 'node:test';
+import { useAll } from './share-owner.mjs';
 import { source } from './source.mjs';
 
 const { FolderShare } = await source('storage/folder-share.ts');
 const { MemoryShare } = await source('storage/memory-share.ts');
+const { ShareFiles } = await source('storage/share-files.ts');
 const { ShareSession } = await source('storage/share-session.ts');
 const { AnswerWords, requestOf } = await source('storage/share-protocol.ts');
 const { FileError, numberOf } = await source('storage/file-error.ts');
@@ -98,6 +100,22 @@ test('what is exchanged for a link behind the back of a share is not followed', 
   ])
     assert.throws(ask, (error) => error.code === 'ESTALE');
   assert.equal(files.readFileSync(join(outside, 'secret'), 'utf8'), 'secret');
+});
+
+test('what the owner asks for leaves nothing behind', async (suite) => {
+  const { share, inside } = folderShare(suite);
+  files.symlinkSync('a', join(inside, 'link'));
+  files.symlinkSync('loop', join(inside, 'loop'));
+  const session = new ShareSession(share, () => []);
+  const owner = new ShareFiles(share, '/mnt/s', () => {});
+  await useAll(owner, () => assert.equal(share.nodes.size, 1, 'the root'));
+  // What the guest knows stays as long as the guest knows it.
+  files.mkdirSync(join(inside, 'a'));
+  const number = numberIn(session.do(request({ operation: 'lookup', node: 1, text: 'a' })));
+  await owner.do({ operation: 'list', path: 'link' });
+  assert.equal(share.nodes.size, 2);
+  session.forget(request({ node: number, length: 1 }));
+  assert.equal(share.nodes.size, 1);
 });
 
 test('folders whose descriptors were closed are found again, or are stale', (suite) => {
@@ -251,8 +269,13 @@ const numberIn = ({ words }) => words[0] + words[1] * 2 ** 32;
 
 test('a session knows what it gave, and forgets what the guest forgets', () => {
   const share = new MemoryShare(2 ** 20, false);
-  const forgotten = [];
-  share.forget = (node) => forgotten.push(node);
+  let uses = 0;
+  const { lookup: found } = share;
+  share.lookup = (...place) => {
+    ++uses;
+    return found.apply(share, place);
+  };
+  share.forget = (_, count = 1) => (uses -= count);
   share.makeFolder(share.root, 'd', 0o755, ROOT_OWNER);
   const session = new ShareSession(share, () => []);
   const lookup = () => numberIn(session.do(request({ operation: 'lookup', node: 1, text: 'd' })));
@@ -263,9 +286,10 @@ test('a session knows what it gave, and forgets what the guest forgets', () => {
   lookup();
   session.forget(request({ node: number, length: 1 }));
   assert.ok(session.do(request({ operation: 'getAttributes', node: number })) instanceof AnswerWords);
-  assert.equal(forgotten.length, 0);
-  session.forget(request({ node: number, length: 1 }));
-  assert.equal(forgotten.length, 1);
+  assert.equal(uses, 1);
+  // A guest that lies takes no more back than it has.
+  session.forget(request({ node: number, length: 100 }));
+  assert.equal(uses, 0);
   assert.throws(() => session.do(request({ operation: 'getAttributes', node: number })), fails('ESTALE'));
   session.forget(request({ node: 1, length: 100 }));
   assert.ok(session.do(request({ operation: 'getAttributes', node: 1 })) instanceof AnswerWords);
@@ -274,6 +298,41 @@ test('a session knows what it gave, and forgets what the guest forgets', () => {
     () => session.do(request({ operation: 'lookup', node: 1, name: Uint8Array.of(0xff) })),
     fails('EILSEQ'),
   );
+});
+
+test('a session gives back what it could not hand on', () => {
+  const share = new MemoryShare(2 ** 20, false);
+  let uses = 0;
+  let opened = 0;
+  for (const [name, count] of [
+    ['lookup', () => ++uses],
+    ['makeFolder', () => ++uses],
+    ['create', () => ++uses + ++opened],
+    ['open', () => ++opened],
+    ['close', () => --opened],
+  ]) {
+    const act = share[name];
+    share[name] = (...values) => {
+      const result = act.apply(share, values);
+      count();
+      return result;
+    };
+  }
+  share.forget = (_, count = 1) => (uses -= count);
+  const session = new ShareSession(share, () => []);
+  const file = numberIn(session.do(request({ operation: 'makeFile', node: 1, text: 'f' })));
+  session.do(request({ operation: 'link', node: 1, otherNode: file, text: 'l' }));
+  assert.deepEqual([uses, opened], [2, 0]);
+  share.attributes = () => {
+    throw new FileError('EIO');
+  };
+  for (const operation of ['lookup', 'makeFolder', 'makeFile', 'create', 'open'])
+    for (const text of ['f', operation]) assert.throws(() => session.do(request({ operation, node: file, text })));
+  for (const operation of ['lookup', 'makeFolder', 'makeFile', 'create'])
+    for (const text of ['f', operation]) assert.throws(() => session.do(request({ operation, node: 1, text })));
+  assert.deepEqual([uses, opened], [2, 0]);
+  session.end();
+  assert.deepEqual([uses, opened], [0, 0]);
 });
 
 test('a listing goes on where it stopped, and counts no name twice', () => {

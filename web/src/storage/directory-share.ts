@@ -5,7 +5,8 @@
 // Such a directory knows names, content and the time of a change, and no links,
 // owners or modes. What it cannot keep is an error, and changes nothing.
 
-import { copyFile, DirectoryFile, type DirectoryHandle, type FileHandle } from './directory-file.ts';
+import { allowed, find, moveFile, type Handle, type Place } from './directory-entries.ts';
+import { DirectoryFile, type DirectoryHandle } from './directory-file.ts';
 import { FileError } from './file-error.ts';
 import {
   ACCESS,
@@ -29,10 +30,11 @@ const MODE = 0o755;
 
 const BLOCK = 4096;
 
+/** An access mode of open(2). */
+const WRITE_ONLY = 1;
+
 /** What Chromium adds to the name of a file for the copy of a stream. */
 const COPY = '.crswap';
-
-type Handle = FileHandle | DirectoryHandle;
 
 interface DirectoryNode {
   inode: number;
@@ -46,8 +48,8 @@ interface DirectoryNode {
   children: Map<string, DirectoryNode>;
   /** Of a folder: milliseconds, as far as it is known. */
   changed: number;
-  /** Who has asked for it needs it no more. */
-  isForgotten: boolean;
+  /** See Share. Who has it open, watches or changes it has a use, too. */
+  uses: number;
   /** A folder that was removed. */
   isGone: boolean;
   watchers: Set<(name: string | undefined) => void>;
@@ -110,10 +112,15 @@ export class DirectoryShare implements Share<DirectoryNode, DirectoryOpen> {
     if ((mode !== undefined && (mode & 0o7777) !== MODE) || (user ?? 0) !== 0 || (group ?? 0) !== 0)
       throw new FileError('EPERM');
     if (typeof accessed === 'object' || typeof modified === 'object') throw new FileError('EPERM');
-    if (size !== undefined) await fileOf(node).truncate(size);
-    else if (modified === 'now' && node.file !== undefined) await node.file.touch();
-    else if (modified === 'now') node.changed = Date.now();
-    this.tell(node);
+    ++node.uses;
+    try {
+      if (size !== undefined) await fileOf(node).truncate(size);
+      else if (modified === 'now' && node.file !== undefined) await node.file.touch();
+      else if (modified === 'now') node.changed = Date.now();
+      this.tell(node);
+    } finally {
+      this.forget(node);
+    }
   }
 
   readLink(): string {
@@ -139,8 +146,12 @@ export class DirectoryShare implements Share<DirectoryNode, DirectoryOpen> {
     return this.add(folder, name, async (directory) => {
       const handle = await directory.getFileHandle(name, { create: true });
       const node = this.childOf(folder, name, handle);
-      await node.file!.open(true);
-      return { node, open: { node } };
+      try {
+        return { node, open: await this.open(node, WRITE_ONLY) };
+      } catch (error) {
+        this.forget(node);
+        throw error;
+      }
     });
   }
 
@@ -201,16 +212,23 @@ export class DirectoryShare implements Share<DirectoryNode, DirectoryOpen> {
     const writes = (flags & ACCESS) !== READ_ONLY || (flags & TRUNCATE) !== 0;
     if (writes) this.check();
     const opened = file.open(writes);
+    ++node.uses;
     if (!(opened instanceof Promise) && (flags & TRUNCATE) === 0) return { node };
     return (async () => {
-      await opened;
+      try {
+        await opened;
+      } catch (error) {
+        this.forget(node);
+        throw error;
+      }
+      const open = { node };
       try {
         if ((flags & TRUNCATE) !== 0) await file.truncate(0);
       } catch (error) {
-        await file.close();
+        await this.close(open);
         throw error;
       }
-      return { node };
+      return open;
     })();
   }
 
@@ -236,10 +254,16 @@ export class DirectoryShare implements Share<DirectoryNode, DirectoryOpen> {
   }
 
   close({ node }: DirectoryOpen): Maybe<void> {
-    const forget = () => {
-      if (node.isForgotten) this.forget(node);
-    };
-    const done = node.file!.close();
+    // Until its stream is closed, whoever looks the file up must find this one:
+    // a second stream would replace what this one has written.
+    const forget = () => this.forget(node);
+    let done;
+    try {
+      done = node.file!.close();
+    } catch (error) {
+      forget();
+      throw error;
+    }
     if (!(done instanceof Promise)) return forget();
     const closed: Promise<void> = done.finally(forget).finally(() => this.closing.delete(closed));
     this.closing.add(closed);
@@ -263,20 +287,20 @@ export class DirectoryShare implements Share<DirectoryNode, DirectoryOpen> {
     return { blockSize: BLOCK, blocks, free, available: free, files: 0, freeFiles: 0 };
   }
 
-  forget(node: DirectoryNode): void {
-    node.isForgotten = true;
+  forget(node: DirectoryNode, uses = 1): void {
+    node.uses -= uses;
     const { parent } = node;
-    // Who asks next must find it open or watched, and so for what is in it.
-    if (parent === undefined || (node.file?.opened ?? 0) > 0 || node.children.size > 0 || node.watchers.size > 0)
-      return;
+    // What is in a folder needs the folder.
+    if (parent === undefined || node.uses > 0 || node.children.size > 0) return;
     this.used.delete(node);
     if (parent.children.get(node.name) !== node) return;
     parent.children.delete(node.name);
-    if (parent.isForgotten) this.forget(parent);
+    this.forget(parent, 0);
   }
 
   watch(node: DirectoryNode, changed: (name: string | undefined) => void): () => void {
     node.watchers.add(changed);
+    ++node.uses;
     const { FileSystemObserver: Class } = globalThis as { FileSystemObserver?: ObserverClass };
     const directory = node.handle ?? node.parent?.handle;
     const hear = (name: string | undefined) => {
@@ -292,9 +316,9 @@ export class DirectoryShare implements Share<DirectoryNode, DirectoryOpen> {
     // Without it, the guest's changes are told all the same.
     if (directory !== undefined) observer?.observe(directory).catch(() => {});
     return () => {
-      node.watchers.delete(changed);
+      if (!node.watchers.delete(changed)) return;
       observer?.disconnect();
-      if (node.isForgotten) this.forget(node);
+      this.forget(node);
     };
   }
 
@@ -338,7 +362,7 @@ export class DirectoryShare implements Share<DirectoryNode, DirectoryOpen> {
       file: isFile ? new DirectoryFile(handle, this.isSynchronous) : undefined,
       children: new Map(),
       changed: Date.now(),
-      isForgotten: false,
+      uses: 0,
       isGone: false,
       watchers: new Set(),
     };
@@ -346,14 +370,17 @@ export class DirectoryShare implements Share<DirectoryNode, DirectoryOpen> {
     return node;
   }
 
-  /** The node of what was found there: the same one for the same name. */
+  /**
+   * The node of what was found there, with one more use: the same one for the
+   * same name.
+   */
   private childOf(folder: DirectoryNode, name: string, handle: Handle): DirectoryNode {
     let node = folder.children.get(name);
     if (node === undefined || (node.file !== undefined) !== (handle.kind === 'file')) {
       node = this.makeNode(folder, name, handle);
       folder.children.set(name, node);
     }
-    node.isForgotten = false;
+    ++node.uses;
     return node;
   }
 
@@ -363,7 +390,6 @@ export class DirectoryShare implements Share<DirectoryNode, DirectoryOpen> {
     if (known?.file === undefined) return act();
     await known.file.takeAway(act);
     folder.children.delete(name);
-    if (known.file.opened === 0) this.used.delete(known);
     this.tell(known);
   }
 
@@ -436,12 +462,6 @@ export class DirectoryShare implements Share<DirectoryNode, DirectoryOpen> {
   }
 }
 
-/** Where something has its name. */
-interface Place {
-  directory: DirectoryHandle;
-  name: string;
-}
-
 function directoryOf(node: DirectoryNode): DirectoryHandle {
   if (node.isGone) throw new FileError('ENOENT');
   if (node.handle === undefined) throw new FileError('ENOTDIR');
@@ -451,50 +471,4 @@ function directoryOf(node: DirectoryNode): DirectoryHandle {
 function fileOf({ file }: DirectoryNode): DirectoryFile {
   if (file === undefined) throw new FileError('EISDIR');
   return file;
-}
-
-const nameOf = (error: unknown): unknown => (error as { name?: unknown }).name;
-
-async function find(directory: DirectoryHandle, name: string): Promise<Handle | undefined> {
-  try {
-    return await allowed(directory.getFileHandle(name));
-  } catch (error) {
-    if (nameOf(error) === 'NotFoundError') return undefined;
-    if (nameOf(error) !== 'TypeMismatchError') throw error;
-    return directory.getDirectoryHandle(name);
-  }
-}
-
-/** A name that the browser does not allow. */
-async function allowed<T>(asked: Promise<T>): Promise<T> {
-  try {
-    return await asked;
-  } catch (error) {
-    throw nameOf(error) === 'TypeError' ? new FileError('EINVAL') : error;
-  }
-}
-
-/**
- * A file that is replaced has all of the new content, or is as before. Returns
- * the new handle.
- */
-async function moveFile(handle: FileHandle, from: Place, to: Place): Promise<FileHandle> {
-  const there = await find(to.directory, to.name);
-  if (handle.move !== undefined)
-    try {
-      await handle.move(to.directory, to.name);
-      return await to.directory.getFileHandle(to.name);
-    } catch (error) {
-      // It is in use. All else may be only what this browser cannot do.
-      if (nameOf(error) === 'NoModificationAllowedError') throw error;
-    }
-  const target = await allowed(to.directory.getFileHandle(to.name, { create: true }));
-  try {
-    await copyFile(handle, target);
-  } catch (error) {
-    if (there === undefined) await to.directory.removeEntry(to.name);
-    throw error;
-  }
-  await from.directory.removeEntry(from.name);
-  return target;
 }

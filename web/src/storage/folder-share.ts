@@ -42,6 +42,8 @@ const NANOSECONDS = 1_000_000_000n;
 interface FolderNode extends PlacedNode {
   /** Open files of this node, by which a file without a name is reached. */
   opened: Set<number>;
+  /** See Share. */
+  uses: number;
 }
 
 export class FolderShare implements Share<FolderNode, { node: FolderNode; descriptor: number }> {
@@ -64,7 +66,7 @@ export class FolderShare implements Share<FolderNode, { node: FolderNode; descri
     this.user = process.getuid?.();
     this.group = process.getgid?.();
     const { dev, ino } = this.places.rootStatus();
-    this.root = { device: dev, inode: ino, parent: undefined, name: '', type: FOLDER, opened: new Set() };
+    this.root = { device: dev, inode: ino, parent: undefined, name: '', type: FOLDER, opened: new Set(), uses: 0 };
     this.nodes.set(keyOf(this.root), this.root);
     this.places.root = this.root;
   }
@@ -97,8 +99,13 @@ export class FolderShare implements Share<FolderNode, { node: FolderNode; descri
     this.check();
     this.files.mkdirSync(this.places.at(folder, name), { mode: mode & MODES });
     const node = this.lookup(folder, name);
-    // Linux has taken this process' umask off.
-    this.setMode(node, mode & MODES);
+    try {
+      // Linux has taken this process' umask off.
+      this.setMode(node, mode & MODES);
+    } catch (error) {
+      this.forget(node);
+      throw error;
+    }
     return node;
   }
 
@@ -216,8 +223,9 @@ export class FolderShare implements Share<FolderNode, { node: FolderNode; descri
     return { blockSize: bsize, blocks, free: bfree, available: bavail, files, freeFiles: ffree };
   }
 
-  forget(node: FolderNode): void {
-    if (node === this.root) return;
+  forget(node: FolderNode, uses = 1): void {
+    node.uses -= uses;
+    if (node === this.root || node.uses > 0) return;
     this.places.release(node);
     if (this.nodes.get(keyOf(node)) === node) this.nodes.delete(keyOf(node));
   }
@@ -248,16 +256,17 @@ export class FolderShare implements Share<FolderNode, { node: FolderNode; descri
     return this.files.lstatSync(this.places.at(folder, name), { throwIfNoEntry: false }) !== undefined;
   }
 
-  /** The node that was found there. */
+  /** The node that was found there, with one more use. */
   private nodeOf(folder: FolderNode, name: string, status: BigIntStats): FolderNode {
     const found = { device: status.dev, inode: status.ino };
     const key = keyOf(found);
     const known = this.nodes.get(key);
     if (known?.type === typeOf(status)) {
       if (known !== this.root) Object.assign(known, { parent: folder, name });
+      ++known.uses;
       return known;
     }
-    const node: FolderNode = { ...found, parent: folder, name, type: typeOf(status), opened: new Set() };
+    const node: FolderNode = { ...found, parent: folder, name, type: typeOf(status), opened: new Set(), uses: 1 };
     this.nodes.set(key, node);
     return node;
   }

@@ -244,7 +244,7 @@ export class MemoryShare implements Share<MemoryNode, MemoryOpen> {
     };
   }
 
-  /** A node without a name keeps its content only for open files. */
+  /** Names and open files keep nodes; uses do not. */
   forget(): void {}
 
   watch(node: MemoryNode, changed: (name: string | undefined) => void): () => void {

@@ -57,31 +57,18 @@ const LONGEST_PATH = 4096;
 
 type Handle = { open: object } | { stop: () => void };
 
-interface Place {
-  folder: object;
-  name: string;
-}
-
 export class ShareFiles {
   private readonly share: Share;
   /** The absolute path of the share in the guest: links may have it. */
   private readonly place: string;
   private readonly changed: (handle: number, name: string | undefined) => void;
-  /** Whether the guest uses a node. */
-  private readonly inUse: (node: object) => boolean;
   private readonly handles = new Map<number, Handle>();
   private nextHandle = 1;
 
-  constructor(
-    share: Share,
-    place: string,
-    changed: (handle: number, name: string | undefined) => void,
-    inUse: (node: object) => boolean,
-  ) {
+  constructor(share: Share, place: string, changed: (handle: number, name: string | undefined) => void) {
     this.share = share;
     this.place = place;
     this.changed = changed;
-    this.inUse = inUse;
   }
 
   /** Rejects with what a share throws. */
@@ -97,11 +84,10 @@ export class ShareFiles {
         });
       case 'mkdir':
         return this.makeFolder(request.path, request.recursive, request.mode);
-      case 'rename': {
-        const from = await this.placeOf(request.path);
-        const to = await this.placeOf(request.to);
-        return share.rename(from.folder, from.name, to.folder, to.name, 0);
-      }
+      case 'rename':
+        return this.inFolder(request.path, (folder, name) =>
+          this.inFolder(request.to, (newFolder, newName) => share.rename(folder, name, newFolder, newName, 0)),
+        );
       case 'rm':
         return this.remove(request);
       case 'open':
@@ -149,10 +135,11 @@ export class ShareFiles {
 
   private async watch(path: string): Promise<number> {
     if (this.share.watch === undefined) throw new FileError('EOPNOTSUPP');
-    const node = await this.resolve(path);
-    const number = this.nextHandle;
-    const stop = this.share.watch(node, (name) => this.changed(number, name));
-    return this.keep({ stop });
+    return this.using(path, (node) => {
+      const number = this.nextHandle;
+      const stop = this.share.watch!(node, (name) => this.changed(number, name));
+      return this.keep({ stop });
+    });
   }
 
   private async write(open: object, offset: number, bytes: Uint8Array): Promise<void> {
@@ -166,10 +153,11 @@ export class ShareFiles {
   private async open(path: string, write: boolean, mode: number): Promise<object> {
     if (!write) return this.using(path, (node) => this.openNode(node, 0));
     try {
-      const { folder, name } = await this.placeOf(path);
-      const { node, open } = await this.share.create(folder, name, 1 | EXCLUSIVE, mode, OWNER);
-      if (!this.inUse(node)) this.share.forget(node);
-      return open;
+      return await this.inFolder(path, async (folder, name) => {
+        const { node, open } = await this.share.create(folder, name, 1 | EXCLUSIVE, mode, OWNER);
+        this.share.forget(node);
+        return open;
+      });
     } catch (error) {
       if ((error as { code?: unknown }).code !== 'EEXIST') throw error;
     }
@@ -186,9 +174,9 @@ export class ShareFiles {
     const { share } = this;
     if (!recursive) {
       if (partsOf(path).length === 0) throw new FileError('EEXIST');
-      const { folder, name } = await this.placeOf(path);
-      await share.makeFolder(folder, name, mode, OWNER);
-      return;
+      return this.inFolder(path, async (folder, name) =>
+        share.forget(await share.makeFolder(folder, name, mode, OWNER)),
+      );
     }
     let at = '';
     for (const part of partsOf(path)) {
@@ -197,7 +185,7 @@ export class ShareFiles {
         await this.makeFolder(at, false, mode);
       } catch (error) {
         if ((error as { code?: unknown }).code !== 'EEXIST') throw error;
-        const { mode: existing } = await share.attributes(await this.resolve(at));
+        const { mode: existing } = await this.using(at, (node) => share.attributes(node));
         if ((existing & TYPE) !== FOLDER) throw new FileError('ENOTDIR');
       }
     }
@@ -213,8 +201,7 @@ export class ShareFiles {
     force: boolean;
   }): Promise<void> {
     try {
-      const { folder, name } = await this.placeOf(path);
-      await this.removeEntry(folder, name, recursive);
+      await this.inFolder(path, (folder, name) => this.removeEntry(folder, name, recursive));
     } catch (error) {
       if (!force || (error as { code?: unknown }).code !== 'ENOENT') throw error;
     }
@@ -223,33 +210,43 @@ export class ShareFiles {
   private async removeEntry(folder: object, name: string, recursive: boolean): Promise<void> {
     const { share } = this;
     const node = await share.lookup(folder, name);
-    const { mode } = await share.attributes(node);
-    if ((mode & TYPE) !== FOLDER) return share.remove(folder, name);
-    if (!recursive) throw new FileError('EISDIR');
-    for (const entry of await share.list(node)) await this.removeEntry(node, entry.name, true);
-    await share.removeFolder(folder, name);
-  }
-
-  private async using<T>(path: string, use: (node: object) => Maybe<T>): Promise<T> {
-    const node = await this.resolve(path);
     try {
-      return await use(node);
+      const { mode } = await share.attributes(node);
+      if ((mode & TYPE) !== FOLDER) return await share.remove(folder, name);
+      if (!recursive) throw new FileError('EISDIR');
+      for (const entry of await share.list(node)) await this.removeEntry(node, entry.name, true);
+      await share.removeFolder(folder, name);
     } finally {
-      if (!this.inUse(node)) this.share.forget(node);
+      share.forget(node);
     }
   }
 
-  /** The folder of a path's last component, which need not exist. */
-  private async placeOf(path: string): Promise<Place> {
+  /**
+   * Calls `use` with the node at a path, whose folders stay in use meanwhile.
+   */
+  private async using<T>(path: string, use: (node: object) => Maybe<T>): Promise<T> {
+    const used: object[] = [];
+    try {
+      return await use(await this.resolve(path, used));
+    } finally {
+      for (const node of used) this.share.forget(node);
+    }
+  }
+
+  /** Calls `use` for the last component of a path, which need not exist. */
+  private async inFolder<T>(path: string, use: (folder: object, name: string) => Maybe<T>): Promise<T> {
     const parts = partsOf(path);
     const name = parts.pop();
     if (name === undefined) throw new FileError('EBUSY');
     if (new TextEncoder().encode(name).length > 255) throw new FileError('ENAMETOOLONG');
-    return { folder: await this.resolve(parts.join('/')), name };
+    return this.using(parts.join('/'), (folder) => use(folder, name));
   }
 
-  /** The node at a path. Follows links as long as they stay in the share. */
-  private async resolve(path: string): Promise<object> {
+  /**
+   * The node at a path. Follows links as long as they stay in the share. `used`
+   * gets what the caller has to forget.
+   */
+  private async resolve(path: string, used: object[]): Promise<object> {
     const { share } = this;
     let parts = partsOf(path);
     let links = 0;
@@ -261,6 +258,7 @@ export class ShareFiles {
         continue;
       }
       const node = await share.lookup(way.at(-1)!, part);
+      used.push(node);
       const { mode } = await share.attributes(node);
       if ((mode & TYPE) !== LINK) {
         way.push(node);

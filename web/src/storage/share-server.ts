@@ -101,12 +101,8 @@ export class ShareServer {
     const entry: OpenShare = {
       share,
       session: this.newSession(share),
-      files: new ShareFiles(
-        share,
-        place,
-        (handle, name) =>
-          this.post({ type: 'file-changed', share: index, handle, ...(name === undefined ? {} : { name }) }),
-        (node) => entry.session.knows(node),
+      files: new ShareFiles(share, place, (handle, name) =>
+        this.post({ type: 'file-changed', share: index, handle, ...(name === undefined ? {} : { name }) }),
       ),
     };
     return entry;

@@ -68,6 +68,20 @@ function after<T, R>(value: Maybe<T>, use: (value: T) => Maybe<R>): Maybe<R> {
   return value instanceof Promise ? value.then(use) : use(value);
 }
 
+/** Calls `undo` if `act` fails. */
+function orUndo<T>(undo: () => void, act: () => Maybe<T>): Maybe<T> {
+  const failed = (error: unknown): never => {
+    undo();
+    throw error;
+  };
+  try {
+    const done = act();
+    return done instanceof Promise ? done.catch(failed) : done;
+  } catch (error) {
+    return failed(error);
+  }
+}
+
 function versionOf({ size, modified, changed }: Attributes): string {
   const age = Date.now() - changed.seconds * 1000 - changed.nanoseconds / 1e6;
   if (Math.abs(age) < SAME_TIME) return '';
@@ -97,31 +111,28 @@ export class ShareSession {
     this.ended = true;
     for (const handle of this.handles.values()) if ('open' in handle) this.drop(handle.open);
     this.handles.clear();
-    for (const { node } of this.nodes.values()) if (node !== this.share.root) this.share.forget(node);
+    for (const { node, references } of this.nodes.values())
+      if (node !== this.share.root) this.share.forget(node, references);
     this.nodes.clear();
     this.numbers.clear();
   }
 
   /** Closes a file of a guest that hears of nothing any more. */
   private drop(open: object): void {
-    const closed = this.share.close(open);
-    if (closed instanceof Promise) closed.catch(() => {});
-  }
-
-  /** Whether the guest refers to a node. */
-  knows(node: object): boolean {
-    return this.numbers.has(node);
+    const close = async () => this.share.close(open);
+    close().catch(() => {});
   }
 
   forget({ node, length }: ShareRequest): void {
     const known = this.nodes.get(node);
     if (known === undefined || node === ROOT) return;
     // Both sides count, because answers that name the node may be on their way.
-    known.references -= length;
+    const uses = Math.min(length, known.references);
+    known.references -= uses;
+    this.share.forget(known.node, uses);
     if (known.references > 0) return;
     this.nodes.delete(node);
     this.numbers.delete(known.node);
-    this.share.forget(known.node);
   }
 
   /** Throws, or rejects with, what a share throws. */
@@ -145,7 +156,7 @@ export class ShareSession {
         return after(share.readLink(node()), (target) => answer.addBytes(encoder.encode(target)));
       case 'makeFile':
         return after(share.create(node(), name, EXCLUSIVE, mode, request), ({ node: made, open }) =>
-          after(share.close(open), () => this.addEntry(answer, made)),
+          this.handOn(made, () => after(share.close(open), () => this.addNode(answer, made))),
         );
       case 'makeFolder':
         return this.addEntry(answer, share.makeFolder(node(), name, mode, request));
@@ -158,12 +169,16 @@ export class ShareSession {
       case 'rename':
         return done(share.rename(node(), name, this.nodeOf(request.otherNode), textOf(request.otherName), flags));
       case 'link': {
-        const file = this.nodeOf(request.otherNode);
-        return after(share.link(file, node(), name), () => this.addEntry(answer, file));
+        const folder = node();
+        return after(share.link(this.nodeOf(request.otherNode), folder, name), () =>
+          this.addEntry(answer, share.lookup(folder, name)),
+        );
       }
       case 'open':
         return after(share.open(node(), flags & (ACCESS | TRUNCATE)), (open) =>
-          this.addOpen(answer, request.node, open),
+          this.handOpenOn(open, () =>
+            after(share.attributes(node()), (attributes) => this.addOpen(answer, request.node, open, attributes)),
+          ),
         );
       case 'create':
         return this.create(answer, request, name);
@@ -216,13 +231,16 @@ export class ShareSession {
     return handle.open;
   }
 
-  /** The node's number, with one more reference of the guest's. */
+  /**
+   * The node's number, with one more reference of the guest's, which takes over
+   * one use of the node.
+   */
   private referTo(node: Node): number {
+    // A session that has ended gives nothing any more.
+    if (this.ended) throw new FileError('EIO');
     let number = this.numbers.get(node);
     if (number === undefined) {
       number = this.nextNode++;
-      // A session that has ended gives nothing any more.
-      if (this.ended) throw new FileError('EIO');
       this.numbers.set(node, number);
       this.nodes.set(number, { node, references: 0, version: '' });
     }
@@ -230,9 +248,23 @@ export class ShareSession {
     return number;
   }
 
+  /** Calls what hands a use of the node on to the guest. */
+  private handOn<T>(node: Node, act: () => Maybe<T>): Maybe<T> {
+    return orUndo(() => this.share.forget(node), act);
+  }
+
+  /** Calls what hands an open file on to the guest. */
+  private handOpenOn<T>(open: object, act: () => Maybe<T>): Maybe<T> {
+    return orUndo(() => this.drop(open), act);
+  }
+
   private addEntry(answer: AnswerWords, found: Maybe<Node>): Maybe<AnswerWords> {
-    return after(found, (node) =>
-      after(this.share.attributes(node), (attributes) => answer.add64(this.referTo(node)).addAttributes(attributes)),
+    return after(found, (node) => this.handOn(node, () => this.addNode(answer, node)));
+  }
+
+  private addNode(answer: AnswerWords, node: Node): Maybe<AnswerWords> {
+    return after(this.share.attributes(node), (attributes) =>
+      answer.add64(this.referTo(node)).addAttributes(attributes),
     );
   }
 
@@ -242,18 +274,13 @@ export class ShareSession {
     return answer.add64(number).add(isUnchanged ? 1 : 0);
   }
 
-  private addOpen(answer: AnswerWords, number: number, open: object): Maybe<AnswerWords> {
-    if (this.ended) {
-      this.drop(open);
-      throw new FileError('EIO');
-    }
-    return after(this.share.attributes(this.nodeOf(number)), (attributes) => {
-      const known = this.nodes.get(number);
-      const version = versionOf(attributes);
-      const isUnchanged = version !== '' && known?.version === version;
-      if (known !== undefined) known.version = version;
-      return this.addHandle(answer, { node: number, open }, isUnchanged);
-    });
+  private addOpen(answer: AnswerWords, number: number, open: object, attributes: Attributes): AnswerWords {
+    if (this.ended) throw new FileError('EIO');
+    const known = this.nodes.get(number);
+    const version = versionOf(attributes);
+    const isUnchanged = version !== '' && known?.version === version;
+    if (known !== undefined) known.version = version;
+    return this.addHandle(answer, { node: number, open }, isUnchanged);
   }
 
   private create(answer: AnswerWords, request: ShareRequest, name: string): Maybe<AnswerWords> {
@@ -261,11 +288,16 @@ export class ShareSession {
     const { flags } = request;
     const folder = this.nodeOf(request.node);
     const add = (node: Node, open: object) =>
-      after(this.addEntry(answer, node), () => this.addOpen(answer, this.numbers.get(node)!, open));
+      this.handOpenOn(open, () =>
+        after(share.attributes(node), (attributes) => {
+          const number = this.referTo(node);
+          return this.addOpen(answer.add64(number).addAttributes(attributes), number, open, attributes);
+        }),
+      );
     const openOld = (error: unknown): Maybe<AnswerWords> => {
       if ((error as { code?: unknown }).code !== 'EEXIST' || (flags & EXCLUSIVE) !== 0) throw error;
       return after(share.lookup(folder, name), (node) =>
-        after(share.open(node, flags & (ACCESS | TRUNCATE)), (open) => add(node, open)),
+        this.handOn(node, () => after(share.open(node, flags & (ACCESS | TRUNCATE)), (open) => add(node, open))),
       );
     };
     let made;
@@ -274,9 +306,8 @@ export class ShareSession {
     } catch (error) {
       return openOld(error);
     }
-    return made instanceof Promise
-      ? made.then(({ node, open }) => add(node, open), openOld)
-      : add(made.node, made.open);
+    const addNew = ({ node, open }: { node: Node; open: object }) => this.handOn(node, () => add(node, open));
+    return made instanceof Promise ? made.then(addNew, openOld) : addNew(made);
   }
 
   private close(number: number): Maybe<void> {
@@ -360,7 +391,7 @@ export class ShareSession {
     const refer = (node: Node, attributes: Attributes) => ({ number: this.referTo(node), attributes });
     try {
       const found = after(this.share.lookup(folder, name), (node) =>
-        after(this.share.attributes(node), (attributes) => refer(node, attributes)),
+        this.handOn(node, () => after(this.share.attributes(node), (attributes) => refer(node, attributes))),
       );
       return found instanceof Promise ? found.catch(none) : found;
     } catch {

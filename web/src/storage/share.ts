@@ -78,6 +78,9 @@ export const NO_REPLACE = 1;
  * Files and folders. `Node` is a file, folder or link: the same object for the
  * same one as long as it is in use. `Open` is an open file.
  *
+ * lookup(), makeFolder(), makeLink() and create() give one use of the node that
+ * they return. Who has a use gives it back by forget(); the root needs none.
+ *
  * Names are single components of a path: neither empty nor "." nor "..", at
  * most 255 bytes of UTF-8, without "/" and NUL. Who calls has checked that the
  * share is not `readOnly` before a change; a backend that can checks it again.
@@ -114,8 +117,8 @@ export interface Share<Node extends object = object, Open extends object = objec
   close(open: Open): Maybe<void>;
   list(folder: Node): Maybe<Entry[]>;
   space(): Maybe<Space>;
-  /** Nobody uses the node any more. */
-  forget(node: Node): void;
+  /** Gives uses of the node back: one, if nothing else is said. */
+  forget(node: Node, uses?: number): void;
   /** Calls back when something in the folder or file has changed. */
   watch?(node: Node, changed: (name: string | undefined) => void): () => void;
   end(): Maybe<void>;
