@@ -7,9 +7,11 @@ import * as files from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { test } from 'node:test';
+import { FakeSystem, has } from './fake-directory.mjs';
 import { useAll } from './share-owner.mjs';
 import { source } from './source.mjs';
 
+const { DirectoryShare } = await source('storage/directory-share.ts');
 const { FolderShare } = await source('storage/folder-share.ts');
 const { MemoryShare } = await source('storage/memory-share.ts');
 const { ShareFiles } = await source('storage/share-files.ts');
@@ -333,6 +335,21 @@ test('a session gives back what it could not hand on', () => {
   assert.deepEqual([uses, opened], [2, 0]);
   session.end();
   assert.deepEqual([uses, opened], [0, 0]);
+});
+
+test('what the guest could not ask to close any more is closed with its share', async () => {
+  const system = new FakeSystem();
+  const share = new DirectoryShare(system.root, false, false);
+  const session = new ShareSession(share, () => [bytes('written')]);
+  const { words } = await session.do(request({ operation: 'create', node: 1, text: 'f', flags: READ_WRITE }));
+  // The handle is behind the node's number and attributes.
+  const handle = words.at(-3);
+  await session.do(request({ operation: 'write', node: numberIn({ words }), handle }));
+  assert.equal(has(system, 'f'), '', 'a stream has it');
+  session.end();
+  await share.end();
+  assert.equal(has(system, 'f'), 'written');
+  assert.equal(share.used.size, 0);
 });
 
 test('a listing goes on where it stopped, and counts no name twice', () => {

@@ -12,7 +12,13 @@ import {
 export class Shares {
   private readonly rings: ShareRings;
   private readonly port: MessagePort;
-  /** Requests for which the rings had no room, in order. */
+  /**
+   * Requests for which the rings had no room, in order. They end with the
+   * machine, and nothing is lost: virtio-fs writes through, so a program that
+   * writes waits for the answer. Nobody waits for the end of a close, but all
+   * that is open is closed with its share. What a disk is asked for, though, a
+   * program wrote long before: see Disks.submitAll().
+   */
   private readonly waiting: number[][] = [];
   private onWay = 0;
 
