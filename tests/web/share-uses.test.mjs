@@ -92,6 +92,23 @@ for (const synchronous of [true, false])
       assert.equal(share.used.size, 0);
     });
 
+    await suite.test('a guest that forgets a folder in which it asks for something loses nothing', async () => {
+      const { system, share } = prepare();
+      await put(system, 'a', 'content', await system.root.getDirectoryHandle('d', { create: true }));
+      const folder = await share.lookup(share.root, 'd');
+      const asked = share.lookup(folder, 'a');
+      share.forget(folder);
+      const file = await asked;
+      assert.equal(await share.lookup(share.root, 'd'), folder);
+      assert.equal(await share.lookup(folder, 'a'), file);
+      const renamed = share.rename(folder, 'a', share.root, 'b', 0);
+      share.forget(folder);
+      await renamed;
+      share.forget(file, 2);
+      assert.equal(has(system, 'b'), 'content');
+      assert.equal(share.used.size, 0);
+    });
+
     await suite.test('one who needs a file no more takes it from no other', async () => {
       const { system, share } = prepare();
       await put(system, 'a', 'content');

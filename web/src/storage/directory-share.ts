@@ -87,8 +87,7 @@ export class DirectoryShare implements Share<DirectoryNode, DirectoryOpen> {
   }
 
   lookup(folder: DirectoryNode, name: string): Maybe<DirectoryNode> {
-    const directory = directoryOf(folder);
-    return this.turns.run(async () => {
+    return this.inTurn(folder, async (directory) => {
       const handle = await find(directory, name);
       if (handle === undefined) throw new FileError('ENOENT');
       return this.childOf(folder, name, handle);
@@ -339,8 +338,14 @@ export class DirectoryShare implements Share<DirectoryNode, DirectoryOpen> {
 
   private change<T>(folder: DirectoryNode, act: (directory: DirectoryHandle) => Promise<T>): Maybe<T> {
     this.check();
+    return this.inTurn(folder, act);
+  }
+
+  /** The folder stays in use meanwhile, whoever forgets it. */
+  private inTurn<T>(folder: DirectoryNode, act: (directory: DirectoryHandle) => Promise<T>): Maybe<T> {
     const directory = directoryOf(folder);
-    return this.turns.run(() => act(directory));
+    ++folder.uses;
+    return this.turns.run(() => act(directory).finally(() => this.forget(folder)));
   }
 
   private add<T>(folder: DirectoryNode, name: string, make: (directory: DirectoryHandle) => Promise<T>): Maybe<T> {
