@@ -40,7 +40,7 @@ def read_folder(tree, folder):
             if key in first and not stat.S_ISDIR(status.st_mode):
                 tree.link(path, first[key])
                 continue
-            node = Node(status.st_mode, time=int(status.st_mtime))
+            node = Node(status.st_mode, time=status.st_mtime)
             if stat.S_ISLNK(status.st_mode):
                 node.target = os.readlink(place)
             elif stat.S_ISREG(status.st_mode):
@@ -108,12 +108,9 @@ def add_member(tree, archive, member):
     kind = stat.S_IFREG if member.isreg() else kinds.get(member.type)
     if kind is None:
         raise Failure(f"{member.name!r}: a tar entry of type {member.type!r} is not known")
-    node = Node(kind | (member.mode & 0o7777), member.uid, member.gid, max(0, int(member.mtime)), member.linkname)
+    node = Node(kind | (member.mode & 0o7777), member.uid, member.gid, member.mtime, member.linkname)
     if kind in (stat.S_IFCHR, stat.S_IFBLK):
         node.device = (member.devmajor, member.devminor)
-        # overlayfs takes this one in a lower layer for a file that was removed.
-        if kind == stat.S_IFCHR and node.device == (0, 0):
-            raise Failure(f"{member.name!r}: the character device 0, 0 is no file of an image")
     if kind == stat.S_IFREG:
         node.size = member.size
         node.content = lambda: archive.extractfile(member)

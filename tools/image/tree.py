@@ -4,8 +4,15 @@
 import stat
 from dataclasses import dataclass, field
 
-# As Linux's limit for links on one way.
+# As Linux's limits: links on one way, and bytes of a path and of a name.
 MOST_LINKS = 40
+LONGEST_PATH = 4095
+LONGEST_NAME = 255
+# A squashfs has 32 bits for seconds and for the number of a user.
+MOST = (1 << 32) - 1
+# As Linux's limits for the numbers of a device.
+MOST_MAJOR = (1 << 12) - 1
+MOST_MINOR = (1 << 20) - 1
 
 
 class Failure(Exception):
@@ -26,6 +33,10 @@ class Node:
     content: object = None
     children: dict = field(default_factory=dict)
 
+    def __post_init__(self):
+        # A pax header may say "nan" and "inf", too.
+        self.time = int(min(max(0, self.time), MOST))
+
     @property
     def is_folder(self):
         return stat.S_ISDIR(self.mode)
@@ -40,9 +51,34 @@ def parts_of(path):
     parts = [part for part in path.split("/") if part not in ("", ".")]
     if ".." in parts or "\0" in path:
         raise Failure(f"{path!r}: the path of an entry may not have '..' or a zero byte")
-    if any(len(part.encode(errors="surrogateescape")) > 255 for part in parts):
-        raise Failure(f"{path[:60]!r}...: a name has more than 255 bytes")
+    if any(bytes_of(part) > LONGEST_NAME for part in parts):
+        raise Failure(f"{path[:60]!r}...: a name has more than {LONGEST_NAME} bytes")
+    check_length("/".join(parts))
     return parts
+
+
+def bytes_of(text):
+    return len(text.encode(errors="surrogateescape"))
+
+
+def check_length(path):
+    """A path of the image, without the / before it. Programs could not name a longer one."""
+    if bytes_of(path) >= LONGEST_PATH:
+        raise Failure(f"{path[:60]!r}...: the path has more than {LONGEST_PATH} bytes")
+
+
+def check(path, node):
+    """Refuses what an image cannot have: sqfstar would leave it out, or write something else."""
+    if not all(0 <= number <= MOST for number in (node.uid, node.gid)):
+        raise Failure(f"{path!r}: the user {node.uid} or the group {node.gid} is none of Linux's")
+    if node.is_link and not 0 < bytes_of(node.target) <= LONGEST_PATH:
+        raise Failure(f"{path!r}: a symbolic link has 1 to {LONGEST_PATH} bytes")
+    if not all(0 <= number <= most for number, most in zip(node.device, (MOST_MAJOR, MOST_MINOR), strict=True)):
+        raise Failure(f"{path!r}: Linux has no device {node.device[0]}, {node.device[1]}")
+    # overlayfs takes this one in a lower layer for a file that was removed.
+    # Layers of OCI say that by a name.
+    if stat.S_ISCHR(node.mode) and node.device == (0, 0):
+        raise Failure(f"{path!r}: the character device 0, 0 is no file of an image")
 
 
 class Tree:
@@ -95,6 +131,7 @@ class Tree:
     def add(self, path, node):
         """Adds or replaces; a folder that is there already keeps what is in it."""
         parts = parts_of(path)
+        check(path, node)
         if not parts:
             if not node.is_folder:
                 raise Failure(f"{path!r}: the root of an image is a folder")
@@ -149,6 +186,8 @@ class Tree:
         left = [("", self.root)]
         while left:
             path, node = left.pop()
+            # Links may have led an entry deeper than its own path says.
+            check_length(path)
             if path:
                 yield path, node
             left += [(f"{path}/{name}" if path else name, node.children[name]) for name in sorted(node.children)[::-1]]

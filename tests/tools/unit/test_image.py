@@ -6,6 +6,7 @@ import hashlib
 import io
 import json
 import os
+import stat
 import subprocess
 import sys
 import tarfile
@@ -92,8 +93,9 @@ class Image(unittest.TestCase):
         return path
 
     def names(self, image):
-        """What unsquashfs lists: name, and the rest of the line."""
-        output = subprocess.run(["unsquashfs", "-lln", image], capture_output=True, text=True, check=True).stdout
+        """What unsquashfs lists: name, and mode, owner, target, and time."""
+        command = ["unsquashfs", "-UTC", "-lln", image]
+        output = subprocess.run(command, capture_output=True, text=True, check=True).stdout
         lines = [line.split() for line in output.splitlines() if "squashfs-root" in line]
         listed = {}
         for words in lines:
@@ -102,6 +104,7 @@ class Image(unittest.TestCase):
                 words[0],
                 words[1],
                 " ".join(words[place + 2 :]),
+                " ".join(words[place - 2 : place]),
             )
         return listed
 
@@ -190,6 +193,7 @@ class Image(unittest.TestCase):
         self.assertEqual(self.content(image, "etc/file2"), b"second")
 
     def test_hostile_tars(self):
+        deep = "/".join(["d" * 9] * 300)
         many = [link(f"l{number}", f"l{number + 1}") for number in range(60)] + [folder("l60"), ("l0/x", {}, b"")]
         for entries, reason in (
             ([("../outside", {}, b"x")], r"may not have '\.\.'"),
@@ -200,7 +204,17 @@ class Image(unittest.TestCase):
             ([link("a", "a"), ("a/b", {}, b"")], "too many symbolic links"),
             (many, "too many symbolic links"),
             ([("file", {}, b""), ("file/below", {}, b"")], "is no folder"),
-            ([("n" * 300, {}, b"")], "more than 255 bytes"),
+            ([("n" * 256, {}, b"")], "nnn'.*more than 255 bytes"),
+            ([("/".join(["d" * 9] * 410), {}, b"")], "'ddd.*more than 4095 bytes"),
+            # Below a link, it is deeper than it says.
+            ([folder(deep), link("way", deep), (f"way/{deep}", {}, b"")], "'ddd.*more than 4095 bytes"),
+            ([link("long", "x" * 4096)], "'long': a symbolic link has 1 to 4095 bytes"),
+            ([link("empty", "")], "'empty': a symbolic link has 1 to 4095 bytes"),
+            # sqfstar would make the first ones root's.
+            ([("large", {"uid": 1 << 32}, b"")], "'large': the user 4294967296"),
+            ([("large", {"gid": 1 << 40}, b"")], "'large': .* the group 1099511627776"),
+            ([("below", {"uid": -1}, b"")], "'below': the user -1"),
+            ([("device", {"type": tarfile.BLKTYPE, "devmajor": 1, "devminor": 1 << 20}, b"")], "no device 1, 1048576"),
             ([("whiteout", {"type": tarfile.CHRTYPE, "devmajor": 0, "devminor": 0}, b"")], "character device 0, 0"),
             ([("odd", {"type": b"V"}, b"")], "is not known"),
             ([("./", {}, b"")], "is a folder|is not known"),
@@ -222,6 +236,38 @@ class Image(unittest.TestCase):
             result = self.run_tool(path)
             self.assertEqual(result.returncode, 1)
             self.assertRegex(result.stderr, r"is no tar")
+
+    def test_limits(self):
+        """What Linux has just room for; and times that a squashfs has no room for."""
+        path = "/".join(["d" * 9] * 409) + "/abcd"
+        times = (-5, -0.5, 1 << 32, 1 << 40, 1e30, (1 << 32) - 1)
+        entries = [(f"t{number}", {"mtime": time}, b"") for number, time in enumerate(times)]
+        entries += [(f"text{text}", {"pax_headers": {"mtime": text}}, b"") for text in ("nan", "inf", "-inf")]
+        entries += [(path, {}, b"deep"), ("n" * 255, {"uid": (1 << 32) - 1}, b""), link("link", "x" * 4095)]
+        image = self.image(self.tar(entries))
+        names = self.names(image)
+        first, last = "1970-01-01 00:00", "2106-02-07 06:28"
+        for number, shown in enumerate((first, first, last, last, last, last)):
+            self.assertEqual(names[f"/t{number}"][3], shown, times[number])
+        self.assertEqual([names[f"/text{text}"][3] for text in ("nan", "inf", "-inf")], [first, last, first])
+        self.assertEqual(len(f"/{path}"), 4095)
+        self.assertEqual(self.content(image, path), b"deep")
+        self.assertEqual(names["/" + "n" * 255][1], "4294967295/0")
+
+    def test_folder_that_lies(self):
+        source = self.folder / "tree"
+        source.mkdir()
+        (source / "early").write_bytes(b"")
+        (source / "late").write_bytes(b"")
+        os.utime(source / "early", (0, -(1 << 31)))
+        os.utime(source / "late", (0, 1 << 33))
+        names = self.names(self.image(source))
+        self.assertEqual((names["/early"][3], names["/late"][3]), ("1970-01-01 00:00", "2106-02-07 06:28"))
+        # Everybody may make this one.
+        os.mknod(source / "whiteout", stat.S_IFCHR | 0o600, 0)
+        result = self.run_tool(source)
+        self.assertEqual(result.returncode, 1)
+        self.assertRegex(result.stderr, "^image: 'whiteout': the character device 0, 0 is no file of an image$")
 
     def layout(self, layers, change=lambda _index: None):
         blobs = self.folder / "oci/blobs/sha256"
