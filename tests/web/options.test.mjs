@@ -8,6 +8,7 @@ import { source } from './source.mjs';
 
 const { mustBe, NUMBER_OPTIONS, NUMBER_OPTION_NAMES, TYPED_OPTIONS, typedNumber } = await source('machine/options.ts');
 const { checkBootOptions, checkExec } = await source('api/check-options.ts');
+const { MachineFiles } = await source('api/files.ts');
 const { readAddress } = await source('page/address.ts');
 const { HelpWanted, numberOption, parseCommandLine, sizeOptions, UsageError } = await source('node/options.ts');
 const { settingsText } = await source('machine/settings.ts');
@@ -177,6 +178,29 @@ test('what exec takes', () => {
     [['ls'], { onStderr: 'x' }],
   ])
     assert.equal(fault(() => checkExec(command, options))?.code, 'invalid-option', JSON.stringify([command, options]));
+});
+
+test('the options of machine.fs', async () => {
+  const requests = [];
+  const fs = new MachineFiles(undefined, [], { ask: async (request) => void requests.push(request) });
+  for (const [call, message] of [
+    ...[-1, 0o10000, 1.5, NaN, Infinity, 2 ** 32, '644', null].flatMap((mode) => [
+      [() => fs.writeFile('/f', 'x', { mode }), /^the options of writeFile: mode .* is not a set of permission bits$/],
+      [() => fs.mkdir('/d', { mode }), /^the options of mkdir: mode .* is not a set of permission bits$/],
+    ]),
+    [() => fs.writeFile('/f', 'x', 0o644), /^the options of writeFile must be an object, not 420$/],
+    [() => fs.writeFile('/f', 'x', { modus: 1 }), /^the options of writeFile has no modus; known are mode$/],
+    [() => fs.mkdir('/d', { recursive: 1 }), /^the options of mkdir: recursive must be a boolean, not 1$/],
+    [() => fs.rm('/d', { recurse: true }), /^the options of rm has no recurse; known are recursive, force$/],
+    [() => fs.rm('/d', null), /^the options of rm must be an object, not null$/],
+  ])
+    await assert.rejects(call(), { name: 'MachineError', code: 'invalid-option', message });
+  assert.equal(requests.length, 0, 'nothing was asked');
+  for (const mode of [0, 0o7777, undefined]) await fs.mkdir('/d', { mode, recursive: undefined });
+  assert.deepEqual(
+    requests.map(({ mode }) => mode),
+    [0, 0o7777, 0o755],
+  );
 });
 
 test('the page’s address', () => {

@@ -288,6 +288,20 @@ export function checkExec(command: unknown, options: unknown): void {
   checkNames('the options of exec', options, EXEC);
 }
 
+const FILE_CALLS = {
+  writeFile: { mode },
+  mkdir: { recursive: ofType('boolean'), mode },
+  rm: { recursive: ofType('boolean'), force: ofType('boolean') },
+};
+
+/**
+ * The options of a function of `machine.fs`.
+ * @throws MachineError 'invalid-option'
+ */
+export function checkFileOptions(name: keyof typeof FILE_CALLS, options: unknown): void {
+  checkNames(`the options of ${name}`, options, FILE_CALLS[name] as Record<string, Check>);
+}
+
 /**
  * The bytes of a disk's size.
  * @throws MachineError 'invalid-option'

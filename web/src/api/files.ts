@@ -5,6 +5,7 @@ import { FileError } from '../storage/file-error.ts';
 import { isBelow, type FileRequest, type FileStatus, type FolderEntry } from '../storage/share-files.ts';
 import type { AgentFiles } from './agent-files.ts';
 import { concatenate, isBytes } from './bytes.ts';
+import { checkFileOptions } from './check-options.ts';
 import { placeOf, type SharesClient } from './shares.ts';
 import { MachineError, type ShareOptions } from './types.ts';
 
@@ -41,7 +42,8 @@ interface Way {
  * `exec: true`. A call waits until the agent is there.
  *
  * All functions reject with a FileError, whose `code` is Linux's; and with a
- * MachineError if the machine ends before, or has no agent ('failed').
+ * MachineError if the machine ends before, has no agent ('failed'), or is asked
+ * with options that are none ('invalid-option').
  *
  * Linux's names are bytes. A byte that is not UTF-8 is the character U+DC00 and
  * the byte, in what readdir() and watch() tell and in paths.
@@ -99,12 +101,14 @@ export class MachineFiles {
    * Makes a file, or gives one new content, in its place: its mode, its owner
    * and its other names stay, and what was written before a failure is there. A
    * stream is read as fast as it is written. `mode` has the permission bits of
-   * a new file.
+   * a new file, 0 to 0o7777.
    */
-  async writeFile(path: string, content: FileContent, { mode = FILE_MODE }: { mode?: number } = {}): Promise<void> {
+  async writeFile(path: string, content: FileContent, options: { mode?: number } = {}): Promise<void> {
     // Before the file loses what it has.
+    checkFileOptions('writeFile', options);
     if (typeof content !== 'string' && !isIterable(content)) throw noBytes();
     const { ask, below } = this.at(path);
+    const { mode = FILE_MODE } = options;
     const handle = (await ask({ operation: 'open', path: below, write: true, mode })) as number;
     try {
       let offset = 0;
@@ -132,7 +136,9 @@ export class MachineFiles {
   }
 
   /** With `recursive` also the folders around it, and it may be there. */
-  async mkdir(path: string, { recursive = false, mode = FOLDER_MODE } = {}): Promise<void> {
+  async mkdir(path: string, options: { recursive?: boolean; mode?: number } = {}): Promise<void> {
+    checkFileOptions('mkdir', options);
+    const { recursive = false, mode = FOLDER_MODE } = options;
     const { ask, below } = this.at(path);
     await ask({ operation: 'mkdir', path: below, recursive, mode });
   }
@@ -152,7 +158,9 @@ export class MachineFiles {
    * With `recursive` a folder and all in it, also what is mounted there; with
    * `force` it may be gone. It follows no link.
    */
-  async rm(path: string, { recursive = false, force = false } = {}): Promise<void> {
+  async rm(path: string, options: { recursive?: boolean; force?: boolean } = {}): Promise<void> {
+    checkFileOptions('rm', options);
+    const { recursive = false, force = false } = options;
     const { ask, below } = this.at(path);
     await ask({ operation: 'rm', path: below, recursive, force });
   }
