@@ -170,6 +170,20 @@ test('download', async (suite) => {
     assert.equal(read(whole.bytes, 'w/t/u/b'), 'b\n');
     assert.equal(read(part.bytes, 't/u/b'), 'b\n');
   });
+  await suite.test('what has no end', async () => {
+    await session.run('mkfifo pipe');
+    // A reader of it has what the kernel has said, then waits for more.
+    assert.equal(
+      await session.run('download pipe /dev/null /proc/kmsg /proc/filesystems; echo $?; rm pipe'),
+      'download: pipe: this is neither a file nor a folder\n' +
+        'download: /dev/null: this is neither a file nor a folder\n' +
+        'download: /proc/kmsg: this file has no end, only more later\n' +
+        '/proc/filesystems: saved\n1\n',
+    );
+    const [{ name, size, bytes }] = taken.splice(0);
+    assert.deepEqual([name, size], ['filesystems', undefined]);
+    assert.equal(text(bytes), (await session.run('cat /proc/filesystems')).replaceAll('\r', ''));
+  });
   await suite.test('what a tar leaves out', async () => {
     await session.run('chmod 711 /root; chown -R nobody /root/w; echo x > t/secret; chmod 600 t/secret');
     const output = await session.run('su -s /bin/sh nobody -c "download t"; echo $?');

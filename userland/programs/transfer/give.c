@@ -24,6 +24,9 @@
 
 #define UNKNOWN UINT64_MAX
 
+/* Beside the numbers of errno: a pipe, a socket or a device. */
+#define NOTHING_TO_GIVE (-1)
+
 extern char **environ;
 
 /* What comes before the name. Pieces with their lengths follow. */
@@ -107,36 +110,45 @@ static int open_folder(struct source *source)
 	return start_tar(source, dirname(above), name);
 }
 
-static int open_file(struct source *source, const struct stat *status)
+/*
+ * Some files of /proc make a reader wait, and so may what was put in its
+ * place.
+ */
+static int open_file(struct source *source)
 {
 	const char *slash = strrchr(source->path, '/');
+	struct stat status;
 
 	source->name = strdup(slash ? slash + 1 : source->path);
 	if (!source->name)
 		return ENOMEM;
 	source->kind = FILE_ENTRY;
+	source->fd = open(source->path, O_RDONLY | O_NONBLOCK | O_NOCTTY | O_CLOEXEC);
+	if (source->fd < 0 || fstat(source->fd, &status) != 0)
+		return errno;
+	if (!S_ISREG(status.st_mode))
+		return NOTHING_TO_GIVE;
 	/* Files of /proc and /sys do not tell. */
-	source->size = status->st_size > 0 ? (uint64_t)status->st_size : UNKNOWN;
-	source->fd = open(source->path, O_RDONLY | O_CLOEXEC);
-	return source->fd < 0 ? errno : 0;
+	source->size = status.st_size > 0 ? (uint64_t)status.st_size : UNKNOWN;
+	return 0;
 }
 
 static int open_source(struct source *source)
 {
 	struct stat status;
-	int error = 0;
+	int error;
 
 	if (stat(source->path, &status) != 0)
 		error = errno;
 	else if (S_ISDIR(status.st_mode))
 		error = open_folder(source);
 	else if (S_ISREG(status.st_mode))
-		error = open_file(source, &status);
-	else {
+		error = open_file(source);
+	else
+		error = NOTHING_TO_GIVE;
+	if (error == NOTHING_TO_GIVE)
 		complain(source->path, "this is neither a file nor a folder");
-		return 0;
-	}
-	if (error != 0)
+	else if (error != 0)
 		complain(source->path, reason(error));
 	return error == 0;
 }
@@ -187,7 +199,7 @@ static enum sending send_content(struct source *source, int to, int answers)
 		if (n < 0 && errno == EINTR)
 			continue;
 		if (n < 0) {
-			complain(source->path, reason(errno));
+			complain(source->path, errno == EAGAIN ? "this file has no end, only more later" : reason(errno));
 			return UNREADABLE;
 		}
 		if (n == 0)
