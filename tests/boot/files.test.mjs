@@ -385,3 +385,26 @@ test('beside a login', async (suite) => {
   await session.waitFor(PROMPT);
   assert.equal((await machine.fs.stat('/tmp/from-login')).size, 15);
 });
+
+test('a server that cannot start fails what it was asked for, and nothing else', async (suite) => {
+  const { machine, session } = await bootSession(suite, { exec: true, login: true });
+  const { fs } = machine;
+  await session.waitFor(PROMPT);
+  await fs.stat('/tmp');
+  // This shell starts no process from here on.
+  const LIMIT = '/proc/sys/kernel/threads-max';
+  await session.run(`${SERVERS}; server=$(servers); most=$(cat ${LIMIT})`);
+  await session.run(`echo 1 > ${LIMIT}; kill -STOP $server`);
+  const stuck = fs.stat('/tmp');
+  for (let count = 0; count < 3; ++count) await rejects(fs.stat('/etc'), 'EAGAIN', '/etc');
+  await rejects(fs.writeFile('/tmp/never', 'never'), 'EAGAIN', '/tmp/never');
+  await session.run(`echo $most > ${LIMIT}`);
+  await rejects(fs.stat('/tmp/never'), 'ENOENT', '/tmp/never');
+  await session.run('kill -CONT $server');
+  assert.equal((await stuck).type, 'folder');
+  // Where there is none at all, it is the same.
+  await session.run(`kill -9 $(servers); until [ -z "$(servers)" ]; do :; done 2> /dev/null; echo 1 > ${LIMIT}`);
+  await rejects(fs.stat('/etc'), 'EAGAIN', '/etc');
+  await session.run(`echo $most > ${LIMIT}`);
+  assert.equal((await fs.stat('/etc')).type, 'folder');
+});

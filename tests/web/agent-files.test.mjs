@@ -447,12 +447,17 @@ test('a server that ends, and one that could not start', async () => {
   });
   assert.equal((await fs.stat('/x')).type, 'file');
 
-  const { client: none, fs: files } = started((request, say, { id }) => {
-    say(mistake(11));
-    none.handle({ type: 'ended', id });
-    none.handle({ type: 'closed', id, reset: true });
+  // What comes next gets a connection of its own, also before that one ends.
+  const { fs: files, connections } = started((request, say, { number }) => {
+    if (number === 2) return say(status({}));
+    say(answer([], 11, 0xffffffff));
   });
-  await assert.rejects(files.stat('/x'), { name: 'FileError', code: 'EAGAIN' });
+  for (const path of ['/x', '/y']) await assert.rejects(files.stat(path), { name: 'FileError', code: 'EAGAIN', path });
+  assert.equal((await files.stat('/z')).type, 'file');
+  assert.equal(connections.size, 3);
+  assert.ok([...connections.values()].every(({ aborted, number }) => number === 2 || aborted));
+  for (const lie of [answer([], 0, 0xffffffff), words(0xffffffff, 11, 4)])
+    await assert.rejects(started((request, say) => say(lie)).fs.stat('/x'), NONSENSE);
 });
 
 test('a stream whose server has gone', async () => {

@@ -165,7 +165,7 @@ void run(struct connection *c)
 int start_file_server(struct connection *c)
 {
 	static char *const words[] = { "exec-agent", FILES_WORD, NULL };
-	struct answer answer = { 0 };
+	struct answer answer = { .watch = NO_SERVER };
 	posix_spawn_file_actions_t actions;
 
 	posix_spawn_file_actions_init(&actions);

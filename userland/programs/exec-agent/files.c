@@ -400,8 +400,11 @@ int serve_files(void)
 	signal(SIGPIPE, SIG_IGN);
 	fcntl(STDIN_FILENO, F_SETFL, 0);
 	answer = malloc(sizeof *answer + PIECE);
-	if (!answer)
+	if (!answer) {
+		/* As start_file_server(), for the first request. */
+		write(STDIN_FILENO, &(struct answer) { .watch = NO_SERVER, .error = ENOMEM }, sizeof *answer);
 		return 1;
+	}
 	bytes = (char *)(answer + 1);
 	for (;;) {
 		size_t count = events_of_all(&events);

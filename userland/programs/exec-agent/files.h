@@ -34,6 +34,9 @@ struct request {
 	uint32_t argument;	/* permission bits, or the most bytes to read */
 };
 
+/* In the place of a watch: there is no server, and the error says why. */
+#define NO_SERVER UINT32_MAX
+
 struct answer {
 	uint32_t watch;		/* the handle of a watch whose change this tells; or 0 */
 	uint32_t error;		/* Linux's number, and then nothing follows; or 0 */

@@ -13,6 +13,10 @@ import { MachineError } from './types.ts';
 export const FILES_NUMBER = 0xffff_ffff;
 
 export const ANSWER_SIZE = 12;
+/**
+ * In the place of a watch: no server could be started, and the error says why.
+ */
+export const NO_SERVER = 0xffff_ffff;
 /** Bytes of a name, as of Linux. */
 export const LONGEST_NAME = 255;
 /** Bytes of a path with its NUL, as of Linux. */

@@ -13,6 +13,7 @@ import {
   isName,
   LONGEST_NAME,
   mostBytes,
+  NO_SERVER,
   nonsense,
   RECURSIVE,
   statusIn,
@@ -115,6 +116,11 @@ class FileConnection {
   private async takeAnswer(input: ByteReader): Promise<void> {
     const view = new DataView((await taken(input, ANSWER_SIZE)).buffer);
     const [watch, error, length] = [0, 4, 8].map((at) => view.getUint32(at, true)) as [number, number, number];
+    if (watch === NO_SERVER) {
+      if (error === 0 || length > 0) throw nonsense();
+      // Nobody else may be served by this connection until it ends.
+      throw new FileError(codeOfNumber(error));
+    }
     if (watch !== 0) {
       if (error !== 0 || length > LONGEST_NAME) throw nonsense();
       this.tellChange(watch, await taken(input, length));
