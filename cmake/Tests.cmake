@@ -47,6 +47,8 @@ add_test(NAME sources.linux COMMAND "${root}/tools/prepare-source" "${linux_sour
     "${build}/kernel/source")
 add_test(NAME sources.musl COMMAND "${root}/tools/prepare-source" "${sources}/musl.dsc" "${root}/userland/musl/overlay"
     "${root}/userland/musl/patches" "${build}/musl/src")
+add_test(NAME sources.busybox COMMAND "${root}/tools/prepare-source" "${sources}/busybox.dsc"
+    "${root}/userland/busybox/overlay" "${root}/userland/busybox/patches" "${build}/busybox-build/src")
 add_test(NAME sources.licences COMMAND python3 "${root}/tests/tools/licences.py")
 add_test(NAME format.lengths COMMAND python3 "${root}/tests/tools/lengths.py")
 add_test(NAME format.comments COMMAND python3 "${root}/tests/tools/comment_width.py")

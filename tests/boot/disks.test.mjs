@@ -294,3 +294,41 @@ test('the files of a disk as a tar', async (suite) => {
   await reader.cancel();
   assert.equal(await run('while pidof tar; do :; done > /dev/null; grep " /mnt " /proc/mounts || true'), '');
 });
+
+test('files that change while a tar is made of them', async (suite) => {
+  const { machine, run } = await start(suite, [{ name: 'home', memory: true, size: '256M', format: 'ext4' }]);
+  await run('mkdir /home/u1; cd /home/u1; for each in 1 2 3; do yes $each | head -c 16m > $each; done');
+  // In the order in which the file system tells them.
+  const names = (await run('find /home/u1 -type f')).match(/\d$/gm);
+  const changes = [];
+  const parts = [];
+  let have = 0;
+  const stream = machine.disk('home').export({ format: 'tar', onChanged: (...change) => changes.push(change) });
+  // The guest reads little more than what was taken.
+  const acts = [
+    [4, `cd /home/u1; truncate -s 12M ${names[0]}; rm ${names[1]}`],
+    [20, `echo more >> /home/u1/${names[2]}`],
+  ];
+  for await (const part of stream) {
+    parts.push(part);
+    have += part.length;
+    if (have > acts[0]?.[0] * MIB) await run(acts.shift()[1]);
+  }
+  assert.deepEqual(changes, [
+    [`home/u1/${names[0]}`, 'cut'],
+    [`home/u1/${names[1]}`, 'gone'],
+    [`home/u1/${names[2]}`, 'changed'],
+  ]);
+  const input = Buffer.concat(parts);
+  const read = (name) => execFileSync('tar', ['-xOf', '-', `./home/u1/${name}`], { input, maxBuffer: 64 * MIB });
+  const whole = (name) => Buffer.alloc(16 * MIB, `${name}\n`);
+  const cut = whole(names[0]).fill(0, 12 * MIB);
+  assert(read(names[0]).equals(cut), 'zeros in place of what was cut off');
+  assert(read(names[2]).equals(whole(names[2])), 'as it was');
+  assert.throws(() => read(names[1]), /Not found in archive/);
+  // Who does not listen gets the same.
+  const quiet = machine.disk('home').export({ format: 'tar' }).getReader();
+  await quiet.read();
+  await run('rm /home/u1/*');
+  while (!(await quiet.read()).done);
+});

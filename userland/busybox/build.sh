@@ -24,7 +24,7 @@ jobs=${JOBS:-2}
 PATH=$sdk/bin:$PATH
 export PATH
 
-# There are no patches of ours and no overlay, so neither folder exists.
+# There is no overlay, so the folder does not exist.
 "$here/../../tools/prepare-source" "$source" "$here/overlay" "$here/patches" "$build/src"
 . "$here/pin"
 found=$(sed -nE 's/^(VERSION|PATCHLEVEL|SUBLEVEL) = //p' "$build/src/Makefile" | paste -sd .)

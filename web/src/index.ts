@@ -16,7 +16,7 @@ setPlatform({ assets });
 export { takeDownloads, type Download } from './api/downloads.ts';
 export type { FileContent, MachineFiles } from './api/files.ts';
 export { boot, Machine } from './api/machine.ts';
-export type { DiskExportOptions, DiskImportOptions, MachineDisk } from './api/machine-disk.ts';
+export type { DiskExportOptions, DiskImportOptions, MachineDisk, TarChange } from './api/machine-disk.ts';
 export { checkPlatform } from './api/platform-options.ts';
 export type { MachineOptions } from './api/platform-options.ts';
 export * from './api/types.ts';

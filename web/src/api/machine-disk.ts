@@ -21,7 +21,19 @@ export interface DiskExportOptions {
    * takes, which is about as much.
    */
   onProgress?: (done: number, total: number) => void;
+  /**
+   * Told of each file of which a tar has not what is on the disk, before the
+   * stream ends: a path from the top of the disk, and what has become of it.
+   */
+  onChanged?: (path: string, change: TarChange) => void;
 }
+
+/**
+ * What happened to a file while a tar was made: it was gone when its turn came,
+ * and is not in the tar; it was written to; or its end was cut off, which is
+ * zeros in the tar.
+ */
+export type TarChange = 'gone' | 'changed' | 'cut';
 
 export interface DiskImportOptions {
   /** Bytes of the image that are done. */
@@ -47,6 +59,35 @@ const TAR_OF_DISK = String.raw`
 type=$(blkid "$1" | sed -n 's/.* TYPE="\([^"]*\)".*/\1/p')
 [ -n "$type" ] || { echo there is no file system on it >&2; exit 1; }
 { mount -t "$type" "$1" /mnt 2> /dev/null || mount -r -t "$type" "$1" /mnt; } && exec tar -c -f - -C /mnt --exclude ./lost+found .`;
+
+/**
+ * Why tar complains of a file, and goes on. The texts of the last two are from
+ * our patch of it.
+ */
+const CHANGES = new Map<string, TarChange>([
+  ['No such file or directory', 'gone'],
+  ['it has changed while it was read', 'changed'],
+  ['its last bytes are missing, and zeros in the archive', 'cut'],
+]);
+const COMPLAINT = /^tar: (?:can't open '\.\/(.*)'|\.\/(.*?)(?:: cannot read link)?): ([^:]*)$/;
+/** A tar has no sockets. */
+const IDLE_COMPLAINT = /^tar: (?:error exit delayed from previous errors|.*: socket ignored)$/;
+
+/**
+ * The files of which tar has complained; undefined if it has complained of
+ * anything else. A name with line breaks is such a thing.
+ */
+export function changesIn(complaints: string): [path: string, change: TarChange][] | undefined {
+  const changes: [string, TarChange][] = [];
+  for (const line of complaints.split('\n').slice(0, -1)) {
+    if (IDLE_COMPLAINT.test(line)) continue;
+    const [, unopened, other, reason = ''] = COMPLAINT.exec(line) ?? [];
+    const change = CHANGES.get(reason);
+    if (change === undefined) return undefined;
+    changes.push([(unopened ?? other)!, change]);
+  }
+  return changes;
+}
 
 export class MachineDisk {
   readonly name: string;
@@ -104,10 +145,13 @@ export class MachineDisk {
    * disposed of.
    *
    * A tar has the files as the guest sees them, one after the other, also those
-   * that were not synced. It fails if one of them cannot be read.
+   * that were not synced. Programs may change and remove them meanwhile, which
+   * `onChanged` tells. It fails at its end if one of them cannot be read.
    */
-  export({ format = 'raw.gz', onProgress }: DiskExportOptions = {}): ReadableStream<Uint8Array<ArrayBuffer>> {
-    if (format === 'tar') return streamOf(this.tar(onProgress));
+  export({ format = 'raw.gz', onProgress, onChanged }: DiskExportOptions = {}): ReadableStream<
+    Uint8Array<ArrayBuffer>
+  > {
+    if (format === 'tar') return streamOf(this.tar(onProgress, onChanged));
     return streamOf(format === 'raw' ? this.raw(onProgress) : this.compressed(onProgress));
   }
 
@@ -199,15 +243,21 @@ export class MachineDisk {
     yield* zeros(total);
   }
 
-  private async *tar(onProgress?: DiskExportOptions['onProgress']): AsyncGenerator<Uint8Array<ArrayBuffer>> {
+  private async *tar(
+    onProgress: DiskExportOptions['onProgress'],
+    onChanged: DiskExportOptions['onChanged'],
+  ): AsyncGenerator<Uint8Array<ArrayBuffer>> {
     if (this.exec === undefined)
       throw new MachineError('failed', 'boot the machine with exec: true to export the files of a disk');
     const total = await this.usage();
     const command = ['unshare', '-m', 'sh', '-c', TAR_OF_DISK, 'sh', `/dev/disk/by-id/virtio-${this.name}`];
     const stream = outputStream(this.exec, command, ({ status, stderr }) => {
       if (status === 0) return;
-      const reason = new TextDecoder().decode(stderr).trim();
-      throw new MachineError('disk', `the files of the disk ${this.name} cannot be read: ${reason}`);
+      const complaints = new TextDecoder().decode(stderr);
+      const changes = changesIn(complaints);
+      if (status !== 1 || changes === undefined || changes.length === 0)
+        throw new MachineError('disk', `the files of the disk ${this.name} cannot be read: ${complaints.trim()}`);
+      for (const change of changes) onChanged?.(...change);
     });
     let done = 0;
     for await (const bytes of chunks(stream)) {

@@ -14,7 +14,7 @@ setPlatform({
 
 export { takeDownloads, type Download } from '../api/downloads.ts';
 export type { FileContent, MachineFiles } from '../api/files.ts';
-export type { DiskExportOptions, DiskImportOptions, MachineDisk } from '../api/machine-disk.ts';
+export type { DiskExportOptions, DiskImportOptions, MachineDisk, TarChange } from '../api/machine-disk.ts';
 export { boot, Machine } from '../api/machine.ts';
 export { checkPlatform } from '../api/platform-options.ts';
 export type { MachineOptions } from '../api/platform-options.ts';

@@ -18,6 +18,10 @@ const SIZE = '4G';
 /** No question: there is nothing to choose. */
 const CANNOT_SAVE = 'This browser cannot keep files: what you make here ends with this tab.';
 
+/** Files that are named which changed while they were exported. */
+const MOST_CHANGED = 5;
+const CHANGES = { gone: 'removed', changed: 'written to', cut: 'made shorter' };
+
 /** Set in sessionStorage of a tab whose visitor has chosen not to save. */
 const UNSAVED = 'auklet.unsaved';
 
@@ -172,7 +176,11 @@ export class Saving {
 
   private async exportDisk(format: 'tar' | 'raw.gz'): Promise<void> {
     const disk = this.page.machine()!.disk(NAME);
-    const [{ askPlace, save, wantsPlace }, usage] = await Promise.all([import('./save.ts'), disk.usage()]);
+    const [{ askPlace, save, wantsPlace }, { shownName }, usage] = await Promise.all([
+      import('./save.ts'),
+      import('../api/file-names.ts'),
+      disk.usage(),
+    ]);
     const text = format === 'tar' ? 'Exporting the files' : 'Exporting the disk';
     const name = `auklet-${NAME}-${new Date().toISOString().slice(0, 10)}.${format}`;
     let place: FileSystemFileHandle | undefined;
@@ -187,8 +195,19 @@ export class Saving {
       report(text);
       await this.sync(signal);
       signal.throwIfAborted();
-      const content = disk.export({ format, onProgress: (done, total) => report(text, done / total) });
+      const changed: string[] = [];
+      const content = disk.export({
+        format,
+        onProgress: (done, total) => report(text, done / total),
+        onChanged: (path, change) => changed.push(`${shownName(path)} (${CHANGES[change]})`),
+      });
       await save(content, name, { signal, place });
+      if (changed.length === 0) return;
+      const others = changed.length - MOST_CHANGED;
+      this.notice.show(
+        `Programs used these files meanwhile: ${changed.slice(0, MOST_CHANGED).join(', ')}` +
+          (others > 0 ? `, and ${others} more` : ''),
+      );
     });
   }
 
