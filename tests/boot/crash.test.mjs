@@ -37,7 +37,7 @@ const PARALLEL = 2;
 /** A file system in memory, and the bytes that a test may take. */
 const MEMORY = '/dev/shm';
 const ROOM = 2 ** 29;
-const PROCESSES = 4;
+const PROCESSES = 5;
 /** Pages of the disk of acknowledgements: crashwriter writes each process's last one to a page of its own. */
 const ACK_PAGE = 4096;
 

@@ -101,53 +101,55 @@ static void check_log(uint32_t last)
 }
 
 /* Whether a sector of the slots is that of record @seq, or as the file was made if @seq is 0. */
-static int is_sector(const unsigned char *bytes, size_t place, uint32_t seq)
+static int is_sector(const unsigned char *bytes, size_t place, int process, uint32_t seq)
 {
 	static unsigned char copies[2][SLOT_SIZE];
 	static uint32_t seqs[2];
+	static int processes[2];
 	int slot = place / SLOT_SIZE;
-	if (seqs[slot] != seq) {
+	if (seqs[slot] != seq || processes[slot] != process) {
 		memset(copies[slot], 0, SLOT_SIZE);
-		if (seq) make_record(seed, SLOTS, seq, copies[slot]);
+		if (seq) make_record(seed, process, seq, copies[slot]);
 		seqs[slot] = seq;
+		processes[slot] = process;
 	}
 	return memcmp(bytes + place, copies[slot] + place % SLOT_SIZE, SECTOR) == 0;
 }
 
 /* Whether all of a slot is made of sectors of the one record or the other. */
-static int is_mixed(const unsigned char *bytes, size_t slot, uint32_t one, uint32_t other)
+static int is_mixed(const unsigned char *bytes, size_t slot, int process, uint32_t one, uint32_t other)
 {
 	char others[SLOT_SIZE / SECTOR];
-	for (size_t i = 0; i < sizeof others; i++) others[i] = !is_sector(bytes, slot * SLOT_SIZE + i * SECTOR, one);
+	for (size_t i = 0; i < sizeof others; i++) others[i] = !is_sector(bytes, slot * SLOT_SIZE + i * SECTOR, process, one);
 	for (size_t i = 0; i < sizeof others; i++)
-		if (others[i] && !is_sector(bytes, slot * SLOT_SIZE + i * SECTOR, other)) return 0;
+		if (others[i] && !is_sector(bytes, slot * SLOT_SIZE + i * SECTOR, process, other)) return 0;
 	return 1;
 }
 
-static void check_slots(uint32_t last)
+static void check_slots(const char *name, int process, uint32_t last)
 {
 	size_t size = 0;
-	unsigned char *bytes = read_named(&size, "slots");
+	unsigned char *bytes = read_named(&size, "%s", name);
 	uint32_t newest = 0;
 	if (!bytes || size != 2 * SLOT_SIZE) {
-		if (last || size > 2 * SLOT_SIZE) fault("slots: %zu bytes", size);
+		if (last || size > 2 * SLOT_SIZE) fault("%s: %zu bytes", name, size);
 		free(bytes);
 		return;
 	}
 	for (int slot = 0; slot < 2; slot++) {
 		uint32_t seq;
 		const unsigned char *place = bytes + slot * SLOT_SIZE;
-		if (is_record(place, SLOT_SIZE, &seq) && seq % 2 == (unsigned)slot && is_whole(place, SLOT_SIZE, SLOTS, seq) &&
+		if (is_record(place, SLOT_SIZE, &seq) && seq % 2 == (unsigned)slot && is_whole(place, SLOT_SIZE, process, seq) &&
 		    seq > newest)
 			newest = seq;
 	}
-	if (newest < last) fault("slots: %u was acknowledged, and the newest valid copy is %u", last, newest);
+	if (newest < last) fault("%s: %u was acknowledged, and the newest valid copy is %u", name, last, newest);
 	/* The other one may be the one before it, or be in the middle of the next. Without any, the first two may be. */
 	for (uint32_t slot = 0; slot < 2; slot++) {
 		if (newest ? newest % 2 == slot : 0) continue;
 		uint32_t next = newest ? newest + 1 : slot == 1 ? 1 : 2;
-		if (!is_mixed(bytes, slot, newest > 1 ? newest - 1 : 0, next))
-			fault("slots: slot %u has more than parts of copy %u and %u", slot, newest > 1 ? newest - 1 : 0, next);
+		if (!is_mixed(bytes, slot, process, newest > 1 ? newest - 1 : 0, next))
+			fault("%s: slot %u has more than parts of copy %u and %u", name, slot, newest > 1 ? newest - 1 : 0, next);
 	}
 	free(bytes);
 }
@@ -223,7 +225,7 @@ static void check_noise(void)
 
 static void check_names(void)
 {
-	static const char *const known[] = { ".", "..", "lost+found", "slots", "config", "config.tmp", "tree", "noise" };
+	static const char *const known[] = { ".", "..", "lost+found", "slots", "mapped", "config", "config.tmp", "tree", "noise" };
 	DIR *folder = opendir(top);
 	for (struct dirent *entry; (entry = readdir(folder));) {
 		size_t i = 0;
@@ -244,9 +246,10 @@ int check_all(const char *folder, uint64_t the_seed, const uint32_t last[ACKNOWL
 	}
 	check_names();
 	check_log(last[LOG]);
-	check_slots(last[SLOTS]);
+	check_slots("slots", SLOTS, last[SLOTS]);
 	check_renamed(last[RENAME]);
 	check_tree(last[TREE]);
+	check_slots("mapped", MAPPED, last[MAPPED]);
 	check_noise();
 	return faults;
 }

@@ -5,7 +5,7 @@
 #include "../check.h"
 
 /* The processes that acknowledge their steps, by number; then the one that does not. */
-enum { LOG, SLOTS, RENAME, TREE, ACKNOWLEDGED, NOISE = ACKNOWLEDGED, PROCESSES };
+enum { LOG, SLOTS, RENAME, TREE, MAPPED, ACKNOWLEDGED, NOISE = ACKNOWLEDGED, PROCESSES };
 
 enum {
 	SECTOR = 512,
@@ -48,7 +48,7 @@ struct bounds {
  * told to standard output: "ACK process seq". It is told to the file @acks
  * before, if there is one: page @process of it begins with the same line. The
  * file is written with O_DSYNC, so that a process goes on when its line is on
- * the medium. @letters are the processes to run: those in "lsrtn". Returns 0, or 1
+ * the medium. @letters are the processes to run: those in "lsrtmn". Returns 0, or 1
  * if a call has failed.
  */
 int write_all(const char *folder, uint64_t seed, struct bounds bounds, const char *acks, const char *letters);

@@ -5,7 +5,8 @@
 //   crashwriter check FOLDER ACKNOWLEDGED
 //
 // ACKNOWLEDGED is a file with what "write" has printed up to the crash. Processes: l (a log), s (two slots that are
-// overwritten), r (rename), t (folders and links), n (noise that nobody syncs); default all. Default STEPS: no limit.
+// overwritten), r (rename), t (folders and links), m (slots by a shared mapping), n (noise that nobody syncs); default all.
+// Default STEPS: no limit.
 #include <sys/stat.h>
 #include <sys/wait.h>
 #include "crashwriter.h"
@@ -20,7 +21,7 @@ static int usage(void)
 static int write_command(int argc, char **argv)
 {
 	struct bounds bounds = { 0 };
-	const char *acks = NULL, *letters = "lsrtn";
+	const char *acks = NULL, *letters = "lsrtmn";
 	for (int option; (option = getopt(argc, argv, "n:t:a:p:")) != -1;)
 		switch (option) {
 		case 'n': bounds.steps = strtoul(optarg, NULL, 10); break;
@@ -66,7 +67,8 @@ static int check_command(int argc, char **argv)
 		return 2;
 	}
 	if (check_all(argv[1], seed, last)) return 1;
-	printf("right, acknowledged: log %u, slots %u, rename %u, tree %u\n", last[LOG], last[SLOTS], last[RENAME], last[TREE]);
+	printf("right, acknowledged: log %u, slots %u, rename %u, tree %u, mapped %u\n", last[LOG], last[SLOTS], last[RENAME], last[TREE],
+	       last[MAPPED]);
 	return 0;
 }
 
@@ -146,6 +148,7 @@ static void test_checker(const char *folder)
 	/* slot 0 has the newest copy */
 	damage(folder, "slots", 5000, 1, 1);
 	damage(folder, "slots", SLOT_SIZE + 5000, 0, 0);
+	damage(folder, "mapped", 5000, 1, 1);
 	damage(folder, "config", 12, 1, 1);
 	replace(folder, "config", RENAME, STEPS - 1);
 	replace(folder, "config.tmp", RENAME, STEPS);
@@ -177,12 +180,13 @@ static int self_test(void)
 	pid_t child = fork();
 	if (child == 0) {
 		CHECK(freopen(output, "w", stdout) != NULL);
-		_exit(write_all(folder, SEED, (struct bounds){ .steps = STEPS }, acks, "lsrtn"));
+		_exit(write_all(folder, SEED, (struct bounds){ .steps = STEPS }, acks, "lsrtmn"));
 	}
 	int status = -1;
 	CHECK(waitpid(child, &status, 0) == child && status == 0);
 	CHECK(read_acknowledged(output, &seed, written) && seed == SEED);
-	printf("log %u, slots %u, rename %u, tree %u\n", written[LOG], written[SLOTS], written[RENAME], written[TREE]);
+	printf("log %u, slots %u, rename %u, tree %u, mapped %u\n", written[LOG], written[SLOTS], written[RENAME], written[TREE],
+	       written[MAPPED]);
 	size_t size;
 	char *pages = (char *)read_file(acks, &size);
 	for (int i = 0; pages && i < ACKNOWLEDGED && (size_t)i * 4096 < size; i++) printf("%s", pages + i * 4096);

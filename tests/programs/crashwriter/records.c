@@ -35,7 +35,7 @@ static uint32_t crc_of(const struct record *record)
 
 static uint32_t payload_size(uint64_t seed, int process, uint32_t seq)
 {
-	if (process == SLOTS) return SLOT_SIZE - sizeof(struct record);
+	if (process == SLOTS || process == MAPPED) return SLOT_SIZE - sizeof(struct record);
 	uint32_t most = process == TREE ? 9000 : LARGEST_RECORD - sizeof(struct record);
 	return 16 + mixed(seed + process, seq) % (most - 15);
 }

@@ -2,6 +2,7 @@
 // The processes that write, each by one way in which programs make things durable.
 #include <signal.h>
 #include <stdarg.h>
+#include <sys/mman.h>
 #include <sys/stat.h>
 #include <sys/wait.h>
 #include <time.h>
@@ -124,20 +125,42 @@ static void write_log(void)
 	}
 }
 
-/* Writes two places in turn, so that one of them is always whole. */
-static void write_slots(void)
+/* A file of two places, which are zero. */
+static int make_slots(const char *name)
 {
-	int fd = open_in_folder("slots", O_WRONLY | O_CREAT);
+	int fd = open_in_folder(name, O_RDWR | O_CREAT);
 	memset(self.buffer, 0, SLOT_SIZE);
 	put(fd, self.buffer, SLOT_SIZE);
 	put(fd, self.buffer, SLOT_SIZE);
 	must(fsync(fd) == 0, "fsync");
 	sync_folder(".");
+	return fd;
+}
+
+/* Writes two places in turn, so that one of them is always whole. */
+static void write_slots(void)
+{
+	int fd = make_slots("slots");
 	for (uint32_t seq = 1; goes_on(seq); seq++) {
 		must(lseek(fd, seq % 2 * SLOT_SIZE, SEEK_SET) >= 0, "lseek");
 		put_record(fd, SLOTS, seq);
 		must(fdatasync(fd) == 0, "fdatasync");
 		acknowledge(SLOTS, seq);
+	}
+}
+
+/* The same by a shared mapping. */
+static void write_mapped(void)
+{
+	int fd = make_slots("mapped");
+	unsigned char *slots = mmap(NULL, 2 * SLOT_SIZE, PROT_READ | PROT_WRITE, MAP_SHARED, fd, 0);
+	must(slots != MAP_FAILED, "mmap");
+	for (uint32_t seq = 1; goes_on(seq); seq++) {
+		unsigned char *slot = slots + seq % 2 * SLOT_SIZE;
+		memcpy(slot, self.buffer, make_record(self.seed, MAPPED, seq, self.buffer));
+		/* Of a mapping, too, all is written by an fsync of the file. */
+		must((seq % 4 < 2 ? msync(slot, SLOT_SIZE, MS_SYNC) : fsync(fd)) == 0, "msync");
+		acknowledge(MAPPED, seq);
 	}
 }
 
@@ -212,7 +235,8 @@ static void write_noise(void)
 int write_all(const char *folder, uint64_t seed, struct bounds bounds, const char *acks, const char *letters)
 {
 	static void (*const processes[PROCESSES])(void) = {
-		[LOG] = write_log, [SLOTS] = write_slots, [RENAME] = write_renamed, [TREE] = write_tree, [NOISE] = write_noise,
+		[LOG] = write_log, [SLOTS] = write_slots, [RENAME] = write_renamed, [TREE] = write_tree,
+		[MAPPED] = write_mapped, [NOISE] = write_noise,
 	};
 	pid_t pids[PROCESSES] = { 0 };
 	int failed = 0;
@@ -229,7 +253,7 @@ int write_all(const char *folder, uint64_t seed, struct bounds bounds, const cha
 	printf("SEED %llu\n", (unsigned long long)seed);
 	fflush(stdout);
 	for (int i = 0; i < PROCESSES; i++) {
-		if (!strchr(letters, "lsrtn"[i])) continue;
+		if (!strchr(letters, "lsrtmn"[i])) continue;
 		pids[i] = fork();
 		must(pids[i] >= 0, "fork");
 		if (pids[i] == 0) {
