@@ -52,10 +52,22 @@ export const siteChunks: ChunkStoreFile = {
   look: async () => (await (await siteDirectory(CACHE_FOLDER)).getFileHandle(CHUNKS)).getFile(),
 };
 
+/**
+ * Files that are being opened. Chromium never answers createSyncAccessHandle()
+ * if its FileSystemFileHandle is collected meanwhile
+ * (docs/decisions/0100-files-that-are-never-opened.md).
+ */
+const opening = new Set<object>();
+
 /** The open file, which excludes all others. It is made if there is none. */
 async function openFile(directory: FileSystemDirectoryHandle, name: string): Promise<SegmentFile> {
   const file = await directory.getFileHandle(name, { create: true });
-  return (file as unknown as { createSyncAccessHandle(): Promise<SegmentFile> }).createSyncAccessHandle();
+  opening.add(file);
+  try {
+    return await (file as unknown as { createSyncAccessHandle(): Promise<SegmentFile> }).createSyncAccessHandle();
+  } finally {
+    opening.delete(file);
+  }
 }
 
 class OpfsFolder implements SegmentFolder {
