@@ -322,3 +322,46 @@ test('a request that takes its time stops no other, and is answered before the d
   assert.deepEqual(log, ['flushed', 'written', 'flushed', 'flushed', 'closed']);
   port.close();
 });
+
+test('a flush in advance, and how the guest hears that it has failed', async () => {
+  let flushes = 0;
+  let failing = false;
+  const { server, told, ask, answer, port } = await serverOf({
+    size: 4096,
+    readOnly: false,
+    unit: 0,
+    read: () => {},
+    write: () => {},
+    flush: () => {
+      ++flushes;
+      if (failing) throw new Error('the medium is broken');
+    },
+    zero: () => {},
+    close: () => {},
+  });
+  const write = async () => {
+    ask(WRITE, 0, [1024, 512]);
+    assert.equal((await answer())[2], 1);
+    // The server's turn goes on after its answer.
+    await new Promise(setImmediate);
+  };
+  const flush = async () => {
+    ask(FLUSH, 0, []);
+    return (await answer())[2];
+  };
+  for (let round = 0; round < 8; ++round) {
+    await write();
+    assert.equal(await flush(), 1);
+  }
+  assert.equal(flushes, 8);
+  failing = true;
+  await write();
+  assert.equal(flushes, 9);
+  failing = false;
+  assert.equal(await flush(), 0);
+  assert.match((await told('trouble')).message, /disk slow: a flush has failed: the medium is broken/);
+  assert.equal(await flush(), 1);
+  server.handle({ type: 'close' });
+  await told('closed');
+  port.close();
+});

@@ -27,7 +27,7 @@ export interface Disk {
   read(offset: number, views: Uint8Array[]): Done;
   write(offset: number, views: Uint8Array[]): Done;
   /** All writes that were done before are on the medium afterwards. */
-  flush(): Done;
+  flush(): void;
   /** Makes bytes zero. */
   zero(offset: number, length: number): Done;
   /** Gives room back; what is read there is zero or as before. */

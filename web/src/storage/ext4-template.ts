@@ -45,9 +45,9 @@ export async function writeExt4Template(disk: Disk): Promise<void> {
   const blocks = await templateBlocks();
   const superblock = blocks.pop()!;
   for (const { offset, bytes } of blocks) await disk.write(offset, [bytes]);
-  await disk.flush();
+  disk.flush();
   await disk.write(superblock.offset, [superblock.bytes]);
-  await disk.flush();
+  disk.flush();
 }
 
 /**

@@ -9,6 +9,7 @@ import { listen } from '../machine/platform.ts';
 import type { Disk, Done } from './disk.ts';
 import { offerCopies } from './copied-disk.ts';
 import { DiskInUseError } from './disk-lock.ts';
+import { EarlyFlush } from './early-flush.ts';
 import { FileInUseError } from './file-lock.ts';
 import { KernelAccess } from './kernel-access.ts';
 import { openDisk, type DiskContext } from './open-disk.ts';
@@ -46,6 +47,7 @@ interface OpenDisk {
   growing: Promise<void>;
   /** Those that are still read. */
   snapshots: Set<Snapshot>;
+  early: EarlyFlush;
   endOffer?: () => void;
 }
 
@@ -145,6 +147,7 @@ export class StorageServer {
       fixed: whyFixed(disk, source),
       growing: Promise.resolve(),
       snapshots: new Set(),
+      early: new EarlyFlush(() => disk.flush()),
     };
     const other = this.disks.find((open) => writeToOne(open, entry));
     this.disks.push(entry);
@@ -237,8 +240,10 @@ export class StorageServer {
 
   private doAll(): void {
     if (this.kernel === undefined) return;
+    let last: DiskRequest | undefined;
     for (let request; this.rings !== undefined && (request = this.rings.take()) !== undefined;) {
       const { disk, id } = request;
+      last = request;
       const done = this.do(request);
       if (typeof done === 'boolean') this.answer(disk, id, done);
       else {
@@ -249,6 +254,7 @@ export class StorageServer {
         this.pending.add(answered);
       }
     }
+    if (last?.operation === WRITE && this.pending.size === 0) this.disks[last.disk]?.early.pause();
   }
 
   private answer(disk: number, id: number, succeeded: boolean): void {
@@ -267,22 +273,25 @@ export class StorageServer {
     const entry = this.disks[request.disk];
     const { kernel } = this;
     if (entry === undefined || kernel === undefined) return false;
-    const { name, disk, snapshots } = entry;
+    const { name, disk, snapshots, early } = entry;
     const { offset, length } = request;
-    const change = (what: string, act: () => Done) =>
-      this.attempt(name, what, () => keepAll(snapshots.values(), offset, length, act));
+    const change = (what: string, act: () => Done) => {
+      early.changes(length);
+      return this.attempt(name, what, () => keepAll(snapshots.values(), offset, length, act));
+    };
     if ((request.operation & DURABLE) !== 0) {
       const done = this.do({ ...request, operation: request.operation & ~DURABLE });
-      const flush = (succeeded: boolean) => succeeded && this.attempt(name, 'flush', () => disk.flush());
+      const flush = (succeeded: boolean) => succeeded && this.attempt(name, 'flush', () => early.flush());
       return typeof done === 'boolean' ? flush(done) : done.then(flush);
     }
     switch (request.operation) {
       case READ:
+        early.reads();
         return this.attempt(name, 'read', () => disk.read(offset, kernel.viewsOf(request.places)));
       case WRITE:
         return change('write', () => disk.write(offset, kernel.viewsOf(request.places)));
       case FLUSH:
-        return this.attempt(name, 'flush', () => disk.flush());
+        return this.attempt(name, 'flush', () => early.flush());
       case ZERO:
         return change('write', () => disk.zero(offset, length));
       case DISCARD:
@@ -329,8 +338,8 @@ export class StorageServer {
   /** Returns what could not be flushed. */
   private async flushAll(): Promise<string | undefined> {
     const failed: string[] = [];
-    for (const { name, disk } of this.disks)
-      if (!(await this.attempt(name, 'flush', () => disk.flush()))) failed.push(name);
+    for (const { name, early } of this.disks)
+      if (!(await this.attempt(name, 'flush', () => early.flush()))) failed.push(name);
     return failed.length === 0 ? undefined : `not all is on ${failed.join(', ')}`;
   }
 
