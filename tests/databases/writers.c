@@ -31,9 +31,16 @@ enum {
 
 static unsigned writers;
 static uint64_t seed = 1;
-/* One of these ends a writer. */
+/* One of these ends a writer, also one that takes the place of one that was killed. */
 static uint64_t most_steps = UINT64_MAX;
-static time_t most_seconds;
+static time_t end = -1;
+
+static time_t now(void)
+{
+	struct timespec time;
+	clock_gettime(CLOCK_MONOTONIC, &time);
+	return time.tv_sec;
+}
 
 void fail(const char *what, const char *why)
 {
@@ -142,20 +149,14 @@ static char told[PAGE];
 /* Runs until the end. Tells of each step by @teller, if there is one. */
 static void write_steps(unsigned writer, int teller)
 {
-	struct timespec start, now;
 	int log = log_of(writer);
 
 	store_open();
 	store_begin(0);
 	uint64_t step = store_counter(STEPS + writer);
 	store_end(0);
-	clock_gettime(CLOCK_MONOTONIC, &start);
-	while (step < most_steps) {
+	while (step < most_steps && (end < 0 || now() < end)) {
 		uint64_t chance = random_of(writer, step, 102) % 16;
-		if (most_seconds) {
-			clock_gettime(CLOCK_MONOTONIC, &now);
-			if (now.tv_sec - start.tv_sec >= most_seconds) break;
-		}
 		if (chance < 4) {
 			store_begin(0);
 			look();
@@ -249,7 +250,7 @@ int main(int count, char **arguments)
 	if (count < 4 || chdir(arguments[1]) != 0) fail("usage", "PROGRAM FOLDER WRITERS TRANSACTIONS|SECONDSs [SEED] [kill]");
 	writers = atoi(arguments[2]);
 	if (writers < 1 || writers > MOST_WRITERS) fail("usage", "1 to 16 writers");
-	if (strchr(arguments[3], 's')) most_seconds = atoi(arguments[3]);
+	if (strchr(arguments[3], 's')) end = now() + atoi(arguments[3]);
 	else most_steps = atoi(arguments[3]);
 	if (count > 4) seed = strtoull(arguments[4], NULL, 0);
 	int killing = count > 5 && strcmp(arguments[5], "kill") == 0;
@@ -267,7 +268,7 @@ int main(int count, char **arguments)
 	}
 	if (failures) return 1;
 	uint64_t steps = check_all(killing);
-	if (killing && !most_seconds) check(killed >= most_steps / (STEPS_OF_A_LIFE + 2), "so few writers were killed");
+	if (killing && end < 0) check(killed >= most_steps / (STEPS_OF_A_LIFE + 2), "so few writers were killed");
 	fprintf(stderr, "%llu transactions of %u writers, %u killed\n", (unsigned long long)steps, writers, killed);
 	puts("no update is lost");
 	return 0;
