@@ -73,7 +73,7 @@ test(`root file systems in ${BROWSER}`, async (suite) => {
   let page = await open();
   const command = (line, where = page) => where.evaluate(run, line);
   const boot = (options, where = page) => where.evaluate(start, { root: other.address, ...options });
-  /** A machine goes on to read after it has started: only then has it asked for all that it wants. */
+  /** A machine goes on to read after it has started. When it is gone, nothing more is asked for. */
   const dispose = () => page.evaluate(() => machine.dispose());
   const sum = `0 ${createHash('md5').update(data).digest('hex')}  /srv/data`;
 
