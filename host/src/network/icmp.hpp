@@ -1,0 +1,21 @@
+// SPDX-License-Identifier: MIT
+// ICMP (RFC 792) and ICMPv6 (RFC 4443): echo, and why a packet went nowhere.
+#pragma once
+
+#include "ip.hpp"
+
+namespace auklet::network {
+
+enum class Unreachable : std::uint8_t { network, host, port, prohibited };
+
+/// Answers an echo request to one of the translator's addresses. Says of others
+/// that they are prohibited: nobody asked them.
+void take_icmp(Wire& wire, const Packet& packet);
+/// Tells the sender of a packet that it went nowhere. Errors, and packets to
+/// groups, get no such answer.
+void send_unreachable(Wire& wire, const Packet& packet, Unreachable reason);
+/// The same, for a packet of which only this is known: the first 8 bytes of its
+/// transport's header. `route` is the one of the answer.
+void send_unreachable(Wire& wire, const Route& route, std::uint8_t protocol, Bytes first, Unreachable reason);
+
+} // namespace auklet::network

@@ -1,0 +1,59 @@
+// SPDX-License-Identifier: MIT
+// The translator: which part of it a frame is for.
+
+#include "translator.hpp"
+
+#include "icmp.hpp"
+
+namespace auklet::network {
+
+bool Translator::deliver(const Frame& frame) {
+    const auto destination = frame.bytes.first(6);
+    const bool to_group = (destination[0] & std::byte{1}) != std::byte{0};
+    if (!to_group && !std::ranges::equal(destination, wire_.settings.mac))
+        return true;
+    if (get16(frame.bytes, 12) == ethertype_arp) {
+        take_arp(wire_, frame);
+        return true;
+    }
+    auto packet = parse_packet(frame);
+    if (packet && packet->fragment)
+        packet = reassembly_.take(*packet);
+    if (packet && is_valid(*packet))
+        take_packet(*packet);
+    return true;
+}
+
+void Translator::room() { wire_.room(); }
+
+bool Translator::is_valid(const Packet& packet) const {
+    // A machine that has no address yet asks for one.
+    const auto nobody = packet.source.is_v4() ? Address::v4(0) : Address::v6(0, 0);
+    if (packet.source == nobody)
+        return packet.protocol == protocol_udp || packet.protocol == protocol_icmp6;
+    return wire_.settings.is_guest(packet.source);
+}
+
+void Translator::take_packet(const Packet& packet) {
+    const bool v4 = packet.source.is_v4();
+    if (packet.protocol == protocol_icmp6 && !v4)
+        return take_icmp6(packet);
+    if (packet.destination.is_multicast() || packet.source.is_link_local())
+        return;
+    wire_.learn(packet.source, packet.sender);
+    if (packet.protocol == protocol_icmp && v4)
+        return take_icmp(wire_, packet);
+    send_unreachable(wire_, packet, Unreachable::prohibited);
+}
+
+void Translator::take_icmp6(const Packet& packet) {
+    if (packet.payload.size() < 8 || !checksum_is_right(packet))
+        return;
+    const auto type = get8(packet.payload, 0);
+    if (type >= router_solicitation && type <= neighbour_advertisement)
+        take_neighbour_discovery(wire_, packet);
+    else if (!packet.destination.is_multicast())
+        take_icmp(wire_, packet);
+}
+
+} // namespace auklet::network
