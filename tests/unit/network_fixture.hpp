@@ -9,6 +9,7 @@
 #include <deque>
 #include <optional>
 #include <string>
+#include <utility>
 #include <vector>
 
 namespace auklet::test {
@@ -89,11 +90,54 @@ class FakeLink final : public Link {
     std::deque<Sent> sent;
 };
 
+class FakeRandom final : public Random {
+  public:
+    void random(std::span<std::byte> bytes) override { std::ranges::fill(bytes, std::byte{0x5a}); }
+};
+
+/// Writes down what the translator asks for. Takes as much as the test says.
+class FakeFlows final : public FlowBackend {
+  public:
+    void flow_open(FlowId id, FlowKind kind, const Address& address, std::uint16_t port) override {
+        last = id;
+        const auto wire = address.wire();
+        std::string name;
+        for (std::size_t index = 0; index < wire.size(); ++index)
+            name += text_of(index == 0 ? "" : ".", std::to_integer<int>(wire[index]));
+        note(kind == FlowKind::stream ? "open " : "datagrams ", name, " ", port);
+    }
+    void flow_opened(FlowId id) override { note("accepted ", id); }
+    std::size_t flow_send(FlowId id, std::span<const std::byte> bytes) override {
+        last = id;
+        REQUIRE(bytes.size() <= room);
+        room = refills ? room : room - bytes.size();
+        received.insert(received.end(), bytes.begin(), bytes.end());
+        note("sent ", bytes.size());
+        return room;
+    }
+    void flow_finish(FlowId) override { note("finish"); }
+    void flow_consumed(FlowId, std::size_t count) override { note("consumed ", count); }
+    void flow_closed(FlowId, bool reset) override { note(reset ? "reset" : "closed"); }
+
+    template <typename... Parts> void note(const Parts&... parts) {
+        events += text_of(events.empty() ? "" : ", ", parts...);
+    }
+    std::string take() { return std::exchange(events, {}); }
+
+    std::string events;
+    std::vector<std::byte> received;
+    FlowId last = 0;
+    std::size_t room = 0;
+    bool refills = true; ///< what is sent goes on at once
+};
+
 /// What both the translator and the tests' own packets are made with.
 struct NetworkFixture {
     FakeClock clock;
     TimerQueue timers{clock};
     FakeLink link;
+    FakeRandom random;
+    FakeFlows flows;
     Settings settings;
 
     /// Goes on to a time, and runs each timer at its own.

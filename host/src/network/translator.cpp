@@ -13,7 +13,7 @@ bool Translator::deliver(const Frame& frame) {
     if (!to_group && !std::ranges::equal(destination, wire_.settings.mac))
         return true;
     if (get16(frame.bytes, 12) == ethertype_arp) {
-        take_arp(wire_, frame);
+        learned(take_arp(wire_, frame));
         return true;
     }
     auto packet = parse_packet(frame);
@@ -24,7 +24,30 @@ bool Translator::deliver(const Frame& frame) {
     return true;
 }
 
-void Translator::room() { wire_.room(); }
+void Translator::room() {
+    wire_.room();
+    tcp_.room();
+}
+
+void Translator::removed(const Mac& mac) {
+    tcp_.removed(mac);
+    wire_.forget(mac);
+}
+
+void Translator::opened(FlowId id, std::size_t room) { tcp_.opened(id, room); }
+void Translator::failed(FlowId id, FlowError error) { tcp_.failed(id, error); }
+bool Translator::incoming(FlowId id, const Address& guest, std::uint16_t port, std::size_t room) {
+    return tcp_.incoming(id, guest, port, room);
+}
+std::size_t Translator::data(FlowId id, Bytes bytes) { return tcp_.data(id, bytes); }
+void Translator::writable(FlowId id, std::size_t room) { tcp_.writable(id, room); }
+void Translator::finished(FlowId id) { tcp_.finished(id); }
+void Translator::aborted(FlowId id) { tcp_.aborted(id); }
+
+void Translator::learned(const std::optional<Address>& address) {
+    if (address)
+        tcp_.learned(*address);
+}
 
 bool Translator::is_valid(const Packet& packet) const {
     // A machine that has no address yet asks for one.
@@ -40,10 +63,26 @@ void Translator::take_packet(const Packet& packet) {
         return take_icmp6(packet);
     if (packet.destination.is_multicast() || packet.source.is_link_local())
         return;
-    wire_.learn(packet.source, packet.sender);
+    learned(wire_.learn(packet.source, packet.sender) ? std::optional(packet.source) : std::nullopt);
     if (packet.protocol == protocol_icmp && v4)
         return take_icmp(wire_, packet);
-    send_unreachable(wire_, packet, Unreachable::prohibited);
+    take_transport(packet);
+}
+
+void Translator::take_transport(const Packet& packet) {
+    const auto& settings = wire_.settings;
+    const bool own = settings.is_own(packet.destination);
+    if (!own && settings.is_local(packet.destination)) {
+        // Who is there answers itself. The last address is everybody's.
+        if (!packet.destination.is_v4() || settings.is_guest(packet.destination))
+            send_unreachable(wire_, packet, Unreachable::host);
+    } else if (!own && !packet.destination.is_v4() && !settings.reaches_ipv6) {
+        send_unreachable(wire_, packet, Unreachable::network);
+    } else if (packet.protocol == protocol_tcp) {
+        tcp_.take(packet);
+    } else {
+        send_unreachable(wire_, packet, Unreachable::prohibited);
+    }
 }
 
 void Translator::take_icmp6(const Packet& packet) {
@@ -51,7 +90,7 @@ void Translator::take_icmp6(const Packet& packet) {
         return;
     const auto type = get8(packet.payload, 0);
     if (type >= router_solicitation && type <= neighbour_advertisement)
-        take_neighbour_discovery(wire_, packet);
+        learned(take_neighbour_discovery(wire_, packet));
     else if (!packet.destination.is_multicast())
         take_icmp(wire_, packet);
 }

@@ -5,18 +5,45 @@
 
 #include "neighbours.hpp"
 #include "reassembly.hpp"
+#include "tcp.hpp"
 
 namespace auklet::network {
 
 class Translator final : public Port {
   public:
-    Translator(TimerQueue& timers, const Settings& settings) : wire_(*this, settings), reassembly_(timers) {}
+    Translator(FlowBackend& backend, TimerQueue& timers, Random& random, const Settings& settings)
+        : wire_(*this, settings), reassembly_(timers), tcp_(wire_, backend, timers, random) {}
 
     /// The link outlives the translator.
     void attach(Link& link) { wire_.attach(&link); }
     /// What the card with this MAC has accepted. Before this, it is taken for
     /// one without offloads.
     void set_abilities(const Mac& mac, Abilities abilities) { wire_.set_abilities(mac, abilities); }
+
+    /// The card with this MAC is gone: its flows are cut off.
+    void removed(const Mac& mac);
+
+    // For the owner. These functions ignore a number that they do not know: its
+    // flow may just have gone.
+
+    /// The far side of flow_open() is there, and has room for so many bytes: at
+    /// least 64 KiB, to be of use.
+    void opened(FlowId id, std::size_t room);
+    /// It is not there, and the number is free. The guest hears why.
+    void failed(FlowId id, FlowError error);
+    /// Connects to a port of a guest. flow_opened() or flow_closed() follows,
+    /// unless this is false: the number is in use or is not the owner's, the
+    /// address is no guest's, or there are too many connections.
+    [[nodiscard]] bool incoming(FlowId id, const Address& guest, std::uint16_t port, std::size_t room);
+    /// Bytes from the far side. Returns how many were taken. The rest may come
+    /// after flow_consumed().
+    [[nodiscard]] std::size_t data(FlowId id, Bytes bytes);
+    /// The far side has room for so many bytes in all now.
+    void writable(FlowId id, std::size_t room);
+    /// The far side sends nothing more on this stream.
+    void finished(FlowId id);
+    /// The far side has cut it off. The number is free.
+    void aborted(FlowId id);
 
     [[nodiscard]] bool deliver(const Frame& frame) override;
     void room() override;
@@ -27,9 +54,12 @@ class Translator final : public Port {
     /// Whether a machine of the link may have sent it, and the translator has
     /// to do with it.
     [[nodiscard]] bool is_valid(const Packet& packet) const;
+    void take_transport(const Packet& packet);
+    void learned(const std::optional<Address>& address);
 
     Wire wire_;
     Reassembly reassembly_;
+    Tcp tcp_;
 };
 
 } // namespace auklet::network
