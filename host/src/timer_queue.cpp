@@ -52,4 +52,9 @@ void Timer::set(double milliseconds) {
     queue_.arm(now);
 }
 
+void Timer::set_at_latest(double milliseconds) {
+    if (queue_.now() + milliseconds < due_)
+        set(milliseconds);
+}
+
 } // namespace auklet

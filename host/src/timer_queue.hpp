@@ -43,6 +43,8 @@ class Timer {
 
     /// Replaces an earlier set().
     void set(double milliseconds);
+    /// The same, but an earlier time stays.
+    void set_at_latest(double milliseconds);
     void cancel() { due_ = never; }
     [[nodiscard]] bool is_set() const { return due_ != never; }
 

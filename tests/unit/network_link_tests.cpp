@@ -75,6 +75,14 @@ TEST_CASE("timers come in their order, once, and at the time that was set last")
     f.wait(1000);
     CHECK(out == "baa");
     CHECK_FALSE(a.timer.is_set());
+    a.timer.set_at_latest(100);
+    a.timer.set_at_latest(200);
+    b.timer.set_at_latest(50);
+    a.timer.set_at_latest(40);
+    f.wait(45);
+    CHECK(out == "baaa");
+    f.wait(200);
+    CHECK(out == "baaab");
 }
 
 TEST_CASE("the translator answers ARP for its own addresses") {

@@ -40,9 +40,10 @@ class FlowBackend {
     /// A program in the guest accepted what the owner has opened by incoming().
     virtual void flow_opened(FlowId id) = 0;
     /// Bytes of the guest's: of a stream never more than there is room for, of
-    /// datagrams one. Returns how many more the backend has room for; writable()
-    /// tells when that has grown. A datagram without room is lost, and so may
-    /// be one that comes before opened().
+    /// datagrams one. Returns how many more the backend has room for.
+    /// writable() tells when that has grown. A datagram without room is lost.
+    /// Some may come before opened(): the first is what the flow was opened
+    /// for.
     [[nodiscard]] virtual std::size_t flow_send(FlowId id, std::span<const std::byte> bytes) = 0;
     /// The guest sends nothing more on this stream. The other direction goes
     /// on.

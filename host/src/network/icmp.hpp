@@ -2,11 +2,16 @@
 // ICMP (RFC 792) and ICMPv6 (RFC 4443): echo, and why a packet went nowhere.
 #pragma once
 
+#include "../backends/flows.hpp"
 #include "ip.hpp"
 
 namespace auklet::network {
 
 enum class Unreachable : std::uint8_t { network, host, port, prohibited };
+/// What a guest is told of a flow that did not open.
+[[nodiscard]] inline Unreachable reason_of(FlowError error) {
+    return error == FlowError::prohibited ? Unreachable::prohibited : Unreachable::host;
+}
 
 /// Answers an echo request to one of the translator's addresses. Says of others
 /// that they are prohibited: nobody asked them.

@@ -20,8 +20,7 @@ std::optional<Packet> Reassembly::take(const Packet& packet) {
             partials_.pop_front();
         found = partials_.insert(partials_.end(),
                                  {packet.source, packet.destination, fragment.id, packet.protocol, timers_.now()});
-        if (!timer_.is_set())
-            timer_.set(time_limit);
+        timer_.set_at_latest(time_limit);
     }
     auto& partial = *found;
     const std::size_t first = fragment.offset / 8;

@@ -102,8 +102,7 @@ void Tcp::failed(FlowId id, FlowError error) {
         put16(first, 0, connection->key.guest_port);
         put16(first, 2, connection->key.far_port);
         put32(first, 4, connection->expected - 1);
-        send_unreachable(wire_, connection->route(), protocol_tcp, first,
-                         error == FlowError::prohibited ? Unreachable::prohibited : Unreachable::host);
+        send_unreachable(wire_, connection->route(), protocol_tcp, first, reason_of(error));
     }
     remove(*connection);
 }

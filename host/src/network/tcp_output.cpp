@@ -119,7 +119,7 @@ void Tcp::resend(Connection& connection) {
         ++connection.backoff;
     if (connection.state == Connection::State::open && connection.in_flight() == 0) {
         // The window is closed. An old number makes the guest say what it is.
-        // If the link has no room for the probe, the next one may have more luck.
+        // The link may have no room for this probe, and have it for the next.
         (void)emit(connection, connection.acknowledged - 1, 0, tcp_ack);
     } else {
         connection.recover = connection.highest;

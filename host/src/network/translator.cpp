@@ -31,18 +31,27 @@ void Translator::room() {
 
 void Translator::removed(const Mac& mac) {
     tcp_.removed(mac);
+    udp_.removed(mac);
     wire_.forget(mac);
 }
 
 void Translator::opened(FlowId id, std::size_t room) { tcp_.opened(id, room); }
-void Translator::failed(FlowId id, FlowError error) { tcp_.failed(id, error); }
+void Translator::failed(FlowId id, FlowError error) {
+    tcp_.failed(id, error);
+    udp_.failed(id, error);
+}
 bool Translator::incoming(FlowId id, const Address& guest, std::uint16_t port, std::size_t room) {
     return tcp_.incoming(id, guest, port, room);
 }
-std::size_t Translator::data(FlowId id, Bytes bytes) { return tcp_.data(id, bytes); }
+std::size_t Translator::data(FlowId id, Bytes bytes) {
+    return id < first_datagram_flow ? tcp_.data(id, bytes) : udp_.data(id, bytes);
+}
 void Translator::writable(FlowId id, std::size_t room) { tcp_.writable(id, room); }
 void Translator::finished(FlowId id) { tcp_.finished(id); }
-void Translator::aborted(FlowId id) { tcp_.aborted(id); }
+void Translator::aborted(FlowId id) {
+    tcp_.aborted(id);
+    udp_.aborted(id);
+}
 
 void Translator::learned(const std::optional<Address>& address) {
     if (address)
@@ -80,6 +89,9 @@ void Translator::take_transport(const Packet& packet) {
         send_unreachable(wire_, packet, Unreachable::network);
     } else if (packet.protocol == protocol_tcp) {
         tcp_.take(packet);
+    } else if (packet.protocol == protocol_udp) {
+        if (const auto datagram = Datagram::parse(packet))
+            udp_.take(packet, *datagram);
     } else {
         send_unreachable(wire_, packet, Unreachable::prohibited);
     }

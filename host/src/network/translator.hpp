@@ -6,13 +6,15 @@
 #include "neighbours.hpp"
 #include "reassembly.hpp"
 #include "tcp.hpp"
+#include "udp.hpp"
 
 namespace auklet::network {
 
 class Translator final : public Port {
   public:
     Translator(FlowBackend& backend, TimerQueue& timers, Random& random, const Settings& settings)
-        : wire_(*this, settings), reassembly_(timers), tcp_(wire_, backend, timers, random) {}
+        : wire_(*this, settings), reassembly_(timers), tcp_(wire_, backend, timers, random),
+          udp_(wire_, backend, timers) {}
 
     /// The link outlives the translator.
     void attach(Link& link) { wire_.attach(&link); }
@@ -29,14 +31,15 @@ class Translator final : public Port {
     /// The far side of flow_open() is there, and has room for so many bytes: at
     /// least 64 KiB, to be of use.
     void opened(FlowId id, std::size_t room);
-    /// It is not there, and the number is free. The guest hears why.
+    /// It is not there, and the number is free. The guest hears why. Of
+    /// datagrams, this may come later, too.
     void failed(FlowId id, FlowError error);
     /// Connects to a port of a guest. flow_opened() or flow_closed() follows,
     /// unless this is false: the number is in use or is not the owner's, the
     /// address is no guest's, or there are too many connections.
     [[nodiscard]] bool incoming(FlowId id, const Address& guest, std::uint16_t port, std::size_t room);
-    /// Bytes from the far side. Returns how many were taken. The rest may come
-    /// after flow_consumed().
+    /// Bytes from the far side: of a stream, or one datagram. Returns how many
+    /// were taken. The rest of a stream may come after flow_consumed().
     [[nodiscard]] std::size_t data(FlowId id, Bytes bytes);
     /// The far side has room for so many bytes in all now.
     void writable(FlowId id, std::size_t room);
@@ -60,6 +63,7 @@ class Translator final : public Port {
     Wire wire_;
     Reassembly reassembly_;
     Tcp tcp_;
+    Udp udp_;
 };
 
 } // namespace auklet::network
