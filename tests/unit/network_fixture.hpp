@@ -131,6 +131,20 @@ class FakeFlows final : public FlowBackend {
     bool refills = true; ///< what is sent goes on at once
 };
 
+/// Writes down the questions.
+class FakeNames final : public NameBackend {
+  public:
+    void resolve(QuestionId id, std::string_view name, bool ipv6) override {
+        asked.push_back(text_of(id, ipv6 ? " AAAA " : " A ", name));
+    }
+    void ask(QuestionId id, std::span<const std::byte> message) override {
+        asked.push_back(text_of(id, " of ", message.size(), " bytes"));
+    }
+    std::vector<std::string> take() { return std::exchange(asked, {}); }
+
+    std::vector<std::string> asked;
+};
+
 /// What both the translator and the tests' own packets are made with.
 struct NetworkFixture {
     FakeClock clock;
@@ -138,6 +152,7 @@ struct NetworkFixture {
     FakeLink link;
     FakeRandom random;
     FakeFlows flows;
+    FakeNames names;
     Settings settings;
 
     /// Goes on to a time, and runs each timer at its own.

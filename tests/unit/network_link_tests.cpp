@@ -14,7 +14,7 @@ const auto guest6 = address("fd00::f");
 const auto gateway6 = address("fd00::2");
 
 struct LinkFixture : NetworkFixture {
-    Translator translator{flows, timers, random, settings};
+    Translator translator{flows, names, timers, random, settings};
 
     LinkFixture() { translator.attach(link); }
     void give(Bytes bytes, Offload offload = {.flags = data_valid}) {
@@ -141,7 +141,7 @@ TEST_CASE("neighbour discovery and the advertisement of the router") {
     SECTION("with it") {
         Settings settings;
         settings.reaches_ipv6 = true;
-        Translator translator(f.flows, f.timers, f.random, settings);
+        Translator translator(f.flows, f.names, f.timers, f.random, settings);
         translator.attach(f.link);
         const auto bytes =
             f.frame(address("::"), address("ff02::2"), protocol_icmp6, from_hex("85 00 0000 00000000"), 255);

@@ -28,7 +28,7 @@
 namespace auklet::test {
 
 struct ScriptFixture : NetworkFixture {
-    Translator translator{flows, timers, random, settings};
+    Translator translator{flows, names, timers, random, settings};
     Address guest = address("10.0.2.15");
     Address far = address("192.0.2.1");
     std::uint16_t guest_port = 4000;

@@ -9,7 +9,7 @@ using namespace auklet::test;
 namespace {
 
 struct UdpFixture : NetworkFixture {
-    Translator translator{flows, timers, random, settings};
+    Translator translator{flows, names, timers, random, settings};
     Address guest = address("10.0.2.15");
     Address far = address("192.0.2.1");
 

@@ -32,6 +32,7 @@ void Translator::room() {
 void Translator::removed(const Mac& mac) {
     tcp_.removed(mac);
     udp_.removed(mac);
+    dhcp_.removed(mac);
     wire_.forget(mac);
 }
 
@@ -70,12 +71,23 @@ void Translator::take_packet(const Packet& packet) {
     const bool v4 = packet.source.is_v4();
     if (packet.protocol == protocol_icmp6 && !v4)
         return take_icmp6(packet);
-    if (packet.destination.is_multicast() || packet.source.is_link_local())
+    // A machine without an address has DHCP only.
+    if (packet.protocol == protocol_udp && take_dhcp(packet))
+        return;
+    if (packet.destination.is_multicast() || !wire_.settings.is_guest(packet.source) || packet.source.is_link_local())
         return;
     learned(wire_.learn(packet.source, packet.sender) ? std::optional(packet.source) : std::nullopt);
     if (packet.protocol == protocol_icmp && v4)
         return take_icmp(wire_, packet);
     take_transport(packet);
+}
+
+bool Translator::take_dhcp(const Packet& packet) {
+    const auto datagram = Datagram::parse(packet);
+    if (!datagram || !dhcp_.is_for(packet, *datagram))
+        return false;
+    dhcp_.take(packet, *datagram);
+    return true;
 }
 
 void Translator::take_transport(const Packet& packet) {
@@ -90,7 +102,10 @@ void Translator::take_transport(const Packet& packet) {
     } else if (packet.protocol == protocol_tcp) {
         tcp_.take(packet);
     } else if (packet.protocol == protocol_udp) {
-        if (const auto datagram = Datagram::parse(packet))
+        const auto datagram = Datagram::parse(packet);
+        if (datagram && dns_.is_for(packet, *datagram))
+            dns_.take(packet, *datagram);
+        else if (datagram)
             udp_.take(packet, *datagram);
     } else {
         send_unreachable(wire_, packet, Unreachable::prohibited);

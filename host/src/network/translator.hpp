@@ -3,18 +3,20 @@
 // and ends the guests' connections.
 #pragma once
 
+#include "dhcp.hpp"
+#include "dns.hpp"
 #include "neighbours.hpp"
 #include "reassembly.hpp"
 #include "tcp.hpp"
-#include "udp.hpp"
 
 namespace auklet::network {
 
 class Translator final : public Port {
   public:
-    Translator(FlowBackend& backend, TimerQueue& timers, Random& random, const Settings& settings)
-        : wire_(*this, settings), reassembly_(timers), tcp_(wire_, backend, timers, random),
-          udp_(wire_, backend, timers) {}
+    /// All of these outlive the translator.
+    Translator(FlowBackend& flows, NameBackend& names, TimerQueue& timers, Random& random, const Settings& settings)
+        : wire_(*this, settings), reassembly_(timers), tcp_(wire_, flows, timers, random), udp_(wire_, flows, timers),
+          dns_(wire_, names, timers), dhcp_(wire_) {}
 
     /// The link outlives the translator.
     void attach(Link& link) { wire_.attach(&link); }
@@ -48,6 +50,15 @@ class Translator final : public Port {
     /// The far side has cut it off. The number is free.
     void aborted(FlowId id);
 
+    /// The answer to NameBackend::resolve(): addresses, which may be of both
+    /// versions, and for how many seconds they are good.
+    void resolved(QuestionId id, NameError error, std::span<const Address> addresses, std::uint32_t seconds) {
+        dns_.resolved(id, error, addresses, seconds);
+    }
+    /// The answer to NameBackend::ask(): a message of DNS. An empty one says
+    /// that there is none.
+    void answered(QuestionId id, Bytes message) { dns_.answered(id, message); }
+
     [[nodiscard]] bool deliver(const Frame& frame) override;
     void room() override;
 
@@ -57,6 +68,8 @@ class Translator final : public Port {
     /// Whether a machine of the link may have sent it, and the translator has
     /// to do with it.
     [[nodiscard]] bool is_valid(const Packet& packet) const;
+    /// False: the packet is for something else.
+    [[nodiscard]] bool take_dhcp(const Packet& packet);
     void take_transport(const Packet& packet);
     void learned(const std::optional<Address>& address);
 
@@ -64,6 +77,8 @@ class Translator final : public Port {
     Reassembly reassembly_;
     Tcp tcp_;
     Udp udp_;
+    Dns dns_;
+    Dhcp dhcp_;
 };
 
 } // namespace auklet::network
