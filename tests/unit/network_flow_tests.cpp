@@ -213,6 +213,31 @@ TEST_CASE("large segments, if the guest's card takes them") {
     CHECK(std::ranges::equal(f.flows.received, ScriptFixture::stretch(0, 64000)));
 }
 
+TEST_CASE("segments of which a packet holds one") {
+    ScriptFixture f;
+    Settings settings;
+    settings.mtu = 65'520;
+    Translator translator(f.flows, f.names, f.timers, f.random, settings);
+    translator.attach(f.link);
+    translator.set_abilities(guest_mac, {.checksum = true, .tso4 = true, .tso6 = true});
+    const auto give = [&](std::string_view segment) {
+        const auto bytes = f.frame(f.guest, f.far, protocol_tcp, from_hex(segment));
+        CHECK(translator.deliver({{.flags = data_valid}, bytes}));
+    };
+    give("0fa0 0050 00000000 00000000 7002 ffff 0000 0000 0204 ffc8 0103 0307");
+    translator.opened(f.flows.last, 65'536);
+    const auto sent = f.next();
+    const auto answer = TcpSegment::parse(NetworkFixture::checked(sent).payload);
+    std::vector<std::byte> number(4);
+    put32(number, 0, answer->sequence + 1);
+    auto third = from_hex("0fa0 0050 00000001 00000000 5010 ffff 0000 0000");
+    std::ranges::copy(number, third.begin() + 8);
+    const auto bytes = f.frame(f.guest, f.far, protocol_tcp, third);
+    CHECK(translator.deliver({{.flags = data_valid}, bytes}));
+    CHECK(translator.data(f.flows.last, std::vector<std::byte>(65'480)) == 65'480);
+    CHECK(f.next().bytes.size() == ethernet_size + 65'520);
+}
+
 TEST_CASE("IPv6, with large segments and without an outside") {
     ScriptFixture f;
     f.guest = address("fd00::f");

@@ -59,7 +59,8 @@ void Tcp::push(Connection& connection) {
     } else {
         const auto& card = wire_.abilities(connection.mac);
         const bool large = card.checksum && (connection.key.far.is_v4() ? card.tso4 : card.tso6);
-        const std::size_t limit = large ? most_data / connection.segment * connection.segment : connection.segment;
+        const std::size_t limit =
+            connection.segment * (large ? std::max<std::size_t>(most_data / connection.segment, 1) : 1);
         for (;;) {
             const std::uint32_t flight = connection.in_flight();
             if (flight != 0 && before(connection.sent, connection.recover))
