@@ -387,10 +387,12 @@ TEST_CASE("the acknowledgement of a segment behind a gap counts") {
 TEST_CASE("what comes behind a gap has a limit") {
     ScriptFixture f;
     f.open();
-    for (int count = 0; count < 200; ++count)
-        f.run(text_of("> P ", 10 + count * 10, ":10 ack 0\n < . 0 ack 0"));
-    f.run("> P 0:10 ack 0\n < . 0 ack 650"); // 64 of them
-    CHECK(std::ranges::equal(f.flows.received, ScriptFixture::stretch(0, 650)));
+    // Each costs 128 bytes besides what it has, and 9/8 MiB is the limit: 9144 of them. The last comes first.
+    for (int count = 0; count < 9'500; ++count)
+        f.run(text_of("> P ", 10'000 - count, ":1 ack 0\n < . 0 ack 0"));
+    f.run("> P 0:856 ack 0\n < . 0 ack 856");
+    f.run("> P 856:1 ack 0\n < . 0 ack 10001");
+    CHECK(std::ranges::equal(f.flows.received, ScriptFixture::stretch(0, 10'001)));
 }
 
 TEST_CASE("a probe that keeps the connection alive is answered") {

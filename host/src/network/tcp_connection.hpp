@@ -4,6 +4,7 @@
 
 #include "tcp.hpp"
 
+#include <deque>
 #include <optional>
 
 namespace auklet::network {
@@ -47,7 +48,7 @@ struct Tcp::Connection {
           retransmission(
               owner.timers_, [](void* self) { on_retransmission(*static_cast<Connection*>(self)); }, this),
           delayed_answer(owner.timers_, [](void* self) { on_delayed_answer(*static_cast<Connection*>(self)); }, this) {}
-    ~Connection() { tcp.budget_.give_back(held_bytes); }
+    ~Connection() { tcp.budget_.give_back(held_cost); }
 
     Tcp& tcp;
     const FlowId id;
@@ -94,9 +95,12 @@ struct Tcp::Connection {
         std::uint32_t sequence;
         std::vector<std::byte> bytes;
         bool fin;
+
+        /// Bytes of memory, about.
+        [[nodiscard]] std::size_t cost() const { return bytes.size() + 128; }
     };
-    std::vector<Held> held = {}; ///< what came behind a gap, in order
-    std::size_t held_bytes = 0;
+    std::deque<Held> held = {}; ///< what came behind a gap, in order
+    std::size_t held_cost = 0;  ///< its part of the budget
 
     // Apart, because a wait of one says nothing about the other.
     Timer retransmission;

@@ -20,8 +20,9 @@ constexpr std::uint8_t largest_shift = 14; // RFC 7323, section 2.3
 /// No real peer has smaller segments, and a hostile one would have many frames
 /// for a few bytes.
 constexpr std::size_t smallest_segment = 536;
-/// A gap needs few of them: each is up to 64 KiB.
-constexpr std::size_t most_held = 64;
+/// Behind a gap there is up to a window. Without it, a guest finds out one
+/// segment a round trip what else it has to send again.
+constexpr std::size_t largest_held = Tcp::largest_window * 9 / 8;
 /// Milliseconds. RFC 9293, 3.8.6.3: less than 500.
 constexpr double answer_delay = 40;
 /// RFC 5681 has three, because networks change the order. This link does not.
@@ -233,10 +234,10 @@ void Tcp::take_data(Connection& connection, const TcpSegment& segment) {
     const std::uint32_t before_this = connection.expected;
     hand_on(connection, segment.sequence, segment.data, segment.has(tcp_fin));
     while (!connection.held.empty() && !after(connection.held.front().sequence, connection.expected)) {
-        auto held = std::move(connection.held.front());
-        connection.held.erase(connection.held.begin());
-        connection.held_bytes -= held.bytes.size();
-        budget_.give_back(held.bytes.size());
+        const auto held = std::move(connection.held.front());
+        connection.held.pop_front();
+        connection.held_cost -= held.cost();
+        budget_.give_back(held.cost());
         hand_on(connection, held.sequence, held.bytes, held.fin);
         connection.answer_due = true;
     }
@@ -251,13 +252,17 @@ void Tcp::take_data(Connection& connection, const TcpSegment& segment) {
 
 void Tcp::hold(Connection& connection, const TcpSegment& segment) {
     auto& held = connection.held;
-    auto place = std::ranges::find_if(held, [&](const auto& each) { return !before(each.sequence, segment.sequence); });
-    const bool known = place != held.end() && place->sequence == segment.sequence;
-    if (known || held.size() >= most_held || connection.held_bytes + segment.data.size() > largest_window ||
-        !budget_.take(segment.data.size()))
+    // It is the last one as a rule.
+    auto place = held.end();
+    while (place != held.begin() && after((place - 1)->sequence, segment.sequence))
+        --place;
+    if (place != held.begin() && (place - 1)->sequence == segment.sequence)
         return;
-    connection.held_bytes += segment.data.size();
-    held.insert(place, {segment.sequence, {segment.data.begin(), segment.data.end()}, segment.has(tcp_fin)});
+    Connection::Held next{segment.sequence, {segment.data.begin(), segment.data.end()}, segment.has(tcp_fin)};
+    if (connection.held_cost + next.cost() > largest_held || !budget_.take(next.cost()))
+        return;
+    connection.held_cost += next.cost();
+    held.insert(place, std::move(next));
 }
 
 /// Data that begins at `expected`, or before.
