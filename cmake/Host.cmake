@@ -40,7 +40,7 @@ add_custom_target(host ALL DEPENDS "${host_wasm}")
 
 # clang, because the fuzz target needs its libFuzzer.
 set(host_native "${build}/host/native")
-inputs(host_test_inputs tests/unit tests/fuzz)
+inputs(host_test_inputs tests/unit tests/fuzz tests/tap)
 add_custom_command(
     OUTPUT "${host_native}/.complete"
     COMMAND ${CMAKE_COMMAND} -S "${root}/host" -B "${host_native}" -G Ninja -DCMAKE_C_COMPILER=clang-22 -DCMAKE_CXX_COMPILER=clang++-22

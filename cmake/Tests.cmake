@@ -101,6 +101,30 @@ set_tests_properties(host.unit PROPERTIES LABELS unit TIMEOUT 300)
 add_test(NAME host.fuzz COMMAND ctest --test-dir "${host_native}" --output-on-failure -R "^fuzz")
 set_tests_properties(host.fuzz PROPERTIES LABELS fuzz TIMEOUT 300)
 
+# tap_test(NAME MEGABYTES [OPTIONS of tap...] [-- OPTIONS of client.py...])
+function(tap_test name megabytes)
+    set(tap ${ARGN})
+    set(client)
+    list(FIND tap "--" split)
+    if(NOT split EQUAL -1)
+        list(SUBLIST tap ${split} -1 client)
+        list(REMOVE_AT client 0)
+        list(SUBLIST tap 0 ${split} tap)
+    endif()
+    add_test(NAME ${name} COMMAND "${host_native}/tap/tap" ${tap} -- python3 "${root}/tests/tap/client.py"
+        --megabytes ${megabytes} ${client})
+    # 77: where taps are not allowed.
+    set_tests_properties(${name} PROPERTIES LABELS network TIMEOUT 120 SKIP_RETURN_CODE 77)
+endfunction()
+
+tap_test(host.tap 200)
+tap_test(host.tap-no-offload 20 --no-offload)
+tap_test(host.tap-mtu-9000 20 --mtu 9000)
+tap_test(host.tap-mtu-65520 20 --mtu 65520)
+tap_test(host.tap-reorder 20 --reorder 100 -- --lossy)
+tap_test(host.tap-drop 20 --drop 1000 -- --lossy)
+tap_test(host.tap-drop-no-offload 20 --no-offload --drop 1000 -- --lossy)
+
 # ---- the pure parts of web/src ---------------------------------------------------------------------------------------
 
 add_test(NAME web.unit COMMAND "${node}" --test --test-reporter=spec "${root}/tests/web/*.test.mjs")
