@@ -111,6 +111,19 @@ TEST_CASE("a guest that does not take closes the far side's window, and is asked
             < . 1460:1460 ack 0
             < P 2920:80 ack 0)");
     }
+    SECTION("it opens late, and what is sent then gets lost") {
+        f.run(R"(
+            > . 0 ack 0 win 0
+            data 3000
+            wait 20000
+            > . 0 ack 0 win 1000)");
+        while (f.link.sent.size() > 1)
+            f.next();
+        f.run(R"(
+            < . 0:1000 ack 0
+            wait 401
+            < . 0:1000 ack 0)");
+    }
     SECTION("a small rest of the window is not used") {
         f.run(R"(
             > . 0 ack 0 win 2000
@@ -309,6 +322,18 @@ TEST_CASE("a link without room holds back, and nothing is lost") {
         link 10
         < F 3000 ack 101
         > . 101 ack 3001
+        = closed)");
+    // The last answer, too: a connection is not over before it has gone.
+    f.guest_port = 4002;
+    f.open();
+    f.run(R"(
+        finished
+        < F 0 ack 0
+        link 0
+        > F 0 ack 1
+        = finish
+        link 1
+        < . 1 ack 1
         = closed)");
     // SYN-ACK, too
     f.guest_port = 4001;

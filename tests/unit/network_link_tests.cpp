@@ -192,19 +192,23 @@ TEST_CASE("the gateway answers echo, and no other host's name is used") {
 
 TEST_CASE("answers wait for room, and there is a limit to them") {
     LinkFixture f;
-    f.link.room = 0;
     const std::string digits(2 * 1000, '0');
-    for (int count = 0; count < 1000; ++count)
-        f.give_packet(guest, gateway, protocol_icmp, "08 00 0000 1234 0001" + digits);
-    CHECK(f.link.sent.empty());
-    f.link.room = 1;
-    f.translator.room();
-    CHECK(f.link.sent.size() == 1);
-    f.link.room = 10'000;
-    f.translator.room();
-    CHECK(f.link.sent.size() == 256 * 1024 / (34 + 8 + 1000));
-    f.translator.room();
-    CHECK(f.link.sent.size() == 256 * 1024 / (34 + 8 + 1000));
+    // What has gone makes room for others.
+    for (int round = 0; round < 2; ++round) {
+        f.link.room = 0;
+        for (int count = 0; count < 1000; ++count)
+            f.give_packet(guest, gateway, protocol_icmp, "08 00 0000 1234 0001" + digits);
+        CHECK(f.link.sent.empty());
+        f.link.room = 1;
+        f.translator.room();
+        CHECK(f.link.sent.size() == 1);
+        f.link.room = 10'000;
+        f.translator.room();
+        CHECK(f.link.sent.size() == 256 * 1024 / (34 + 8 + 1000));
+        f.translator.room();
+        CHECK(f.link.sent.size() == 256 * 1024 / (34 + 8 + 1000));
+        f.link.sent.clear();
+    }
 }
 
 TEST_CASE("packets that break a rule are dropped, and errors get no error") {

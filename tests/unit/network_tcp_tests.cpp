@@ -223,11 +223,14 @@ TEST_CASE("what is not acknowledged is sent again, until the guest is gone") {
             wait 401
             < . 0:1460 ack 0
             < nothing
-            > . 0 ack 2920
+            > P 0:10 ack 0
+            < . 2920 ack 10
+            = sent 10
+            > . 10 ack 2920
             = consumed 2920
             data 10
-            < P 2920:10 ack 0
-            > . 0 ack 2930
+            < P 2920:10 ack 10
+            > . 10 ack 2930
             = consumed 10)");
     }
     SECTION("a loss that the guest tells of") {
@@ -247,7 +250,17 @@ TEST_CASE("what is not acknowledged is sent again, until the guest is gone") {
             < nothing
             > . 0 ack 7300
             = consumed 7300
-            < nothing)");
+            < nothing
+            data 4380
+            < . 7300:1460 ack 0
+            drop
+            < P 10220:1460 ack 0
+            > . 0 ack 8760
+            > . 0 ack 8760
+            > . 0 ack 8760
+            < . 8760:1460 ack 0
+            > . 0 ack 11680
+            = consumed 1460, consumed 2920)");
     }
     SECTION("two gaps: one after the other is filled") {
         f.run(R"(
@@ -438,4 +451,16 @@ TEST_CASE("numbers of a new connection go on from those of the last, and others 
     CHECK(start(4000, 2000) - start(4000, 1000) == 250'000);
     CHECK(start(4000, 1000) == start(4000, 1000));
     CHECK(start(4001, 1000) - start(4000, 1000) > 1'000'000);
+}
+
+TEST_CASE("the keyed hash is SipHash-2-4") {
+    struct : Random {
+        void random(std::span<std::byte> bytes) override {
+            for (std::size_t index = 0; index < bytes.size(); ++index)
+                bytes[index] = static_cast<std::byte>(index);
+        }
+    } counting;
+    // The vector of its authors for the 8 bytes from 0 to 7.
+    const std::uint64_t words[] = {0x0706'0504'0302'0100};
+    CHECK(KeyedHash(counting)(words) == 0x93f5'f579'9a93'2462);
 }

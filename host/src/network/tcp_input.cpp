@@ -214,8 +214,11 @@ bool Tcp::take_acknowledgement(Connection& connection, const TcpSegment& segment
         connection.sent = connection.acknowledged;
     }
     if (!before(number, connection.acknowledged)) {
-        if (connection.window == 0 && window != 0)
+        if (connection.window == 0 && window != 0) {
+            // The timer was for probes. What is sent now has its own.
             connection.backoff = 0;
+            connection.retransmission.cancel();
+        }
         connection.window = window;
         connection.largest_offered = std::max(connection.largest_offered, window);
     }

@@ -187,7 +187,6 @@ bool Tcp::emit(Connection& connection, std::uint32_t sequence, std::size_t lengt
         connection.told_edge =
             connection.expected + (syn || !connection.scaled ? field : static_cast<std::uint32_t>(field) << own_shift);
         connection.answer_due = false;
-        connection.delayed_answer.cancel();
     }
     return sent;
 }
