@@ -28,8 +28,9 @@ constexpr std::uint8_t discover = 1, offer = 2, request_type = 3, decline = 4, a
 /// Seconds. A machine keeps its address as long as it is there anyhow.
 constexpr std::uint32_t lease_time = 86'400;
 constexpr std::uint8_t last_host = 254;
-/// Old clients want so many bytes (RFC 1542, section 2.1).
-constexpr std::size_t shortest_answer = 300;
+/// Old clients want so many bytes (RFC 1542, section 2.1). All options have
+/// room in it.
+constexpr std::size_t answer_size = 300;
 
 } // namespace
 
@@ -120,7 +121,7 @@ std::optional<Address> Dhcp::lease(const Mac& mac) {
 
 void Dhcp::answer(const Request& request, std::uint8_t type, const Address& address) {
     const auto& settings = wire_.settings;
-    std::vector<std::byte> message(options_place);
+    std::array<std::byte, answer_size> message{};
     put32(message, 0, 0x0201'0600);
     put32(message, transaction_place, get32(request.message, transaction_place));
     put16(message, flags_place, get16(request.message, flags_place));
@@ -129,25 +130,24 @@ void Dhcp::answer(const Request& request, std::uint8_t type, const Address& addr
     std::ranges::copy(address.wire(), message.begin() + your_place);
     std::ranges::copy(request.mac, message.begin() + mac_place);
     put32(message, cookie_place, cookie);
-    const auto option = [&]<typename T>(std::uint8_t kind, T value) {
-        const std::size_t at = message.size();
-        message.resize(at + 2 + sizeof value);
+    std::size_t at = options_place;
+    const auto option = [&](std::uint8_t kind, std::uint8_t size, std::uint32_t value) {
         put8(message, at, kind);
-        put8(message, at + 1, sizeof value);
-        put(message, at + 2, value);
+        put8(message, at + 1, size);
+        for (at += 2; size > 0; ++at)
+            put8(message, at, static_cast<std::uint8_t>(value >> 8 * --size));
     };
-    option(option_type, type);
-    option(option_server, settings.gateway.number());
+    option(option_type, 1, type);
+    option(option_server, 4, settings.gateway.number());
     if (type != nak) {
-        option(option_mask, ~0xffU);
-        option(option_router, settings.gateway.number());
-        option(option_resolver, settings.resolver.number());
-        option(option_mtu, settings.mtu);
+        option(option_mask, 4, ~0xffU);
+        option(option_router, 4, settings.gateway.number());
+        option(option_resolver, 4, settings.resolver.number());
+        option(option_mtu, 2, settings.mtu);
         if (address != Address::v4(0))
-            option(option_time, lease_time);
+            option(option_time, 4, lease_time);
     }
-    message.push_back(std::byte{option_end});
-    message.resize(std::max(message.size(), shortest_answer));
+    put8(message, at, option_end);
     // RFC 2131, section 4.1: to the address that the machine has or gets, or to
     // all if it wants so.
     Route route{request.mac, settings.gateway, request.client() != Address::v4(0) ? request.client() : address};

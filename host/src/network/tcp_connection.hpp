@@ -4,7 +4,7 @@
 
 #include "tcp.hpp"
 
-#include <deque>
+#include <list>
 #include <optional>
 
 namespace auklet::network {
@@ -99,8 +99,8 @@ struct Tcp::Connection {
         /// Bytes of memory, about.
         [[nodiscard]] std::size_t cost() const { return bytes.size() + 128; }
     };
-    std::deque<Held> held = {}; ///< what came behind a gap, in order
-    std::size_t held_cost = 0;  ///< its part of the budget
+    std::list<Held> held = {}; ///< what came behind a gap, in order
+    std::size_t held_cost = 0; ///< its part of the budget
 
     // Apart, because a wait of one says nothing about the other.
     Timer retransmission;

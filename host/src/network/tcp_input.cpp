@@ -257,9 +257,9 @@ void Tcp::hold(Connection& connection, const TcpSegment& segment) {
     auto& held = connection.held;
     // It is the last one as a rule.
     auto place = held.end();
-    while (place != held.begin() && after((place - 1)->sequence, segment.sequence))
+    while (place != held.begin() && after(std::prev(place)->sequence, segment.sequence))
         --place;
-    if (place != held.begin() && (place - 1)->sequence == segment.sequence)
+    if (place != held.begin() && std::prev(place)->sequence == segment.sequence)
         return;
     Connection::Held next{segment.sequence, {segment.data.begin(), segment.data.end()}, segment.has(tcp_fin)};
     if (connection.held_cost + next.cost() > largest_held || !budget_.take(next.cost()))

@@ -6,7 +6,7 @@
 #include "port.hpp"
 #include "settings.hpp"
 
-#include <deque>
+#include <list>
 #include <map>
 #include <vector>
 
@@ -61,7 +61,7 @@ class Wire {
     Link* link_ = nullptr;
     std::map<Address, Mac> neighbours_;
     std::map<Mac, Abilities> abilities_;
-    std::deque<Kept> kept_;
+    std::list<Kept> kept_;
     std::size_t kept_bytes_ = 0;
     std::uint32_t fragment_id_ = 0;
 };
