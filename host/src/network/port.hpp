@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-// The two ends of a cable: a port of something, and the link that it has.
+// What is on a link, and what it has of the link.
 #pragma once
 
 #include "frame.hpp"
@@ -10,11 +10,11 @@ namespace auklet::network {
 class Port {
   public:
     virtual ~Port() = default;
-
-    /// False: there is no room now, and the frame was not taken. Who sent it
-    /// hears by room() when to try again.
+    /// False: there is no room now, and the frame was not taken. The port calls
+    /// Link::room() when its sender may try again.
     [[nodiscard]] virtual bool deliver(const Frame& frame) = 0;
-    /// The link has room again.
+    /// A receiver that had no room for this port's frame may have some now.
+    /// Never comes from within this port's own Link::send.
     virtual void room() {}
 };
 
@@ -22,10 +22,12 @@ class Port {
 class Link {
   public:
     virtual ~Link() = default;
-
-    /// False: a receiver has no room. The sender may keep the frame until
+    /// False: a receiver has no room; the sender may keep the frame until
     /// room(), or drop it.
     [[nodiscard]] virtual bool send(Port& from, const Frame& frame) = 0;
+    /// A port may have room again for what it did not take. Not to be called
+    /// from within Port::deliver.
+    virtual void room(Port&) {}
 };
 
 } // namespace auklet::network
