@@ -56,6 +56,8 @@ class FakeQueue {
         offer(index);
     }
 
+    /// virtio 1.2, 2.7.10: whether the device wants to be told of new chains.
+    [[nodiscard]] bool rings() const { return (get<std::uint16_t>(used()) & 1) == 0; }
     [[nodiscard]] std::uint16_t used_index() const { return get<std::uint16_t>(used() + 2); }
     struct Used {
         std::uint32_t id;

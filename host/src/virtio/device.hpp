@@ -47,7 +47,13 @@ class Device {
     /// device.
     virtual void stopped() {}
     /// The driver has put something into a queue. An error stops the device.
+    /// A device that leaves chains in the queue for another reason than a limit
+    /// of at least size() chains looks at them again by itself.
     [[nodiscard]] virtual Result<void> process(std::uint32_t queue) = 0;
+    /// Whether the device has to hear of new chains in a queue when it has done
+    /// with process(). One that says no looks at the queue by itself, or calls
+    /// Virtqueue::allow_notifications when it has to hear of them.
+    [[nodiscard]] virtual bool needs_notifications(std::uint32_t) const { return true; }
 };
 
 /// Takes each chain of a queue, and calls `take(chain)`, which returns a

@@ -191,11 +191,21 @@ Virtqueue* Transport::queue(std::uint32_t index) {
     return &*queues_[index];
 }
 
+/// While the device works on a queue, the driver need not ring for what it adds
+/// there: the device looks at the queue again. The second pass is with
+/// notifications. A limit of the device ends it after more chains than were
+/// there at its start, so the driver has rung for all that are left.
 void Transport::process(std::uint32_t index) {
-    if (queue(index) == nullptr)
+    auto* chains = queue(index);
+    if (chains == nullptr)
         return;
-    if (auto processed = device_.process(index); !processed)
-        stop(text_of("queue ", index, ": ", processed.error().message));
+    chains->suppress_notifications();
+    for (int pass = 0; pass < 2; ++pass) {
+        if (auto processed = device_.process(index); !processed)
+            return stop(text_of("queue ", index, ": ", processed.error().message));
+        if (!device_.needs_notifications(index) || !chains->allow_notifications())
+            return;
+    }
 }
 
 void Transport::run(std::uint32_t index) {

@@ -37,8 +37,10 @@ struct UsedElement {
     std::uint32_t id;
     std::uint32_t length;
 };
+constexpr std::uint64_t used_flags = 0;
 constexpr std::uint64_t used_index = 2;
 constexpr std::uint64_t used_ring = 4;
+constexpr std::uint16_t used_no_notify = 1;
 
 // The sizes leave out used_event and avail_event at the ends. These belong to
 // VIRTIO_F_EVENT_IDX, which the transport does not offer. Drivers reserve them
@@ -170,7 +172,8 @@ std::expected<Virtqueue, QueueError> Virtqueue::create(GuestMemory& memory, cons
 
 std::expected<std::optional<DescriptorChain>, QueueError> Virtqueue::pop() {
     // Both indices run freely modulo 2^16 (2.7.6).
-    auto pending = static_cast<std::uint16_t>(available_.load16(available_index) - next_available_);
+    seen_available_ = available_.load16(available_index);
+    auto pending = static_cast<std::uint16_t>(seen_available_ - next_available_);
     if (pending == 0)
         return std::nullopt;
     if (pending > size_)
@@ -180,6 +183,7 @@ std::expected<std::optional<DescriptorChain>, QueueError> Virtqueue::pop() {
     if (!chain)
         return std::unexpected(chain.error());
     ++next_available_;
+    ++popped_;
     return std::move(*chain);
 }
 
@@ -247,12 +251,39 @@ std::expected<GuestRegion, QueueError> Virtqueue::indirect_table(std::uint64_t a
     return *table;
 }
 
-void Virtqueue::push(std::uint16_t head, std::uint32_t written) {
+void Virtqueue::stage(std::uint16_t head, std::uint32_t written) {
     used_.write_structure(used_ring + sizeof(UsedElement) * (next_used_ & (size_ - 1)), UsedElement{head, written});
-    // The atomic store publishes the element: the driver reads the index before
-    // it reads the element.
-    used_.store16(used_index, ++next_used_);
+    ++next_used_;
+}
+
+void Virtqueue::publish() {
+    // The atomic store publishes the elements: the driver reads the index
+    // before it reads an element.
+    used_.store16(used_index, next_used_);
     pushed_ = true;
+}
+
+void Virtqueue::suppress_notifications() {
+    popped_ = 0;
+    if (!suppressed_)
+        used_.store16(used_flags, used_no_notify);
+    suppressed_ = true;
+    seen_available_ = available_.load16(available_index);
+}
+
+/// The driver stores its index, then a barrier, then reads the flag. The device
+/// stores the flag, then reads the index; both accesses are sequentially
+/// consistent. So one of the two sees what the other has stored: the driver
+/// rings for a chain, or the device finds it here.
+bool Virtqueue::allow_notifications() {
+    if (suppressed_)
+        used_.store16(used_flags, 0);
+    suppressed_ = false;
+    const auto index = available_.load16(available_index);
+    // A device may leave chains that it has seen, and looks at them when it can
+    // go on. But one that has taken as many as the queue holds may have ended
+    // because of its limit. The driver has not rung for those that are left.
+    return index != seen_available_ || (popped_ >= size_ && index != next_available_);
 }
 
 bool Virtqueue::take_interrupt() {

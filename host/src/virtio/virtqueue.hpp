@@ -153,10 +153,22 @@ class Virtqueue {
     /// Gives a chain back to the driver, and tells how many bytes were written
     /// to it.
     void push(const DescriptorChain& chain) { push(chain.head, chain.writer.written()); }
-    void push(std::uint16_t head, std::uint32_t written);
+    void push(std::uint16_t head, std::uint32_t written) {
+        stage(head, written);
+        publish();
+    }
+    /// push() in two steps, for chains that the driver must get all at once.
+    void stage(std::uint16_t head, std::uint32_t written);
+    void publish();
     /// Returns true if chains were pushed since the last call, and the driver
     /// wants an interrupt for them (2.7.7).
     [[nodiscard]] bool take_interrupt();
+
+    /// 2.7.10: asks the driver not to ring for chains that it adds.
+    void suppress_notifications();
+    /// Asks the driver to ring again. Returns true if the device has to look
+    /// for chains now, because the driver has not rung for them.
+    [[nodiscard]] bool allow_notifications();
 
     [[nodiscard]] std::uint32_t size() const { return size_; }
 
@@ -179,6 +191,10 @@ class Virtqueue {
     std::uint16_t next_available_ = 0;
     std::uint16_t next_used_ = 0;
     bool pushed_ = false;
+    // What suppress_notifications() and allow_notifications() remember.
+    bool suppressed_ = false;
+    std::uint16_t seen_available_ = 0; ///< the driver's index, when last read
+    std::uint32_t popped_ = 0;         ///< chains since suppress_notifications()
     /// Of indirect descriptors. 0 if there may be none. Linux makes tables for
     /// the device's largest queue, also where its own queue is smaller.
     std::uint32_t longest_table_;
