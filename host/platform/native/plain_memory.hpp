@@ -19,6 +19,8 @@ class PlainMemory final : public GuestMemory {
     [[nodiscard]] std::byte* data() { return bytes_.get(); }
     /// Gets the address of every notification.
     std::function<void(GuestAddress)> notified;
+    /// Gets the address and value of every store of 16 bits.
+    std::function<void(GuestAddress, std::uint16_t)> stored16;
 
   private:
     // operator new[] aligns to 16 bytes, so a guest address that is aligned is
@@ -34,7 +36,11 @@ class PlainMemory final : public GuestMemory {
         std::memcpy(bytes_.get() + address, source.data(), source.size());
     }
     std::uint16_t load16(GuestAddress address) override { return word<std::uint16_t>(address).load(); }
-    void store16(GuestAddress address, std::uint16_t value) override { word<std::uint16_t>(address).store(value); }
+    void store16(GuestAddress address, std::uint16_t value) override {
+        if (stored16)
+            stored16(address, value);
+        word<std::uint16_t>(address).store(value);
+    }
     std::uint32_t load32(GuestAddress address) override { return word<std::uint32_t>(address).load(); }
     void store32(GuestAddress address, std::uint32_t value) override { word<std::uint32_t>(address).store(value); }
     std::uint32_t exchange32(GuestAddress address, std::uint32_t value) override {

@@ -16,7 +16,8 @@ namespace auklet::virtio {
 class Transport;
 
 /// One kind of device. Its transport calls these functions in the host's
-/// thread, and never one of them inside of another.
+/// thread, and never one of them inside of another, unless the device has
+/// called Transport::run there.
 class Device {
   public:
     virtual ~Device() = default;

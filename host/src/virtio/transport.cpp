@@ -203,7 +203,8 @@ void Transport::process(std::uint32_t index) {
     for (int pass = 0; pass < 2; ++pass) {
         if (auto processed = device_.process(index); !processed)
             return stop(text_of("queue ", index, ": ", processed.error().message));
-        if (!device_.needs_notifications(index) || !chains->allow_notifications())
+        // Work on another queue may have stopped the device meanwhile.
+        if (queue(index) == nullptr || !device_.needs_notifications(index) || !chains->allow_notifications())
             return;
     }
 }

@@ -51,6 +51,9 @@ class Transport {
     /// Lets the device work on a queue when the driver has not rung, for
     /// example because input arrived. An error stops the device here too.
     void run(std::uint32_t queue);
+    /// Tells the driver of chains that the device has pushed outside of
+    /// process().
+    void deliver_interrupts();
 
     /// Keeps a chain, which the device has popped from `queue`, for complete().
     /// A reset of the device is not over before that.
@@ -82,7 +85,6 @@ class Transport {
     void activate();
     void process(std::uint32_t index);
     void stop(std::string_view reason);
-    void deliver_interrupts();
     void interrupt(std::uint32_t bits);
     void take_configuration_write();
     void write_configuration();
