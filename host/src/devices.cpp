@@ -18,6 +18,9 @@ constexpr std::uint32_t smallest_unit = 4096;
 /// virtio 1.2, 5.11.4: the tag has so many bytes.
 constexpr std::size_t longest_tag = 35;
 
+/// Bytes. IPv6 needs as much (RFC 8200, section 5).
+constexpr std::uint16_t least_mtu = 1280;
+
 /// Letters that a path of the guest can have: it finds the disk or share by its
 /// name.
 bool is_name(std::string_view name, std::size_t longest) {
@@ -69,6 +72,24 @@ Result<void> Devices::add_share(ShareDescription description) {
     const auto id = static_cast<ShareId>(shares_.size());
     shares_.push_back(std::make_unique<virtio::FsDevice>(id, std::move(description), share_backend_));
     all_.push_back(shares_.back().get());
+    return {};
+}
+
+Result<void> Devices::add_network(const virtio::NetworkDescription& description, network::Link& link) {
+    const auto& mac = description.mac;
+    const bool is_group = (mac[0] & std::byte{1}) != std::byte{0};
+    if (is_group || std::ranges::all_of(mac, [](std::byte byte) { return byte == std::byte{0}; }))
+        return failure("a network card's address is neither 0 nor that of a group");
+    if (std::ranges::any_of(networks_, [&](const auto& other) { return other->description().mac == mac; }))
+        return failure("there are two network cards with the same address");
+    if (description.mtu < least_mtu)
+        return failure("a network card's MTU is at least ", least_mtu, " bytes, not ", description.mtu);
+    if (!disks_.empty() || !shares_.empty())
+        return failure("network cards come before disks and shares");
+    if (all_.size() >= AUKLET_MAX_DEVICES)
+        return failure("there are ", AUKLET_MAX_DEVICES, " devices already, which is the most");
+    networks_.push_back(std::make_unique<virtio::NetDevice>(description, link));
+    all_.push_back(networks_.back().get());
     return {};
 }
 

@@ -14,6 +14,7 @@
 #include "virtio/device.hpp"
 #include "virtio/entropy.hpp"
 #include "virtio/fs.hpp"
+#include "virtio/net.hpp"
 #include "virtio/socket.hpp"
 
 #include <memory>
@@ -41,6 +42,10 @@ class Devices {
     /// Adds a share, as a disk.
     [[nodiscard]] Result<void> add_share(ShareDescription description);
 
+    /// Adds a network card, whose frames go to `link`. Comes before disks and
+    /// shares, whose devices have the last numbers.
+    [[nodiscard]] Result<void> add_network(const virtio::NetworkDescription& description, network::Link& link);
+
     /// The devices, in the order of their numbers. A device's number is also
     /// its interrupt line and its doorbell bit.
     [[nodiscard]] std::span<virtio::Device* const> all() const { return all_; }
@@ -55,6 +60,10 @@ class Devices {
     [[nodiscard]] virtio::BlockDevice* disk(DiskId id) { return id < disks_.size() ? disks_[id].get() : nullptr; }
     /// Null if there is no such share.
     [[nodiscard]] virtio::FsDevice* share(ShareId id) { return id < shares_.size() ? shares_[id].get() : nullptr; }
+    /// Null if there is no such network card.
+    [[nodiscard]] virtio::NetDevice* network(std::size_t id) {
+        return id < networks_.size() ? networks_[id].get() : nullptr;
+    }
 
   private:
     virtio::ConsoleDevice console_;
@@ -62,6 +71,7 @@ class Devices {
     virtio::SocketDevice sockets_;
     DiskBackend& disk_backend_;
     ShareBackend& share_backend_;
+    std::vector<std::unique_ptr<virtio::NetDevice>> networks_;
     std::vector<std::unique_ptr<virtio::BlockDevice>> disks_;
     std::vector<std::unique_ptr<virtio::FsDevice>> shares_;
     std::vector<virtio::Device*> all_;
