@@ -15,6 +15,12 @@ export type FlowError = 'refused' | 'unreachable' | 'timed-out' | 'prohibited';
  * A backend never calls them from within a call of its own functions.
  */
 export interface FlowEvents {
+  /**
+   * Somebody wants to be connected to a port of the guest. `id` is below 2^31,
+   * and in no use. accepted() or closed() follows, unless this is false: there
+   * are too many connections.
+   */
+  incoming(id: number, port: number, room: number): boolean;
   /** The far side is there, and there is room for so many bytes to it. */
   opened(id: number, room: number): void;
   /**
@@ -47,6 +53,8 @@ export interface FlowBackend {
    * policy (policy.ts) has not been asked.
    */
   open(id: number, kind: FlowKind, address: string, port: number): void;
+  /** A program in the guest has accepted what incoming() has announced. */
+  accepted?(id: number): void;
   /**
    * Bytes of the guest's, valid during the call only: of a stream never more
    * than there is room for, of datagrams one. Returns how many more there is
@@ -56,7 +64,7 @@ export interface FlowBackend {
   send(id: number, bytes: Uint8Array): number;
   /** The guest sends nothing more on this stream. It goes on to receive. */
   finish(id: number): void;
-  /** The guest has got `count` more bytes of data(): there may be room again. */
+  /** The guest has got `count` more bytes of data(). There may be room now. */
   consumed(id: number, count: number): void;
   /**
    * The flow is gone, and its number is free. `reset`: it was cut off, and what
