@@ -1,0 +1,159 @@
+// SPDX-License-Identifier: MIT
+// A network without any server: HTTP to port 80 ends here, and fetch() carries
+// each request on. Nothing else goes out.
+
+import type { Addresses, FlowBackend, FlowEvents, FlowKind, NameBackend } from './backend.ts';
+import { BodyBudget } from './collected-body.ts';
+import { FetchFlow, type Sender } from './fetch-flow.ts';
+import { isPublicName, ORIGIN_NAME } from './fetch-request.ts';
+import { isPlaceholder, Placeholders } from './placeholders.ts';
+import { GATEWAYS } from './policy.ts';
+
+export interface FetchOptions {
+  /** The engine's own, if it is left out. */
+  fetch?: typeof globalThis.fetch;
+  /**
+   * The origin of the page, if there is one, such as "https://example.org".
+   * Guests read from it at http://origin.auklet/.
+   */
+  origin?: string;
+  /**
+   * Send requests as http rather than https. Only where the page itself came
+   * by http, or there is none: other pages may not.
+   */
+  plain?: boolean;
+  /**
+   * Whether guests may reach this host, as URLs write it: a name, an address
+   * of IPv4, or one of IPv6 in brackets. It is asked again after redirects. If
+   * it is left out: names of the internet, and no addresses.
+   */
+  permits?: (host: string) => boolean | Promise<boolean>;
+  /** Whether fetch() sends streams as bodies. If left out, it is tried. */
+  streams?: boolean;
+}
+
+/** The port that is served. */
+const HTTP = 80;
+/** Connections at a time; there are more names. */
+const MOST_FLOWS = 1024;
+/** Bytes of all bodies of requests that wait for their ends. */
+const MOST_COLLECTED = 64 << 20;
+
+/** Whether this engine sends a body while it comes. */
+function streamsBodies(): boolean {
+  let isAsked = false;
+  try {
+    const init = {
+      method: 'POST',
+      body: new ReadableStream(),
+      // Who knows streams looks at this.
+      get duplex() {
+        isAsked = true;
+        return 'half';
+      },
+    };
+    // Others take a stream for a text, which has a type.
+    return !new Request('https://origin.auklet/', init).headers.has('content-type') && isAsked;
+  } catch {
+    return false;
+  }
+}
+
+/** Who a guest means that has connected to an address and names nobody. */
+function hostOf(address: string): string {
+  // This computer's part is what the page has.
+  if (GATEWAYS.some((gateway) => gateway === address)) return ORIGIN_NAME;
+  return address.includes(':') ? `[${address}]` : address;
+}
+
+type Flow = Pick<FetchFlow, 'send' | 'finish' | 'consumed' | 'close'>;
+
+export class FetchBackend implements FlowBackend, NameBackend {
+  private readonly events: FlowEvents;
+  private readonly sender: Sender;
+  private readonly names: Placeholders;
+  private readonly flows = new Map<number, Flow>();
+  private readonly held = new Map<number, string>();
+
+  constructor(events: FlowEvents, options: FetchOptions = {}) {
+    const { origin, permits = isPublicName } = options;
+    this.events = events;
+    const isSecure = origin !== undefined && new URL(origin).protocol !== 'http:';
+    const scheme = options.plain === true && !isSecure ? 'http' : 'https';
+    this.sender = {
+      fetch: options.fetch ?? ((input, init) => fetch(input, init)),
+      rules: { origin, scheme },
+      permits: (url) => (origin !== undefined && url.origin === new URL(origin).origin) || permits(url.hostname),
+      // Engines stream by HTTP/2 only, which is never plain.
+      streams: scheme === 'https' && (options.streams ?? streamsBodies()),
+      budget: new BodyBudget(MOST_COLLECTED),
+    };
+    this.names = new Placeholders((name) =>
+      name === ORIGIN_NAME ? origin !== undefined : !/(?:^|\.)auklet$/.test(name),
+    );
+  }
+
+  open(id: number, kind: FlowKind, address: string, port: number): void {
+    const isServed = kind === 'stream' && port === HTTP && this.flows.size < MOST_FLOWS;
+    const name = isServed ? this.names.hold(address) : undefined;
+    if (!isServed || (name === undefined && isPlaceholder(address))) {
+      this.refuse(id);
+      return;
+    }
+    if (name !== undefined) this.held.set(id, name);
+    const host = name ?? hostOf(address);
+    const cut = () => {
+      this.forget(id);
+      this.events.aborted(id);
+    };
+    this.flows.set(id, new FetchFlow(id, host, this.events, this.sender, cut));
+  }
+
+  send(id: number, bytes: Uint8Array): number {
+    return this.flows.get(id)?.send(bytes) ?? 0;
+  }
+
+  finish(id: number): void {
+    this.flows.get(id)?.finish();
+  }
+
+  consumed(id: number): void {
+    this.flows.get(id)?.consumed();
+  }
+
+  closed(id: number): void {
+    this.flows.get(id)?.close();
+    this.forget(id);
+  }
+
+  close(): void {
+    for (const id of [...this.flows.keys()]) this.closed(id);
+  }
+
+  resolve(name: string, ipv6: boolean): Promise<Addresses | undefined> {
+    return this.names.resolve(name, ipv6);
+  }
+
+  ask(message: Uint8Array): Promise<Uint8Array> {
+    return this.names.ask(message);
+  }
+
+  private refuse(id: number): void {
+    const refusal: Flow = { send: () => 0, finish() {}, consumed() {}, close() {} };
+    this.flows.set(id, refusal);
+    queueMicrotask(() => {
+      // It may be gone by now, and another have its number.
+      if (this.flows.get(id) !== refusal) return;
+      this.flows.delete(id);
+      this.events.failed(id, 'refused');
+    });
+  }
+
+  private forget(id: number): void {
+    this.flows.delete(id);
+    const name = this.held.get(id);
+    if (name === undefined) return;
+    this.held.delete(id);
+    this.names.release(name);
+  }
+}
