@@ -1,0 +1,256 @@
+// SPDX-License-Identifier: MIT
+// For tests of Wisp: a guest's side of a FlowBackend, servers on loopback, and relays. All of it waits for events.
+
+import { createSocket } from 'node:dgram';
+import { once } from 'node:events';
+import { createServer } from 'node:net';
+import { source } from './source.mjs';
+
+const { WispClient } = await source('network/wisp-client.ts');
+const { WispLine } = await source('network/wisp-line.ts');
+const { startRelay } = await source('relay/relay.ts');
+
+/** Allows all: tests have servers on loopback. */
+export const openFilter = { allows: () => true };
+
+export const TOKEN = 'test-token';
+
+export const relayFor = (t, options = {}) => {
+  const relay = startRelay({ token: TOKEN, filter: openFilter, ...options });
+  t.after(async () => (await relay).close());
+  return relay;
+};
+
+export const urlOf = ({ address, path }) => `ws://127.0.0.1:${address.port}${path}`;
+
+/** A flow as a guest has it. It takes what comes, unless `paused`. */
+class Flow {
+  room = 0;
+  bytes = 0;
+  received = [];
+  isFinished = false;
+  paused = false;
+  /** What the backend has told: opened, failed, writable, finished, aborted, data. */
+  log = [];
+  waiting = [];
+
+  constructor(guest, id) {
+    this.guest = guest;
+    this.id = id;
+  }
+
+  tell(event, detail) {
+    this.log.push(detail === undefined ? event : `${event} ${detail}`);
+    const { waiting } = this;
+    this.waiting = [];
+    for (const act of waiting) act();
+  }
+
+  /** Resolves as soon as it holds. */
+  async until(holds) {
+    while (!holds(this)) await new Promise((resolve) => this.waiting.push(resolve));
+    return this;
+  }
+
+  has(event) {
+    return this.until(() => this.log.some((each) => each.startsWith(event)));
+  }
+
+  /** Sends all, with the room that there is. */
+  async send(bytes) {
+    for (let at = 0; at < bytes.length;) {
+      await this.until(() => this.room > 0 || this.log.includes('aborted'));
+      if (this.log.includes('aborted')) return;
+      const part = bytes.subarray(at, at + this.room);
+      this.room = this.guest.backend.send(this.id, part);
+      at += part.length;
+    }
+  }
+
+  finish() {
+    this.guest.backend.finish(this.id);
+  }
+
+  close(reset = false) {
+    this.guest.flows.delete(this.id);
+    this.guest.backend.closed(this.id, reset);
+  }
+
+  accept() {
+    this.guest.backend.accepted(this.id);
+  }
+
+  resume() {
+    this.paused = false;
+    this.guest.backend.consumed(this.id, 1);
+  }
+
+  get text() {
+    return Buffer.concat(this.received).toString();
+  }
+}
+
+/** Many flows over one WispClient. */
+export class Guest {
+  flows = new Map();
+  next = 2 ** 31;
+  incoming = [];
+  incomingWaiting = [];
+  /** As of too many connections. */
+  refuses = false;
+  states = [];
+  stateWaiting = [];
+  inCall = false;
+
+  constructor(url, options = {}) {
+    const { nameOf, ...lineOptions } = options;
+    this.line = new WispLine({
+      url,
+      resolver: '127.0.0.1',
+      onState: (state, text) => {
+        this.states.push(text === '' ? state : `${state}: ${text}`);
+        for (const act of this.stateWaiting.splice(0)) act();
+      },
+      ...lineOptions,
+    });
+    const of = (act) => (id, detail) => {
+      const flow = this.flows.get(id);
+      return flow === undefined ? 0 : act(flow, detail);
+    };
+    const told = (event, act) =>
+      of((flow, detail) => {
+        if (this.inCall) throw new Error(`${event} from within a call`);
+        act?.(flow, detail);
+        flow.tell(event, detail);
+      });
+    const client = new WispClient(
+      this.line,
+      {
+        incoming: (id, port, room) => {
+          if (this.inCall) throw new Error('incoming from within a call');
+          if (this.refuses) return false;
+          const flow = new Flow(this, id);
+          Object.assign(flow, { port, room });
+          this.flows.set(id, flow);
+          this.incoming.push(flow);
+          for (const act of this.incomingWaiting.splice(0)) act();
+          return true;
+        },
+        opened: told('opened', (flow, room) => (flow.room = room)),
+        failed: told('failed'),
+        writable: told('writable', (flow, room) => (flow.room = room)),
+        finished: told('finished', (flow) => (flow.isFinished = true)),
+        aborted: told('aborted'),
+        data: of((flow, bytes) => {
+          if (this.inCall) throw new Error('data from within a call');
+          if (flow.paused) return 0;
+          flow.bytes += bytes.length;
+          if (flow.discards !== true) flow.received.push(bytes.slice());
+          flow.tell('data');
+          if (flow.log.length > 1000) flow.log = flow.log.filter((each) => each !== 'data');
+          return bytes.length;
+        }),
+      },
+      nameOf,
+    );
+    /** Notes calls, during which no event may come. */
+    this.backend = new Proxy(client, {
+      get:
+        (target, name) =>
+        (...words) => {
+          this.inCall = true;
+          try {
+            return target[name](...words);
+          } finally {
+            this.inCall = false;
+          }
+        },
+    });
+  }
+
+  /** Resolves when the line's last state begins with this. */
+  async state(start) {
+    const holds = () => this.states.at(-1)?.startsWith(start);
+    while (!holds()) await new Promise((resolve) => this.stateWaiting.push(resolve));
+  }
+
+  open(port, { kind = 'stream', address = '127.0.0.1' } = {}) {
+    const flow = new Flow(this, this.next++);
+    this.flows.set(flow.id, flow);
+    this.backend.open(flow.id, kind, address, port);
+    return flow;
+  }
+
+  async nextIncoming() {
+    while (this.incoming.length === 0) await new Promise((resolve) => this.incomingWaiting.push(resolve));
+    return this.incoming.shift();
+  }
+
+  close() {
+    this.backend.close();
+  }
+}
+
+export function guestFor(t, url, options) {
+  const guest = new Guest(url, options);
+  t.after(() => guest.close());
+  return guest;
+}
+
+/** A server of TCP on loopback: its port. */
+export async function serverFor(t, accept) {
+  const sockets = new Set();
+  const server = createServer({ allowHalfOpen: true, noDelay: true }, (socket) => {
+    sockets.add(socket);
+    socket.on('error', () => {});
+    socket.on('close', () => sockets.delete(socket));
+    accept(socket);
+  });
+  server.listen(0, '127.0.0.1');
+  await once(server, 'listening');
+  t.after(() => {
+    for (const socket of sockets) socket.destroy();
+    server.close();
+  });
+  return server.address().port;
+}
+
+export const echo = (socket) => socket.pipe(socket);
+
+/** A server of UDP on loopback that answers: its port. */
+export async function datagramsFor(t, answer) {
+  const socket = createSocket('udp4');
+  socket.on('message', (bytes, { port, address }) => {
+    const answered = answer(bytes);
+    if (answered !== undefined) socket.send(answered, port, address);
+  });
+  socket.bind(0, '127.0.0.1');
+  await once(socket, 'listening');
+  t.after(() => socket.close());
+  return socket.address().port;
+}
+
+/** Timers that go off when the test says so. */
+export class FakeTimers {
+  list = new Set();
+
+  set(act, milliseconds) {
+    const timer = { act, milliseconds };
+    this.list.add(timer);
+    return timer;
+  }
+
+  clear(timer) {
+    this.list.delete(timer);
+  }
+
+  /** Those of so many milliseconds go off. */
+  fire(milliseconds) {
+    const due = [...this.list].filter((timer) => timer.milliseconds === milliseconds);
+    for (const timer of due) {
+      this.list.delete(timer);
+      timer.act();
+    }
+    return due.length;
+  }
+}

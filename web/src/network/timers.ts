@@ -1,0 +1,13 @@
+// SPDX-License-Identifier: MIT
+// Time-outs of the network, which tests replace.
+
+export interface Timers {
+  /** Calls `act` once, after so many milliseconds. */
+  set(act: () => void, milliseconds: number): unknown;
+  clear(timer: unknown): void;
+}
+
+export const systemTimers: Timers = {
+  set: (act, milliseconds) => setTimeout(act, milliseconds),
+  clear: (timer) => clearTimeout(timer as ReturnType<typeof setTimeout>),
+};
