@@ -1,15 +1,17 @@
 // SPDX-License-Identifier: MIT
-// The command line program behind ./auklet: console, exec, serve.
+// The command line program behind ./auklet: console, exec, relay, serve.
 
 import { MachineError } from '../api/types.ts';
 import { consoleCommand } from './console-command.ts';
 import { exec } from './exec-command.ts';
 import { helpFor, HelpWanted, UsageError } from './options.ts';
+import { relayCommand } from './relay.ts';
 import { serveCommand } from './serve-command.ts';
 
 const COMMANDS: Record<string, (words: readonly string[]) => Promise<number>> = {
   console: consoleCommand,
   exec,
+  relay: relayCommand,
   serve: serveCommand,
 };
 

@@ -13,6 +13,7 @@ import {
 import consoleHelp from './help/console.txt?raw';
 import execHelp from './help/exec.txt?raw';
 import help from './help/help.txt?raw';
+import relayHelp from './help/relay.txt?raw';
 import runHelp from './help/run.txt?raw';
 
 /**
@@ -34,7 +35,7 @@ export class UsageError extends Error {
 export class HelpWanted extends Error {}
 
 /** The help of each command. ./auklet shows the same files without a build. */
-const HELP: Record<string, string> = { console: consoleHelp, exec: execHelp, serve: runHelp };
+const HELP: Record<string, string> = { console: consoleHelp, exec: execHelp, relay: relayHelp, serve: runHelp };
 
 export function helpFor(command: string | undefined): HelpWanted {
   return new HelpWanted(HELP[command ?? ''] ?? help);
