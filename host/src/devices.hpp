@@ -5,6 +5,8 @@
 
 #include "backends/console.hpp"
 #include "backends/disks.hpp"
+#include "backends/flows.hpp"
+#include "backends/names.hpp"
 #include "backends/shares.hpp"
 #include "backends/sockets.hpp"
 #include "configuration.hpp"
@@ -29,6 +31,8 @@ struct Backends {
     SocketBackend& sockets;
     DiskBackend& disks;
     ShareBackend& shares;
+    FlowBackend& flows;
+    NameBackend& names;
     Random& random;
 };
 
@@ -60,6 +64,7 @@ class Devices {
     [[nodiscard]] virtio::BlockDevice* disk(DiskId id) { return id < disks_.size() ? disks_[id].get() : nullptr; }
     /// Null if there is no such share.
     [[nodiscard]] virtio::FsDevice* share(ShareId id) { return id < shares_.size() ? shares_[id].get() : nullptr; }
+    [[nodiscard]] std::size_t networks() const { return networks_.size(); }
     /// Null if there is no such network card.
     [[nodiscard]] virtio::NetDevice* network(std::size_t id) {
         return id < networks_.size() ? networks_[id].get() : nullptr;

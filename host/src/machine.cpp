@@ -25,11 +25,25 @@ constexpr std::size_t random_seed_size = 64;
 
 Machine::Machine(Configuration configuration, Platform& platform, const Backends& backends, GuestMemory& memory)
     : configuration_(std::move(configuration)), platform_(platform), memory_(memory),
-      memories_(platform, platform, configuration_.memory_limit, configuration_.process_pages()),
-      workers_(platform, memories_, configuration_.worker_limit), devices_(configuration_, backends),
-      wall_clock_(platform) {}
+      memories_(platform, platform, configuration_.memory_limit, configuration_.process_pages()), timers_(platform),
+      workers_(platform, timers_, memories_, configuration_.worker_limit), backends_(backends),
+      devices_(configuration_, backends), wall_clock_(platform) {}
 
 Machine::~Machine() = default;
+
+Result<void> Machine::add_network(const virtio::NetworkDescription& card, const network::Settings& settings) {
+    if (!network_)
+        network_.emplace(platform_, timers_, platform_, backends_.flows, backends_.names, settings);
+    if (auto added = devices_.add_network(card, network_->link()); !added)
+        return added;
+    auto& port = *devices_.network(devices_.networks() - 1);
+    // A machine that stands still must not hold up others.
+    if (!network_->link().attach(port, network::WhenFull::lose, card.mac))
+        return failure("the network has another port with the address of this card");
+    // The card does what its driver leaves to the sender: it takes any frame.
+    network_->translator().set_abilities(card.mac, {.checksum = true, .tso4 = true, .tso6 = true});
+    return {};
+}
 
 Result<GuestAddress> Machine::prepare() {
     const auto devices = devices_.all();
@@ -156,10 +170,7 @@ void Machine::end() {
 
 void Machine::worker_gone(std::uint32_t slot) { workers_.gone(slot); }
 
-void Machine::timer() {
-    if (state_)
-        workers_.reap();
-}
+void Machine::timer() { timers_.run(); }
 
 void Machine::in_use() {
     // A user who wakes the computer types something. The program that this

@@ -22,7 +22,9 @@
 #include "layout.hpp"
 #include "machine_state.hpp"
 #include "memory_pool.hpp"
+#include "network/local_network.hpp"
 #include "platform.hpp"
+#include "timer_queue.hpp"
 #include "virtio/transport.hpp"
 #include "wall_clock.hpp"
 #include "watchdog.hpp"
@@ -76,6 +78,11 @@ class Machine final : private virtio::TransportEvents {
     /// For the owner, who may use them before the machine has started.
     [[nodiscard]] virtio::ConsoleDevice& console() { return devices_.console(); }
     [[nodiscard]] virtio::SocketDevice& sockets() { return devices_.sockets(); }
+    /// Adds a network card. All cards of a machine are on one switch, with a
+    /// translator. Comes before the disks and shares.
+    [[nodiscard]] Result<void> add_network(const virtio::NetworkDescription& card, const network::Settings& settings);
+    /// For the backends' answers. Null if the machine has no network.
+    [[nodiscard]] network::Translator* translator() { return network_ ? &network_->translator() : nullptr; }
     /// Comes before prepare(), and so before the disks' requests.
     [[nodiscard]] Result<void> add_disk(DiskDescription description) {
         return devices_.add_disk(std::move(description));
@@ -132,7 +139,11 @@ class Machine final : private virtio::TransportEvents {
     GuestMemory& memory_;
     Initramfs initramfs_;
     MemoryPool memories_;
+    TimerQueue timers_;
     WorkerPool workers_;
+    Backends backends_;
+    /// Outlives the cards.
+    std::optional<network::LocalNetwork> network_;
     Devices devices_;
     std::vector<std::unique_ptr<virtio::Transport>> transports_;
     Layout layout_;

@@ -25,8 +25,9 @@ constexpr std::uint32_t workers_of_a_used_machine = 2;
 
 } // namespace
 
-WorkerPool::WorkerPool(Platform& platform, MemoryPool& memories, std::uint32_t limit)
-    : platform_(platform), memories_(memories), limit_(std::min<std::uint32_t>(limit, AUKLET_MAX_WORKERS)) {}
+WorkerPool::WorkerPool(Platform& platform, TimerQueue& timers, MemoryPool& memories, std::uint32_t limit)
+    : platform_(platform), memories_(memories), limit_(std::min<std::uint32_t>(limit, AUKLET_MAX_WORKERS)),
+      reaping_(timers, [](void* pool) { static_cast<WorkerPool*>(pool)->reap(); }, this) {}
 
 void WorkerPool::start(std::uint32_t count) {
     for (std::uint32_t slot = 0; slot < std::min(count, limit_); ++slot)
@@ -121,7 +122,7 @@ void WorkerPool::reap() {
         }
     }
     if (next)
-        platform_.set_timer(*next - now);
+        reaping_.set(*next - now);
 }
 
 void WorkerPool::ready(std::uint32_t slot) {

@@ -5,6 +5,7 @@
 
 #include "machine_state.hpp"
 #include "platform.hpp"
+#include "timer_queue.hpp"
 
 #include <cstdint>
 #include <optional>
@@ -17,7 +18,7 @@ class MemoryPool;
 class WorkerPool {
   public:
     /// A pool of at most `limit` workers.
-    WorkerPool(Platform& platform, MemoryPool& memories, std::uint32_t limit);
+    WorkerPool(Platform& platform, TimerQueue& timers, MemoryPool& memories, std::uint32_t limit);
 
     /// Starts the first workers. This may come before attach(), because the
     /// workers wait for the kernel's code.
@@ -70,6 +71,7 @@ class WorkerPool {
     /// workers from the engine.
     std::uint32_t failed_starts_ = 0;
     bool used_ = false;
+    Timer reaping_;
 };
 
 } // namespace auklet

@@ -16,7 +16,9 @@ class FakePlatform final : public Platform,
                            public ConsoleBackend,
                            public SocketBackend,
                            public DiskBackend,
-                           public ShareBackend {
+                           public ShareBackend,
+                           public FlowBackend,
+                           public NameBackend {
   public:
     bool create_memory(std::uint32_t id, std::uint32_t) override {
         if (memories.size() == memories_available)
@@ -48,10 +50,24 @@ class FakePlatform final : public Platform,
     void socket_closed(ConnectionId, bool) override {}
     void submit(DiskId, const DiskRequest&) override {}
     void submit(ShareId, const ShareRequest&) override {}
+    void flow_open(FlowId, FlowKind, const network::Address&, std::uint16_t) override {}
+    void flow_opened(FlowId) override {}
+    std::size_t flow_send(FlowId, std::span<const std::byte>) override { return 0; }
+    void flow_finish(FlowId) override {}
+    void flow_consumed(FlowId, std::size_t) override {}
+    void flow_closed(FlowId, bool) override {}
+    void resolve(QuestionId, std::string_view, bool) override {}
+    void ask(QuestionId, std::span<const std::byte>) override {}
     void log(LogLevel, std::string_view message) override { logged.emplace_back(message); }
 
     [[nodiscard]] Backends backends() {
-        return {.console = *this, .sockets = *this, .disks = *this, .shares = *this, .random = *this};
+        return {.console = *this,
+                .sockets = *this,
+                .disks = *this,
+                .shares = *this,
+                .flows = *this,
+                .names = *this,
+                .random = *this};
     }
 
     std::size_t memories_available = 1000;

@@ -7,6 +7,7 @@
 #include "../../src/machine.hpp"
 #include "javascript.hpp"
 
+#include <algorithm>
 #include <cstdlib>
 #include <memory>
 #include <string>
@@ -138,6 +139,30 @@ class JavaScriptShares final : public ShareBackend {
     std::vector<std::uint32_t> words_;
 };
 
+class JavaScriptFlows final : public FlowBackend {
+  public:
+    void flow_open(FlowId id, FlowKind kind, const network::Address& address, std::uint16_t port) override {
+        javascript::flow_open(id, static_cast<std::uint32_t>(kind), address.bytes.data(), port);
+    }
+    void flow_opened(FlowId id) override { javascript::flow_accepted(id); }
+    std::size_t flow_send(FlowId id, std::span<const std::byte> bytes) override {
+        return javascript::flow_send(id, bytes.data(), bytes.size());
+    }
+    void flow_finish(FlowId id) override { javascript::flow_finish(id); }
+    void flow_consumed(FlowId id, std::size_t count) override { javascript::flow_consumed(id, count); }
+    void flow_closed(FlowId id, bool reset) override { javascript::flow_closed(id, reset ? 1 : 0); }
+};
+
+class JavaScriptNames final : public NameBackend {
+  public:
+    void resolve(QuestionId id, std::string_view name, bool ipv6) override {
+        javascript::name_resolve(id, name.data(), name.size(), ipv6 ? 1 : 0);
+    }
+    void ask(QuestionId id, std::span<const std::byte> message) override {
+        javascript::name_ask(id, message.data(), message.size());
+    }
+};
+
 /// Bytes that JavaScript keeps until they are copied to K.
 class JavaScriptSource final : public ByteSource {
   public:
@@ -160,7 +185,13 @@ struct Instance {
     explicit Instance(Configuration parsed)
         : configuration(parsed), memory(std::uint64_t{parsed.kernel_pages()} << 16),
           machine(std::move(parsed), platform,
-                  {.console = console, .sockets = sockets, .disks = disks, .shares = shares, .random = platform},
+                  {.console = console,
+                   .sockets = sockets,
+                   .disks = disks,
+                   .shares = shares,
+                   .flows = flows,
+                   .names = names,
+                   .random = platform},
                   memory) {}
 
     Configuration configuration;
@@ -169,6 +200,8 @@ struct Instance {
     JavaScriptSockets sockets;
     JavaScriptDisks disks;
     JavaScriptShares shares;
+    JavaScriptFlows flows;
+    JavaScriptNames names;
     SharedMemory memory;
     Machine machine;
 };
@@ -254,6 +287,14 @@ int host_add_share(const char* tag, std::size_t tag_size, std::uint32_t read_onl
         instance->machine.add_share({.tag = {tag, tag_size}, .read_only = read_only != 0, .flushes = flushes != 0}));
 }
 
+/// Adds a network card; `mac` has 6 bytes. Comes before disks and shares.
+AUKLET_EXPORT(addNetwork)
+int host_add_network(const std::byte* mac, std::uint32_t mtu, std::uint32_t reaches_ipv6) {
+    virtio::NetworkDescription card{.mac = {}, .mtu = static_cast<std::uint16_t>(mtu)};
+    std::copy_n(mac, card.mac.size(), card.mac.begin());
+    return succeed_or_keep(instance->machine.add_network(card, {.reaches_ipv6 = reaches_ipv6 != 0, .mtu = card.mtu}));
+}
+
 /// Returns the address of the device tree, or 0 after an error.
 AUKLET_EXPORT(prepare) std::uint32_t host_prepare() {
     auto device_tree = instance->machine.prepare();
@@ -330,6 +371,44 @@ AUKLET_EXPORT(shareCompleted)
 void host_share_completed(std::uint32_t share, std::uint32_t request, std::uint32_t error, const std::uint32_t* words,
                           std::size_t count) {
     instance->machine.share_completed(share, request, error, {words, count});
+}
+
+// The answers of flows and names, which web/src/machine/network.ts gives. The
+// machine has a network.
+
+AUKLET_EXPORT(flowOpened) void host_flow_opened(std::uint32_t id, std::size_t room) {
+    instance->machine.translator()->opened(id, room);
+}
+AUKLET_EXPORT(flowFailed) void host_flow_failed(std::uint32_t id, std::uint32_t error) {
+    instance->machine.translator()->failed(id, static_cast<FlowError>(error));
+}
+/// `address` has the 16 bytes of a network::Address.
+AUKLET_EXPORT(flowIncoming)
+int host_flow_incoming(std::uint32_t id, const std::byte* address, std::uint32_t port, std::size_t room) {
+    const auto guest = network::Address::of(std::span(address, 16));
+    return instance->machine.translator()->incoming(id, guest, static_cast<std::uint16_t>(port), room) ? 1 : 0;
+}
+/// Returns how many bytes were taken.
+AUKLET_EXPORT(flowData) std::size_t host_flow_data(std::uint32_t id, const void* bytes, std::size_t size) {
+    return instance->machine.translator()->data(id, bytes_of(bytes, size));
+}
+AUKLET_EXPORT(flowWritable) void host_flow_writable(std::uint32_t id, std::size_t room) {
+    instance->machine.translator()->writable(id, room);
+}
+AUKLET_EXPORT(flowFinished) void host_flow_finished(std::uint32_t id) { instance->machine.translator()->finished(id); }
+AUKLET_EXPORT(flowAborted) void host_flow_aborted(std::uint32_t id) { instance->machine.translator()->aborted(id); }
+
+/// `addresses` has 16 bytes for each of `count`.
+AUKLET_EXPORT(nameResolved)
+void host_name_resolved(std::uint32_t id, std::uint32_t error, const std::byte* addresses, std::size_t count,
+                        std::uint32_t seconds) {
+    std::vector<network::Address> found;
+    for (std::size_t index = 0; index < count; ++index)
+        found.push_back(network::Address::of(std::span(addresses + 16 * index, 16)));
+    instance->machine.translator()->resolved(id, static_cast<NameError>(error), found, seconds);
+}
+AUKLET_EXPORT(nameAnswered) void host_name_answered(std::uint32_t id, const void* message, std::size_t size) {
+    instance->machine.translator()->answered(id, bytes_of(message, size));
 }
 
 AUKLET_EXPORT(diagnose) void host_diagnose() { text_result = instance->machine.diagnostics(); }

@@ -58,6 +58,17 @@ void disk_submit(std::uint32_t disk, std::uint32_t operation, std::uint32_t dura
 /// length in bytes and padded to whole words, then the places in K as above.
 AUKLET_IMPORT(shareSubmit)
 void share_submit(std::uint32_t share, const std::uint32_t* words, std::size_t count);
+/// `address` has the 16 bytes of a network::Address.
+AUKLET_IMPORT(flowOpen)
+void flow_open(std::uint32_t id, std::uint32_t kind, const void* address, std::uint32_t port);
+AUKLET_IMPORT(flowAccepted) void flow_accepted(std::uint32_t id);
+AUKLET_IMPORT(flowSend) std::size_t flow_send(std::uint32_t id, const void* bytes, std::size_t size);
+AUKLET_IMPORT(flowFinish) void flow_finish(std::uint32_t id);
+AUKLET_IMPORT(flowConsumed) void flow_consumed(std::uint32_t id, std::size_t count);
+AUKLET_IMPORT(flowClosed) void flow_closed(std::uint32_t id, std::uint32_t reset);
+AUKLET_IMPORT(nameResolve)
+void name_resolve(std::uint32_t id, const void* name, std::size_t size, std::uint32_t ipv6);
+AUKLET_IMPORT(nameAsk) void name_ask(std::uint32_t id, const void* message, std::size_t size);
 AUKLET_IMPORT(log) void log(std::uint32_t level, const void* text, std::size_t size);
 
 } // namespace auklet::javascript

@@ -13,15 +13,11 @@
 #include <fcntl.h>
 #include <limits.h>
 #include <mntent.h>
-#include <net/if.h>
-#include <netinet/in.h>
 #include <spawn.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/ioctl.h>
 #include <sys/mount.h>
-#include <sys/socket.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
@@ -207,19 +203,6 @@ static void set_time_zone(void)
 	}
 }
 
-static void bring_loopback_up(void)
-{
-	struct ifreq request = { .ifr_name = "lo" };
-	struct sockaddr_in *address = (struct sockaddr_in *)&request.ifr_addr;
-	int fd = socket(AF_INET, SOCK_DGRAM | SOCK_CLOEXEC, 0);
-	address->sin_family = AF_INET;
-	address->sin_addr.s_addr = htonl(INADDR_LOOPBACK);
-	int failed = fd < 0 || ioctl(fd, SIOCSIFADDR, &request);
-	request.ifr_flags = IFF_UP | IFF_RUNNING;
-	if (failed || ioctl(fd, SIOCSIFFLAGS, &request)) complain("lo");
-	if (fd >= 0) close(fd);
-}
-
 /* Whether the kernel's command line has this word. */
 static int kernel_was_told(const char *word)
 {
@@ -257,7 +240,7 @@ int main(int argc, char **argv)
 	mount_table("/etc/fstab.shares", 1);
 	read_line("/etc/hostname", name, sizeof name);
 	if (name[0] && sethostname(name, strlen(name))) complain("/etc/hostname");
-	bring_loopback_up();
+	bring_network_up();
 	set_time_zone();
 	if (kernel_was_told("auklet.exec")) {
 		/*

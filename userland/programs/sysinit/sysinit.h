@@ -57,6 +57,9 @@ int mount_upper_disk(const char *where);
  */
 int grow_home(const char *size);
 
+/* network.c */
+void bring_network_up(void);
+
 /* root.c */
 int start_root(void);
 

@@ -12,6 +12,9 @@ import {
 } from '../machine/options.ts';
 import { isNode } from '../machine/platform.ts';
 import type { InitialDirectory, InitialEntry, InitialFile, InitialLink } from '../machine/protocol.ts';
+import type { FetchNetworkOptions, NatOptions, NetworkOptions, WispOptions } from '../network/options.ts';
+import { parseRule } from '../network/policy.ts';
+import { parsePublishedPort, parseRelayPort } from '../network/published-ports.ts';
 import { parseSize } from '../storage/size.ts';
 import { ROOT_DISK } from './root.ts';
 import { isTimeZone } from './time-zone.ts';
@@ -225,6 +228,55 @@ const shares: Check = (value) => {
   return undefined;
 };
 
+/** An array of strings that `parse` takes. */
+const each =
+  (parse: (text: string) => unknown): Check =>
+  (value) => {
+    if (!Array.isArray(value) || !value.every((text) => typeof text === 'string'))
+      return `must be an array of strings, not ${shown(value)}`;
+    try {
+      value.forEach(parse);
+      return undefined;
+    } catch (error) {
+      return `is wrong: ${(error as Error).message}`;
+    }
+  };
+
+const type: Check = () => undefined;
+const NAT: Checks<NatOptions> = {
+  type,
+  allow: each(parseRule),
+  deny: each(parseRule),
+  publish: each(parsePublishedPort),
+};
+const WISP: Checks<WispOptions> = {
+  type,
+  url: ofType('string'),
+  name: ofType('string'),
+  password: ofType('string'),
+  resolver: ofType('string'),
+  dnsOverHttps: ofType('string'),
+  publish: each(parseRelayPort),
+};
+
+const FETCH: Checks<FetchNetworkOptions> = { type, plain: ofType('boolean') };
+
+const network: Check = (value) => {
+  const options = value as Partial<NetworkOptions> | null;
+  if (options?.type === 'nat') {
+    if (!isNode) throw invalid('only Node.js has sockets: network: type cannot be nat here');
+    checkNames('network', value, NAT);
+  } else if (options?.type === 'wisp') {
+    checkNames('network', value, WISP);
+    if (options.url === undefined) throw invalid('network: wisp needs the url of a relay');
+  } else if (options?.type === 'fetch') {
+    // Nothing else keeps guests from private addresses.
+    if (isNode) throw invalid('only pages have a browser that guards fetch(): network: type cannot be fetch here');
+    checkNames('network', value, FETCH);
+  } else throw invalid(`network: type must be nat, wisp or fetch, not ${shown(options?.type)}`);
+  return undefined;
+};
+
 const NUMBERS = Object.fromEntries(
   NUMBER_OPTION_NAMES.map((name) => [name, whole(NUMBER_OPTIONS[name])]),
 ) as Checks<NumberOptions>;
@@ -241,6 +293,7 @@ const BOOT: Checks<BootOptions & PlatformOptions> = {
   root: address,
   rootCache: (value) => (value === false ? undefined : address(value)),
   shares,
+  network,
   sockets: ofType('boolean'),
   onProgress: ofType('function'),
   signal: ofType('object', 'an AbortSignal'),

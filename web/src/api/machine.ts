@@ -15,9 +15,10 @@ import { checkPlatform, withPlatform, type MachineOptions } from './platform-opt
 import { filesForRoot, rootSource } from './root.ts';
 import { MachineDisk } from './machine-disk.ts';
 import { SocketClient } from './sockets.ts';
+import { createHostWorker, sentBytes } from './host-messages.ts';
+import { MachineNetwork, networkFiles } from './network.ts';
 import { mountFiles, SharesClient } from './shares.ts';
 import { StorageClient } from './storage.ts';
-import { needsRelay, relayWorkers } from './worker-relay.ts';
 import {
   MachineError,
   type BootOptions,
@@ -30,14 +31,6 @@ import {
   type Progress,
   type Signal,
 } from './types.ts';
-
-function createHostWorker(): Worker {
-  // These calls are written out because bundlers recognise only this form.
-  if (!needsRelay()) return new Worker(new URL('../machine/host-worker.ts', import.meta.url), { type: 'module' });
-  const worker = new Worker(new URL('./relayed-host-worker.ts', import.meta.url), { type: 'module' });
-  relayWorkers((message, transfer) => worker.postMessage(message, transfer));
-  return worker;
-}
 
 /**
  * Boots a Linux machine. Resolves when its first program has been started.
@@ -55,12 +48,6 @@ export async function boot(options: MachineOptions = {}): Promise<Machine> {
   return machine;
 }
 
-/** The bytes in a message. Their buffer is transferred with the message. */
-function sentBytes(message: ToHost): Uint8Array | undefined {
-  if (message.type === 'input') return message.bytes;
-  return message.type === 'socket' && message.request.type === 'send' ? message.request.bytes : undefined;
-}
-
 export class Machine {
   /**
    * Resolves when the machine's first program runs. Rejects with a MachineError
@@ -71,6 +58,8 @@ export class Machine {
   readonly halted: Promise<MachineEnd>;
   /** Files of the guest, by their paths there. */
   readonly fs: MachineFiles;
+  /** Connections of TCP by the guest's network card. */
+  readonly network: MachineNetwork;
   /** The last 32,768 characters of console output, for diagnostics. */
   transcript = '';
 
@@ -109,6 +98,7 @@ export class Machine {
     checkBootOptions(given);
     const options = withPlatform(given);
     this.options = options;
+    this.network = new MachineNetwork(options.network, (request) => this.post({ type: 'network-socket', request }));
     this.progress = { stage: 'loading', loaded: 0, total: totalSize(options.assets) };
     this.started = new Promise((resolve, reject) => {
       this.resolveStarted = resolve;
@@ -370,7 +360,8 @@ export class Machine {
   }
 
   private async load(): Promise<void> {
-    const { assets, files = [], shares = [], guestWorkerUrl, root } = this.options;
+    const { assets, files = [], shares = [], guestWorkerUrl, root, network } = this.options;
+    const initial = [...mountFiles(shares), ...networkFiles(network), ...files];
     const loaded = (bytes: number) => this.report({ loaded: this.progress.loaded + bytes });
     const { signal } = this.abort;
     this.report({});
@@ -385,7 +376,8 @@ export class Machine {
       options: {
         configuration: configurationOf(this.options),
         host: await loadModule(assets.host, loaded, signal),
-        files: root === undefined ? [...mountFiles(shares), ...files] : filesForRoot([...mountFiles(shares), ...files]),
+        files: root === undefined ? initial : filesForRoot(initial),
+        ...(network === undefined ? {} : { network }),
         ...(guestWorkerUrl === undefined ? {} : { guestWorkerUrl }),
         ...(this.storage === undefined ? {} : { hasDisks: true }),
         ...(this.shares === undefined ? {} : { hasShares: true }),
@@ -418,6 +410,9 @@ export class Machine {
         return;
       case 'socket':
         this.sockets.handle(message.event);
+        return;
+      case 'network-socket':
+        this.network.handle(message.event);
         return;
       case 'log':
         this.emit('log', message.level, message.message);
@@ -478,6 +473,7 @@ export class Machine {
     this.rejectStarted(error);
     this.commands?.ended(error);
     this.sockets.ended(error);
+    this.network.ended(error);
   }
 }
 

@@ -19,14 +19,10 @@ const SMALL = 1024;
 /** The guest's command `download` connects to this port of the owner. */
 export const DOWNLOAD_PORT = 2;
 /**
- * The largest port. Ports have 32 bits, and the last one stands for any port.
+ * The largest port of AF_VSOCK. Ports have 32 bits, and the last one stands for
+ * any port.
  */
 const MOST_PORT = 2 ** 32 - 2;
-
-function checkPort(port: number): void {
-  if (!Number.isInteger(port) || port < 0 || port > MOST_PORT)
-    throw new MachineError('invalid-option', `${String(port)} is no port; use a whole number from 0 to ${MOST_PORT}`);
-}
 
 /** Events of a connection that exists already. */
 type ConnectionEvent = Exclude<SocketEvent, { type: 'opened' | 'accepted' }>;
@@ -185,13 +181,18 @@ export class SocketClient {
   private readonly connections = new Map<number, Connection>();
   private readonly opening = new Map<number, (error: MachineError | undefined) => void>();
   private readonly listeners = new Map<number, (socket: MachineSocket) => unknown>();
-  private nextId = 1;
+  private nextId: number;
   private over: MachineError | undefined;
 
   private readonly request: (request: SocketRequest) => void;
+  private readonly firstId: number;
+  private readonly largestPort: number;
 
-  constructor(request: (request: SocketRequest) => void) {
+  /** `firstId`: the owner's connections have numbers from there on. */
+  constructor(request: (request: SocketRequest) => void, firstId = 1, largestPort = MOST_PORT) {
     this.request = request;
+    this.firstId = this.nextId = firstId;
+    this.largestPort = largestPort;
   }
 
   async connect(port: number): Promise<MachineSocket> {
@@ -208,7 +209,7 @@ export class SocketClient {
    *   error if the machine has ended.
    */
   open(port: number): { socket: MachineSocket; opened: Promise<void> } {
-    checkPort(port);
+    this.checkPort(port);
     if (this.over !== undefined) throw this.over;
     const id = this.freeId();
     const socket = new Connection(port, id, this.request);
@@ -226,7 +227,7 @@ export class SocketClient {
    * @throws MachineError 'invalid-option' if the port is none or has a handler.
    */
   listen(port: number, handler: (socket: MachineSocket) => unknown): () => void {
-    checkPort(port);
+    this.checkPort(port);
     if (this.listeners.has(port))
       throw new MachineError('invalid-option', `there is a handler for connections to port ${port} already`);
     this.listeners.set(port, handler);
@@ -289,8 +290,16 @@ export class SocketClient {
   }
 
   private freeId(): number {
-    do this.nextId = (this.nextId % (FIRST_ACCEPTED - 1)) + 1;
+    do this.nextId = this.nextId + 1 < FIRST_ACCEPTED ? this.nextId + 1 : this.firstId;
     while (this.connections.has(this.nextId));
     return this.nextId;
+  }
+
+  private checkPort(port: number): void {
+    if (!Number.isInteger(port) || port < 0 || port > this.largestPort)
+      throw new MachineError(
+        'invalid-option',
+        `${String(port)} is no port; use a whole number from 0 to ${this.largestPort}`,
+      );
   }
 }

@@ -3,6 +3,7 @@
 
 import type { NumberOptions } from '../machine/options.ts';
 import type { ParentPort } from '../machine/platform.ts';
+import type { NetworkOptions } from '../network/options.ts';
 import type {
   FromHost,
   HaltReason,
@@ -92,6 +93,8 @@ export interface BootOptions extends NumberOptions {
   rootCache?: string | false;
   /** Folders of the owner's, mounted in the guest. */
   shares?: readonly ShareOptions[];
+  /** What the guest's network card leads to. Without it, there is no card. */
+  network?: NetworkOptions;
   /** Whether `Machine.connect` and `Machine.listen` work; default true. */
   sockets?: boolean;
   /** Called for each piece that was loaded, and for each stage. */
@@ -337,6 +340,8 @@ export type MachineErrorCode =
   | 'no-storage'
   /** A shared folder cannot be opened. */
   | 'share'
+  /** The network cannot be opened: a port is in use, for example. */
+  | 'network'
   /** The engine has not enough memory, addresses or threads for the machine. */
   | 'out-of-memory'
   /**

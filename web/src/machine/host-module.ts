@@ -4,6 +4,7 @@
 
 import { DURABLE, type DiskDescription, type DiskRequest } from '../storage/protocol.ts';
 import type { ShareDescription } from '../storage/share-protocol.ts';
+import { NetworkModule, networkImports, type NetworkCalls, type NetworkExports } from './network-module.ts';
 import { losesWakeUps } from './platform.ts';
 import type { InitialEntry, SocketEvent, SocketRequest } from './protocol.ts';
 
@@ -34,14 +35,14 @@ export interface HostPlatform {
   diskSubmit(request: DiskRequest): void;
   /** `words` is a copy. Answered by shareCompleted(), later. */
   shareSubmit(share: number, words: Uint32Array): void;
+  /** Undefined while there is none. */
+  readonly network: NetworkCalls | undefined;
   log(level: 'information' | 'warning' | 'error', message: string): void;
 }
 
 /** What host/platform/emscripten/exports.cpp exports. */
-interface Exports {
-  memory: WebAssembly.Memory;
+interface Exports extends NetworkExports {
   _initialize(): void;
-  allocate(size: number): number;
   release(address: number): void;
   textAddress(): number;
   textLength(): number;
@@ -103,6 +104,8 @@ function wallTime(): number {
 const MOST_RANDOM_BYTES = 65536;
 
 export class HostModule {
+  /** Of use after addNetwork(). */
+  readonly network: NetworkModule;
   private readonly exports: Exports;
   private kernelBytes = new Uint8Array(0);
   private kernelHalves = new Uint16Array(0);
@@ -189,6 +192,7 @@ export class HostModule {
         }),
       shareSubmit: (share: number, words: number, count: number) =>
         platform.shareSubmit(share, new Uint32Array(this.exports.memory.buffer, words >>> 0, count).slice()),
+      ...networkImports(() => platform.network, own),
       log: (level: number, address: number, size: number) =>
         platform.log(levels[level] ?? 'error', new TextDecoder().decode(own(address, size))),
     };
@@ -197,6 +201,7 @@ export class HostModule {
       env: { emscripten_notify_memory_growth: () => {} },
     });
     this.exports = instance.exports as unknown as Exports;
+    this.network = new NetworkModule(this.exports);
     this.exports._initialize();
   }
 
@@ -269,6 +274,11 @@ export class HostModule {
         this.check(this.exports.addLink(address, size, targetAddress, targetSize)),
       ),
     );
+  }
+
+  /** A card with this address of 6 bytes. Comes before disks and shares. */
+  addNetwork(mac: Uint8Array, mtu: number, reachesIpv6: boolean): void {
+    this.check(Number(this.network.addNetwork(mac, mtu, reachesIpv6)));
   }
 
   /** Comes before prepare(). Throws with a message for users. */

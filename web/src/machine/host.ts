@@ -35,6 +35,7 @@ import { Disks } from './disks.ts';
 import { errorText, failureCode, HostFailure } from './failure.ts';
 import { GuestWorkers, type GuestWorkersOwner } from './guest-workers.ts';
 import { compile, HostModule, type HostPlatform } from './host-module.ts';
+import type { HostNetwork } from './network.ts';
 import { OutputCollector } from './output-collector.ts';
 import { afterEvents, engineText, holdLifeLock, isNode, losesEnds, makeChannel, type ParentPort } from './platform.ts';
 import type {
@@ -48,7 +49,7 @@ import type {
 } from './protocol.ts';
 import { settingsText } from './settings.ts';
 import { Shares } from './shares.ts';
-import { UserMemories } from './user-memories.ts';
+import { createKernelMemory, UserMemories } from './user-memories.ts';
 
 const KEPT_LOG_LINES = 200;
 
@@ -74,6 +75,7 @@ export class Host implements HostPlatform, GuestWorkersOwner {
   private kernelMemory: WebAssembly.Memory | undefined;
   private disks: Disks | undefined;
   private shares: Shares | undefined;
+  network: HostNetwork | undefined;
   private options: StartOptions | undefined;
   private kernelSupplied = false;
   private initramfs: Uint8Array | undefined;
@@ -127,6 +129,9 @@ export class Host implements HostPlatform, GuestWorkersOwner {
       case 'socket':
         if (!this.ended) this.module?.socket(message.request);
         return;
+      case 'network-socket':
+        if (!this.ended) this.network?.request(message.request);
+        return;
       case 'diagnose':
         this.owner.post({ type: 'diagnostics', text: this.diagnostics() });
         return;
@@ -163,7 +168,7 @@ export class Host implements HostPlatform, GuestWorkersOwner {
     } catch (error) {
       throw new HostFailure('invalid-option', errorText(error).message);
     }
-    const kernelMemory = await this.withRoom(() => this.createKernelMemory(module.kernelPages));
+    const kernelMemory = await this.withRoom(() => createKernelMemory(module.kernelPages));
     if (this.ended) return;
     module.setKernelMemory(kernelMemory);
     this.kernelMemory = kernelMemory;
@@ -186,6 +191,14 @@ export class Host implements HostPlatform, GuestWorkersOwner {
         throw new HostFailure('out-of-memory', errorText(error).message);
       }
     });
+    if (options.network !== undefined) {
+      // Loaded when it is asked for: most machines have no network. It comes
+      // before the disks and shares, which supply() adds.
+      const { openHostNetwork } = await import('./network.ts');
+      const post = (event: SocketEvent) => this.postSocket('network-socket', event);
+      this.network = await openHostNetwork(options.network, module, (use) => this.withModule(use), post);
+      if (this.ended) this.network.close();
+    }
     return this.supply(options);
   }
 
@@ -205,18 +218,6 @@ export class Host implements HostPlatform, GuestWorkersOwner {
         // So after the answer "none", there is one more try.
         mayCome = await answer;
       }
-    }
-  }
-
-  private createKernelMemory(pages: number): WebAssembly.Memory {
-    try {
-      return new WebAssembly.Memory({ initial: pages, maximum: pages, shared: true });
-    } catch (error) {
-      throw new HostFailure(
-        'out-of-memory',
-        `there are no ${pages / 16} MiB of memory for the machine; give it less memory, or dispose of other machines`,
-        { cause: error },
-      );
     }
   }
 
@@ -299,13 +300,15 @@ export class Host implements HostPlatform, GuestWorkersOwner {
   };
 
   /** Runs the C++ host for an event that is not a message of the owner. */
-  private withModule(use: (module: HostModule) => void): void {
-    if (this.ended || this.module === undefined) return;
+  private withModule<T>(use: (module: HostModule) => T): T | undefined {
+    if (this.ended || this.module === undefined) return undefined;
     try {
-      use(this.module);
+      const result = use(this.module);
       this.output.flushSoon();
+      return result;
     } catch (error) {
       this.fail(error);
+      return undefined;
     }
   }
 
@@ -382,8 +385,11 @@ export class Host implements HostPlatform, GuestWorkersOwner {
   }
 
   socketEvent(event: SocketEvent): void {
-    if (event.type === 'data') this.owner.post({ type: 'socket', event }, [event.bytes.buffer as ArrayBuffer]);
-    else this.owner.post({ type: 'socket', event });
+    this.postSocket('socket', event);
+  }
+
+  private postSocket(type: 'socket' | 'network-socket', event: SocketEvent): void {
+    this.owner.post({ type, event }, event.type === 'data' ? [event.bytes.buffer as ArrayBuffer] : []);
   }
 
   readonly diskSubmit = (request: DiskRequest): void => this.disks?.submit(request);
@@ -448,6 +454,7 @@ export class Host implements HostPlatform, GuestWorkersOwner {
   private async letWorkersLeave(): Promise<void> {
     clearTimeout(this.timer);
     clearInterval(this.watchdog);
+    this.network?.close();
     await this.workers?.leave(() => this.module?.end());
     this.module?.wakeDoorbell();
     this.memories?.clear();
@@ -468,6 +475,7 @@ export class Host implements HostPlatform, GuestWorkersOwner {
     this.options = undefined;
     this.kernelMemory = undefined;
     this.disks = undefined;
+    this.network = undefined;
     if (!isNode) {
       await holdLifeLock(this.identity);
       remaining.others.push(this.identity);

@@ -3,6 +3,7 @@
 // page or a command line program), its host worker, and its guest workers. Only
 // types, and the few constants that both sides of a message need.
 
+import type { NetworkOptions } from '../network/options.ts';
 import type { DisksOfHost } from '../storage/protocol.ts';
 import type { SharesOfHost } from '../storage/share-protocol.ts';
 import type { NumberOptions } from './options.ts';
@@ -84,6 +85,8 @@ export interface StartOptions {
   hasDisks?: boolean;
   /** Shares, as disks. */
   hasShares?: boolean;
+  /** Without it, the machine has no network card. */
+  network?: NetworkOptions;
 }
 
 // ---- sockets ----------------------------------------------------------------
@@ -151,6 +154,8 @@ export type ToHost =
   | { type: 'taken'; bytes: number }
   | { type: 'resize'; columns: number; rows: number }
   | { type: 'socket'; request: SocketRequest }
+  /** The same for connections of TCP by the network. */
+  | { type: 'network-socket'; request: SocketRequest }
   /**
    * The answer to 'no-room'. `made` means that memory may have come back since.
    */
@@ -174,7 +179,7 @@ export type ToHost =
  */
 export type MachineStage = 'starting' | 'kernel' | 'booting' | 'running';
 /** The codes of a MachineError that a host can give. */
-export type FailureCode = 'out-of-memory' | 'invalid-option' | 'failed';
+export type FailureCode = 'out-of-memory' | 'invalid-option' | 'network' | 'failed';
 export type HaltReason = 'poweroff' | 'restart' | 'panic';
 
 /**
@@ -196,7 +201,7 @@ export type FromHost =
    * limit what is queued.
    */
   | { type: 'consumed'; bytes: number }
-  | { type: 'socket'; event: SocketEvent }
+  | { type: 'socket' | 'network-socket'; event: SocketEvent }
   | { type: 'log'; level: 'information' | 'warning' | 'error'; message: string }
   /** The machine has ended by itself. To restart it, boot a new one. */
   | { type: 'halted'; reason: HaltReason }

@@ -2,6 +2,7 @@
 // The user memories of a machine, and what the C++ host does with them: it
 // makes them, copies, and asks for safepoints.
 
+import { HostFailure } from './failure.ts';
 import { bufferOf } from './platform.ts';
 
 /**
@@ -71,5 +72,18 @@ export class UserMemories {
 
   clear(): void {
     this.memories.length = 0;
+  }
+}
+
+/** K. @throws HostFailure */
+export function createKernelMemory(pages: number): WebAssembly.Memory {
+  try {
+    return new WebAssembly.Memory({ initial: pages, maximum: pages, shared: true });
+  } catch (error) {
+    throw new HostFailure(
+      'out-of-memory',
+      `there are no ${pages / 16} MiB of memory for the machine; give it less memory, or dispose of other machines`,
+      { cause: error },
+    );
   }
 }

@@ -10,6 +10,7 @@ import { within } from '../machine/platform.ts';
 import { ConsoleInput } from './console-input.ts';
 import { disksOf, rootOf } from './disks.ts';
 import { filesOf, startMachineHere } from './machine.ts';
+import { NETWORK_LISTS, NETWORK_VALUES, networkOf } from './network.ts';
 import { parseCommandLine, sizeOptions, UsageError } from './options.ts';
 import { sharesOf } from './shares.ts';
 
@@ -95,8 +96,8 @@ async function untilWritten(machine: Machine, hurried: Promise<void>): Promise<v
 
 export async function consoleCommand(words: readonly string[]): Promise<number> {
   const line = parseCommandLine('console', words, {
-    values: [...TYPED_OPTIONS, 'root', 'root-cache'],
-    lists: ['put', 'disk', 'share'],
+    values: [...TYPED_OPTIONS, 'root', 'root-cache', ...NETWORK_VALUES],
+    lists: ['put', 'disk', 'share', ...NETWORK_LISTS],
   });
   if (line.words.length > 0)
     throw new UsageError(`console: write kernel arguments after --: ./auklet console -- ${line.words.join(' ')}`);
@@ -105,6 +106,7 @@ export async function consoleCommand(words: readonly string[]): Promise<number> 
   const disks = disksOf(line.lists.get('disk')!);
   const shares = sharesOf(line.lists.get('share')!);
   const syncs = disks.some(({ readOnly }) => readOnly !== true);
+  const network = networkOf(line);
   const timeZone = engineTimeZone();
   const terminal = process.stdin.isTTY;
   const readerGone = new Promise<'left'>((resolve, reject) =>
@@ -126,6 +128,7 @@ export async function consoleCommand(words: readonly string[]): Promise<number> 
         files,
         disks,
         ...rootOf(line),
+        ...network,
         shares,
         ...sizes,
         // The agent runs sync.

@@ -10,6 +10,7 @@ import { within } from '../machine/platform.ts';
 import { disksOf, rootOf } from './disks.ts';
 import { Gets } from './gets.ts';
 import { filesOf, startMachineHere } from './machine.ts';
+import { NETWORK_LISTS, NETWORK_VALUES, networkOf } from './network.ts';
 import { numberOption, parseCommandLine, sizeOptions, UsageError } from './options.ts';
 import { Output } from './output.ts';
 import { sharesOf } from './shares.ts';
@@ -26,9 +27,9 @@ const FORWARDED = { SIGHUP: 1, SIGINT: 2, SIGTERM: 15 } as const;
 
 export async function exec(input: readonly string[]): Promise<number> {
   const line = parseCommandLine('exec', input, {
-    values: [...TYPED_OPTIONS, 'timeout', 'arguments', 'root', 'root-cache'],
+    values: [...TYPED_OPTIONS, 'timeout', 'arguments', 'root', 'root-cache', ...NETWORK_VALUES],
     flags: ['console', 'diagnose'],
-    lists: ['put', 'get', 'disk', 'share'],
+    lists: ['put', 'get', 'disk', 'share', ...NETWORK_LISTS],
   });
   if (line.words.length > 0)
     throw new UsageError(`exec: write -- before the command: ./auklet exec -- ${line.words.join(' ')}`);
@@ -43,6 +44,7 @@ export async function exec(input: readonly string[]): Promise<number> {
   const disks = disksOf(line.lists.get('disk')!);
   const shares = sharesOf(line.lists.get('share')!);
   const gets = new Gets(line.lists.get('get')!);
+  const network = networkOf(line);
   const timeZone = engineTimeZone();
 
   const machine = await startMachineHere({
@@ -50,6 +52,7 @@ export async function exec(input: readonly string[]): Promise<number> {
     files,
     disks,
     ...rootOf(line),
+    ...network,
     shares: [...shares, ...gets.shares()],
     ...sizes,
     ...(timeZone === undefined ? {} : { timeZone }),

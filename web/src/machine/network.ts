@@ -1,0 +1,150 @@
+// SPDX-License-Identifier: MIT
+// The host's network: gives the C++ host's flows to a backend, and the
+// backend's answers to the C++ host.
+
+import { addressOfBytes, formatAddress } from '../network/address.ts';
+import type { FlowBackend, FlowEvents, FlowKind } from '../network/backend.ts';
+import { openNetwork, type OpenNetwork } from '../network/open-network.ts';
+import { MTU, type NetworkOptions } from '../network/options.ts';
+import { GATEWAYS, isGateway } from '../network/policy.ts';
+import { errorText, HostFailure } from './failure.ts';
+import type { HostModule } from './host-module.ts';
+import { NAME_FAILED, NAME_FOUND, NAME_UNKNOWN, type NetworkCalls, type NetworkModule } from './network-module.ts';
+import { OwnerFlows } from './owner-flows.ts';
+import type { SocketEvent, SocketRequest } from './protocol.ts';
+
+/** Runs the C++ host. Undefined if the machine has ended. */
+export type WithModule = <T>(use: (module: HostModule) => T) => T | undefined;
+
+/** This name is the owner's, and leads to the ports that it serves. */
+const OWNER_NAME = 'owner.auklet';
+
+/**
+ * Adds the card to the C++ host. Resolves when the backend is ready. `post`
+ * tells the owner of its own connections.
+ *
+ * @throws HostFailure
+ */
+export async function openHostNetwork(
+  options: NetworkOptions,
+  module: HostModule,
+  withModule: WithModule,
+  post: (event: SocketEvent) => void,
+): Promise<HostNetwork> {
+  let network: HostNetwork | undefined;
+  try {
+    network = new HostNetwork(options, withModule, post);
+    await network.open(module);
+    return network;
+  } catch (error) {
+    network?.close();
+    throw new HostFailure('network', errorText(error).message, { cause: error });
+  }
+}
+
+export class HostNetwork implements NetworkCalls {
+  private readonly withModule: WithModule;
+  private readonly backend: OpenNetwork;
+  private readonly owner: OwnerFlows;
+
+  constructor(options: NetworkOptions, withModule: WithModule, post: (event: SocketEvent) => void) {
+    this.withModule = withModule;
+    const events: FlowEvents = {
+      opened: (id, room) => this.tell((network) => network.opened(id, room)),
+      failed: (id, error) => this.tell((network) => network.failed(id, error)),
+      incoming: (id, port, room) => this.tell((network) => network.incoming(id, port, room)) ?? false,
+      data: (id, bytes) => this.tell((network) => network.data(id, bytes)) ?? 0,
+      writable: (id, room) => this.tell((network) => network.writable(id, room)),
+      finished: (id) => this.tell((network) => network.finished(id)),
+      aborted: (id) => this.tell((network) => network.aborted(id)),
+    };
+    this.owner = new OwnerFlows(events, post);
+    this.backend = openNetwork(options, events);
+  }
+
+  open(module: HostModule): Promise<void> {
+    module.addNetwork(makeAddress(), MTU, this.backend.reachesIpv6);
+    return this.backend.ready;
+  }
+
+  request(request: SocketRequest): void {
+    this.owner.request(request);
+  }
+
+  close(): void {
+    this.backend.close();
+  }
+
+  // ---- NetworkCalls ---------------------------------------------------------
+
+  flowOpen(id: number, kind: FlowKind, bytes: Uint8Array, port: number): void {
+    const address = addressOfBytes(bytes);
+    if (kind === 'stream' && isGateway(address) && this.owner.listens(port)) this.owner.open(id, port);
+    else this.backend.flows.open(id, kind, formatAddress(address), port);
+  }
+
+  flowAccepted(id: number): void {
+    this.flows(id).accepted?.(id);
+  }
+
+  flowSend(id: number, bytes: Uint8Array): number {
+    return this.flows(id).send(id, bytes);
+  }
+
+  flowFinish(id: number): void {
+    this.flows(id).finish(id);
+  }
+
+  flowConsumed(id: number, count: number): void {
+    this.flows(id).consumed(id, count);
+  }
+
+  flowClosed(id: number, reset: boolean): void {
+    this.flows(id).closed(id, reset);
+  }
+
+  nameResolve(id: number, name: string, ipv6: boolean): void {
+    const found =
+      name.toLowerCase() === OWNER_NAME
+        ? Promise.resolve({ addresses: [GATEWAYS[ipv6 ? 1 : 0]], seconds: 60 })
+        : this.backend.names.resolve(name, ipv6);
+    found.then(
+      (answer) =>
+        this.tell((network) =>
+          answer === undefined
+            ? network.resolved(id, NAME_UNKNOWN, [], 0)
+            : network.resolved(id, NAME_FOUND, answer.addresses, answer.seconds),
+        ),
+      () => this.tell((network) => network.resolved(id, NAME_FAILED, [], 0)),
+    );
+  }
+
+  nameAsk(id: number, message: Uint8Array): void {
+    this.backend.names.ask(message).then(
+      (answer) => this.tell((network) => network.answered(id, answer)),
+      () => this.tell((network) => network.answered(id, new Uint8Array(0))),
+    );
+  }
+
+  /** Whose flow it is. */
+  private flows(id: number): FlowBackend | OwnerFlows {
+    return this.owner.has(id) ? this.owner : this.backend.flows;
+  }
+
+  private tell<T>(use: (network: NetworkModule) => T): T | undefined {
+    return this.withModule((module) => use(module.network));
+  }
+}
+
+/**
+ * The card's address: locally administered, and another one for each machine,
+ * since machines may be on one link.
+ */
+function makeAddress(): Uint8Array {
+  const address = crypto.getRandomValues(new Uint8Array(6));
+  // "auk", behind the bits of such an address, as the translator's is.
+  address.set([0x02, 0x61, 0x75]);
+  // Never the translator's own, which has 6b there.
+  address[3]! |= 0x80;
+  return address;
+}

@@ -1,0 +1,65 @@
+// SPDX-License-Identifier: MIT
+// What the owner of a machine says of its network.
+
+/** Who may be reached, and at which ports of this computer the guest is. */
+export interface NatOptions {
+  /** Node.js: the guest's connections are those of this program. */
+  type: 'nat';
+  /**
+   * Besides the internet: `HOST[:PORT]`, where HOST is a name, `*.NAME`, an
+   * address, `ADDRESS/BITS`, or `host`, which is this computer. Private
+   * addresses and this computer are refused without it.
+   */
+  allow?: readonly string[];
+  /** The same, and is stronger. */
+  deny?: readonly string[];
+  /**
+   * `[ADDRESS:]PORT:GUESTPORT`: who connects to PORT of this computer (of
+   * 127.0.0.1, if no ADDRESS is given) is connected to GUESTPORT of the guest.
+   */
+  publish?: readonly string[];
+}
+
+/** A relay for the guest's connections. */
+export interface WispOptions {
+  type: 'wisp';
+  /** The relay's address: ws://... or wss://..., with a / at its end. */
+  url: string;
+  /** For relays that want them. */
+  name?: string;
+  password?: string;
+  /**
+   * The address of a resolver that the relay is to ask for names. A relay of
+   * Auklet's asks its own. Default: 1.1.1.1.
+   */
+  resolver?: string;
+  /**
+   * A resolver of DNS over HTTPS, for relays without UDP. Default:
+   * https://cloudflare-dns.com/dns-query.
+   */
+  dnsOverHttps?: string;
+  /**
+   * `PORT:GUESTPORT`: who connects to PORT of the relay is connected to
+   * GUESTPORT of the guest.
+   */
+  publish?: readonly string[];
+}
+
+/** Pages: HTTP to port 80, sent as https by fetch(). No server is needed. */
+export interface FetchNetworkOptions {
+  type: 'fetch';
+  /** Send it as http, if the page itself came so. */
+  plain?: boolean;
+}
+
+/** One row for each type in open-network.ts. */
+export type NetworkOptions = NatOptions | WispOptions | FetchNetworkOptions;
+
+/**
+ * The guest's own address, and the bits of its network
+ * (host/src/network/settings.hpp).
+ */
+export const GUEST_ADDRESS = '10.0.2.15';
+export const NETWORK_BITS = 24;
+/** Bytes of IP in a frame. */
+export const MTU = 1500;
