@@ -262,6 +262,7 @@ TEST_CASE("IPv6, with large segments and without an outside") {
         > S -1 win 65535 mss 1440 scale 7
         = open 253.0.0.0.0.0.0.0.0.0.0.0.0.0.0.2 80
         failed prohibited
+        wait 2
         < unreachable 1
         > S -1 win 65535 mss 1440 scale 7
         opened 1048576

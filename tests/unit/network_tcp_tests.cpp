@@ -55,8 +55,15 @@ TEST_CASE("a connection that the far side does not take") {
         CHECK(segment->sequence == 0);
         CHECK(segment->acknowledgement == f.guest_start + 1);
     }
-    SECTION("prohibited") { f.run("failed prohibited\n < unreachable 13"); }
-    SECTION("unreachable") { f.run("failed unreachable\n < unreachable 1"); }
+    SECTION("prohibited") { f.run("failed prohibited\n < nothing\n wait 2\n < unreachable 13"); }
+    SECTION("unreachable") { f.run("failed unreachable\n < nothing\n wait 2\n < unreachable 1"); }
+    SECTION("and the guest gives up before it hears of it") {
+        f.run("= open 192.0.2.1 80\n failed unreachable\n > R 0\n =\n wait 2\n < nothing");
+    }
+    SECTION("and the owner speaks of it again") {
+        f.run("= open 192.0.2.1 80\n failed unreachable\n opened 65536\n aborted\n < nothing\n wait 2\n < unreachable "
+              "1\n =");
+    }
     SECTION("cut off") { f.run("opened 65536\n < SA -1 ack 0\n aborted\n < RA 0 ack 0"); }
     f.flows.take();
     // The number is free, and the ends may connect again.

@@ -10,6 +10,12 @@ namespace auklet::network {
 
 namespace {
 
+/// Milliseconds from the backend's failure to the guest's. Linux does not end a
+/// connect() by an ICMP that comes while connect() still holds the socket: it
+/// notes it, and sends its SYN again after a second. An error that comes after
+/// microseconds often does, and no real network has such.
+constexpr double failure_delay = 2;
+
 /// RFC 6056: ports of connections to the guest.
 constexpr std::uint16_t first_port = 49'152;
 
@@ -50,8 +56,10 @@ void Tcp::remove(Connection& connection) {
 
 void Tcp::close(Connection& connection, bool reset) {
     const auto id = connection.id;
+    const bool given_up = connection.failure.has_value();
     remove(connection);
-    backend_.flow_closed(id, reset);
+    if (!given_up)
+        backend_.flow_closed(id, reset);
 }
 
 void Tcp::room() {
@@ -83,7 +91,7 @@ void Tcp::removed(const Mac& mac) {
 
 void Tcp::opened(FlowId id, std::size_t room) {
     auto* connection = find(id);
-    if (connection == nullptr || connection->state != Connection::State::opening)
+    if (connection == nullptr || connection->state != Connection::State::opening || connection->failure)
         return;
     connection->state = Connection::State::answering;
     connection->room = room;
@@ -92,19 +100,25 @@ void Tcp::opened(FlowId id, std::size_t room) {
 
 void Tcp::failed(FlowId id, FlowError error) {
     auto* connection = find(id);
-    if (connection == nullptr || connection->state != Connection::State::opening)
+    if (connection == nullptr || connection->state != Connection::State::opening || connection->failure)
         return;
     if (error == FlowError::refused) {
         reset(*connection);
-    } else {
-        // The part of the SYN that tells the guest which one is meant.
-        std::array<std::byte, 8> first;
-        put16(first, 0, connection->key.guest_port);
-        put16(first, 2, connection->key.far_port);
-        put32(first, 4, connection->expected - 1);
-        send_unreachable(wire_, connection->route(), protocol_tcp, first, reason_of(error));
+        remove(*connection);
+        return;
     }
-    remove(*connection);
+    connection->failure = error;
+    connection->delayed_answer.set(failure_delay);
+}
+
+void Tcp::tell_failure(Connection& connection) {
+    // The part of the SYN that tells the guest which one is meant.
+    std::array<std::byte, 8> first;
+    put16(first, 0, connection.key.guest_port);
+    put16(first, 2, connection.key.far_port);
+    put32(first, 4, connection.expected - 1);
+    send_unreachable(wire_, connection.route(), protocol_tcp, first, reason_of(*connection.failure));
+    remove(connection);
 }
 
 bool Tcp::incoming(FlowId id, const Address& guest, std::uint16_t port, std::size_t room) {
@@ -158,7 +172,7 @@ void Tcp::finished(FlowId id) {
 
 void Tcp::aborted(FlowId id) {
     auto* connection = find(id);
-    if (connection == nullptr)
+    if (connection == nullptr || connection->failure)
         return;
     reset(*connection);
     remove(*connection);

@@ -59,6 +59,7 @@ class Tcp {
     [[nodiscard]] Connection& add(FlowId id, const Key& key, const Mac& mac);
     void remove(Connection& connection);
     /// Tells the backend, too.
+    void tell_failure(Connection& connection);
     void close(Connection& connection, bool reset);
 
     void take_new(const Packet& packet, const TcpSegment& segment, const Key& key);

@@ -61,6 +61,9 @@ struct Tcp::Connection {
         calling,   ///< the guest was asked
         open,
     } state = State::opening;
+    /// While opening: the backend has given the flow up, and the guest will
+    /// hear of it.
+    std::optional<FlowError> failure = {};
 
     // To the guest. RFC 9293 calls these SND.UNA, SND.NXT and SND.WND. What is
     // sent again begins behind `highest`, and acknowledgements of all that was

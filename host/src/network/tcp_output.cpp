@@ -134,6 +134,8 @@ void Tcp::resend(Connection& connection) {
 }
 
 void Tcp::Connection::on_delayed_answer(Connection& connection) {
+    if (connection.failure)
+        return connection.tcp.tell_failure(connection);
     if (connection.told == connection.expected)
         return;
     connection.answer_due = true;
