@@ -2,85 +2,18 @@
 // Our client of Wisp (network/wisp-*.ts) with servers that follow a script: those of version 1 and 2, and those that lie.
 
 import assert from 'node:assert/strict';
-import { once } from 'node:events';
-import { createServer } from 'node:http';
-import { createRequire } from 'node:module';
 import { setImmediate as turn } from 'node:timers/promises';
 import { test } from 'node:test';
-import { FakeTimers, guestFor } from './network-wisp-peers.mjs';
+import { FakeTimers, guestFor, scripted } from './network-wisp-peers.mjs';
 import { source } from './source.mjs';
 
-const { WebSocketServer } = createRequire(new URL('../../web/package.json', import.meta.url))('ws');
-const { decode, encode, EXTENSION, REASON } = await source('network/wisp-packets.ts');
+const { encode, EXTENSION, REASON } = await source('network/wisp-packets.ts');
 const extensions = await source('network/wisp-extensions.ts');
 
 const none = new Uint8Array(0);
 const CONFIRMS = [EXTENSION.confirmation, none];
 const UDP = [EXTENSION.udp, none];
 const OURS = [EXTENSION.auklet, extensions.encodeServerAbilities({ listens: true, resolves: false })];
-
-/** A connection of the client's, as the server sees it: takes packets one by one, and sends what the script says. */
-class Peer {
-  packets = [];
-  waiting = [];
-
-  constructor(socket) {
-    this.socket = socket;
-    this.closed = new Promise((resolve) => socket.on('close', resolve));
-    socket.on('message', (bytes) => {
-      this.packets.push(decode(bytes));
-      this.waiting.shift()?.();
-    });
-  }
-
-  send(...packets) {
-    for (const packet of packets) this.socket.send(packet instanceof Uint8Array ? packet : encode(packet));
-  }
-
-  async next(type) {
-    if (this.packets.length === 0) await new Promise((resolve) => this.waiting.push(resolve));
-    const packet = this.packets.shift();
-    assert.equal(packet.type, type);
-    return packet;
-  }
-
-  /** The handshake of a server of version 2. */
-  async greet(...offered) {
-    this.send({ type: 'info', major: 2, minor: 0, extensions: new Map(offered) });
-    const info = await this.next('info');
-    this.send({ type: 'continue', stream: 0, count: 4 });
-    return info;
-  }
-}
-
-/** A server whose clients are taken with peer(). `choose`: as handleProtocols of ws. */
-async function scripted(t, choose = (protocols) => [...protocols][0]) {
-  const server = createServer().listen(0, '127.0.0.1');
-  const sockets = new WebSocketServer({ noServer: true, handleProtocols: choose });
-  const peers = [];
-  const waiting = [];
-  const offers = [];
-  server.on('upgrade', (request, socket, head) => {
-    offers.push(request.headers['sec-websocket-protocol'] ?? '-');
-    sockets.handleUpgrade(request, socket, head, (webSocket) => {
-      const peer = new Peer(webSocket);
-      const taker = waiting.shift();
-      if (taker === undefined) peers.push(peer);
-      else taker(peer);
-    });
-  });
-  await once(server, 'listening');
-  t.after(() => {
-    for (const client of sockets.clients) client.terminate();
-    server.close();
-    server.closeAllConnections();
-  });
-  return {
-    url: `ws://127.0.0.1:${server.address().port}/`,
-    offers,
-    peer: () => peers.shift() ?? new Promise((resolve) => waiting.push(resolve)),
-  };
-}
 
 /** A client and a server of version 1, with the first flow connecting. */
 async function version1(t, options = {}) {
@@ -375,40 +308,6 @@ test('lies in the handshake, and a server that says nothing', async (t) => {
     await peer.closed;
     guest.close();
   }
-});
-
-test('a server of version 1 that does not choose our subprotocol', async (t) => {
-  const server = await scripted(t, () => false);
-  const guest = guestFor(t, server.url);
-  const flow = guest.open(80);
-  // Browsers and Node.js refuse the first answer.
-  await server.peer();
-  const peer = await server.peer();
-  peer.send({ type: 'continue', stream: 0, count: 4 });
-  peer.send({ type: 'continue', stream: (await peer.next('connect')).stream, count: 4 });
-  await flow.has('opened');
-  assert.deepEqual(server.offers, ['wisp-v2', '-']);
-});
-
-test('a server that has spoken version 2 is asked for nothing else', async (t) => {
-  const timers = new FakeTimers();
-  let isUp = true;
-  const server = await scripted(t, (protocols) => isUp && [...protocols][0]);
-  const guest = guestFor(t, server.url, { timers });
-  const first = await server.peer();
-  await first.greet();
-  await guest.state('connected');
-  isUp = false;
-  first.socket.close();
-  await guest.state('waiting');
-  timers.fire(250);
-  await server.peer();
-  await guest.state('waiting');
-  isUp = true;
-  timers.fire(500);
-  await (await server.peer()).greet();
-  await guest.state('connected');
-  assert.deepEqual(server.offers, ['wisp-v2', 'wisp-v2', 'wisp-v2']);
 });
 
 test('back-off: twice as long each time, and short again after success', async (t) => {

@@ -1,14 +1,19 @@
 // SPDX-License-Identifier: MIT
 // For tests of Wisp: a guest's side of a FlowBackend, servers on loopback, and relays. All of it waits for events.
 
+import assert from 'node:assert/strict';
 import { createSocket } from 'node:dgram';
 import { once } from 'node:events';
+import { createServer as createHttpServer } from 'node:http';
+import { createRequire } from 'node:module';
 import { createServer } from 'node:net';
 import { source } from './source.mjs';
 
 const { WispClient } = await source('network/wisp-client.ts');
 const { WispLine } = await source('network/wisp-line.ts');
+const { decode, encode } = await source('network/wisp-packets.ts');
 const { startRelay } = await source('relay/relay.ts');
+const { WebSocketServer } = createRequire(new URL('../../web/package.json', import.meta.url))('ws');
 
 /** Allows all: tests have servers on loopback. */
 export const openFilter = { allows: () => true };
@@ -195,6 +200,69 @@ export function guestFor(t, url, options) {
   const guest = new Guest(url, options);
   t.after(() => guest.close());
   return guest;
+}
+
+/** A connection of the client's, as the server sees it: takes packets one by one, and sends what the script says. */
+class Peer {
+  packets = [];
+  waiting = [];
+
+  constructor(socket) {
+    this.socket = socket;
+    this.closed = new Promise((resolve) => socket.on('close', resolve));
+    socket.on('message', (bytes) => {
+      this.packets.push(decode(bytes));
+      this.waiting.shift()?.();
+    });
+  }
+
+  send(...packets) {
+    for (const packet of packets) this.socket.send(packet instanceof Uint8Array ? packet : encode(packet));
+  }
+
+  async next(type) {
+    if (this.packets.length === 0) await new Promise((resolve) => this.waiting.push(resolve));
+    const packet = this.packets.shift();
+    assert.equal(packet.type, type);
+    return packet;
+  }
+
+  /** The handshake of a server of version 2. */
+  async greet(...offered) {
+    this.send({ type: 'info', major: 2, minor: 0, extensions: new Map(offered) });
+    const info = await this.next('info');
+    this.send({ type: 'continue', stream: 0, count: 4 });
+    return info;
+  }
+}
+
+/** A server whose clients are taken with peer(). `choose`: as handleProtocols of ws. */
+export async function scripted(t, choose = (protocols) => [...protocols][0]) {
+  const server = createHttpServer().listen(0, '127.0.0.1');
+  const sockets = new WebSocketServer({ noServer: true, handleProtocols: choose });
+  const peers = [];
+  const waiting = [];
+  const offers = [];
+  server.on('upgrade', (request, socket, head) => {
+    offers.push(request.headers['sec-websocket-protocol'] ?? '-');
+    sockets.handleUpgrade(request, socket, head, (webSocket) => {
+      const peer = new Peer(webSocket);
+      const taker = waiting.shift();
+      if (taker === undefined) peers.push(peer);
+      else taker(peer);
+    });
+  });
+  await once(server, 'listening');
+  t.after(() => {
+    for (const client of sockets.clients) client.terminate();
+    server.close();
+    server.closeAllConnections();
+  });
+  return {
+    url: `ws://127.0.0.1:${server.address().port}/`,
+    offers,
+    peer: () => peers.shift() ?? new Promise((resolve) => waiting.push(resolve)),
+  };
 }
 
 /** A server of TCP on loopback: its port. */

@@ -7,10 +7,11 @@ import type { FlowError } from './backend.ts';
 import { isResolver } from './policy.ts';
 import { systemTimers, type Timers } from './timers.ts';
 import { encodeCredentials, type Credentials } from './wisp-extensions.ts';
+import { WispContact, type Known } from './wisp-contact.ts';
 import { FIRST_CREDIT, type Line, type WispFlow } from './wisp-flow.ts';
-import { WispLink, type LinkEnd, type MakeWebSocket, type ServerTraits, type WebSocketLike } from './wisp-link.ts';
+import type { LinkEnd, MakeWebSocket, ServerTraits, WebSocketLike } from './wisp-link.ts';
 import { RelayListener, type Acceptor } from './wisp-listener.ts';
-import { FIRST_SERVER_STREAM, REASON, SUBPROTOCOL, type Packet } from './wisp-packets.ts';
+import { FIRST_SERVER_STREAM, REASON, type Packet } from './wisp-packets.ts';
 
 /** What the relay is at the moment. */
 export type RelayState = 'connecting' | 'connected' | 'waiting' | 'refused' | 'closed';
@@ -89,13 +90,11 @@ export class WispLine implements Line {
   /** What came while there was no link. */
   private waiting: Waiting[] = [];
   private readonly wantRoom = new Set<WispFlow>();
-  private link: WispLink | undefined;
+  private link: WispContact | undefined;
   private known: ServerTraits | undefined;
   private state: RelayState = 'waiting';
   private reason = '';
-  private protocols: string[] = [SUBPROTOCOL];
-  /** The relay has once spoken version 2. */
-  private speaks2 = false;
+  private readonly contacts: Known = { speaks2: false, isBare: false };
   private wait = FIRST_WAIT;
   private retry: unknown;
   private lookAgain: unknown;
@@ -110,34 +109,33 @@ export class WispLine implements Line {
     if (options.credentials !== undefined) encodeCredentials(options.credentials);
     this.options = options;
     this.timers = options.timers ?? systemTimers;
-    this.attempt(false);
+    this.attempt();
   }
 
   // ---- the link
 
-  private attempt(isSecond: boolean): void {
+  private attempt(): void {
     const { url, credentials } = this.options;
     this.setState('connecting', '');
-    this.link = new WispLink(
+    this.link = new WispContact(
       {
         url,
-        protocols: this.protocols,
         makeWebSocket: this.options.makeWebSocket ?? globalWebSocket,
         credentials,
         credit: FIRST_CREDIT,
         timers: this.timers,
       },
+      this.contacts,
       {
         ready: (traits) => this.ready(traits),
         packet: (packet) => this.handle(packet),
-        ended: (end) => this.ended(end, isSecond),
+        ended: (end) => this.ended(end),
       },
     );
   }
 
   private ready(traits: ServerTraits): void {
     this.known = traits;
-    this.speaks2 ||= traits.version === 2;
     this.wait = FIRST_WAIT;
     this.setState('connected', '');
     const { waiting } = this;
@@ -147,28 +145,20 @@ export class WispLine implements Line {
     this.wake();
   }
 
-  private ended(end: LinkEnd, isSecond: boolean): void {
+  private ended(end: LinkEnd): void {
     this.link = undefined;
     this.known = undefined;
     this.timers.clear(this.lookAgain);
     this.lookAgain = undefined;
     this.isFull = false;
     this.wantRoom.clear();
-    // Browsers refuse a server that does not choose the subprotocol. It is one
-    // of version 1, unless there is no server at all: one that has spoken
-    // version 2 would come back as version 1, without half close, if it came
-    // between the two attempts. Browsers delay the second one by seconds.
-    if (end.early && !this.speaks2) {
-      this.protocols = this.protocols.length > 0 ? [] : [SUBPROTOCOL];
-      if (!isSecond) return this.attempt(true);
-    }
     const { waiting } = this;
     this.waiting = [];
     const streams = [...this.streams.values()];
     this.streams.clear();
     this.setState(end.refused ? 'refused' : 'waiting', end.text);
     if (!end.refused) {
-      this.retry = this.timers.set(() => this.attempt(false), this.wait);
+      this.retry = this.timers.set(() => this.attempt(), this.wait);
       this.wait = Math.min(this.wait * 2, LAST_WAIT);
     }
     for (const { flow } of waiting) flow.fail(this.whyNot());

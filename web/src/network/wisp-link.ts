@@ -43,7 +43,10 @@ export interface ServerTraits {
 export interface LinkEnd {
   /** Another attempt would end in the same way. */
   refused: boolean;
-  /** The WebSocket never opened. */
+  /**
+   * The WebSocket did not open: there is no server, or it has refused us. One
+   * that says nothing has not.
+   */
   early: boolean;
   text: string;
 }
@@ -99,7 +102,7 @@ export class WispLink {
       if (this.state === 'connecting') this.state = 'greeting';
     };
     socket.onmessage = ({ data }) => this.receive(data);
-    socket.onclose = () => this.end(false, 'the connection to the relay has ended');
+    socket.onclose = () => this.end(false, 'the connection to the relay has ended', this.state === 'connecting');
     // onclose follows.
     socket.onerror = () => {};
     this.timer = options.timers.set(() => this.fail('the relay does not answer'), HANDSHAKE);
@@ -206,9 +209,8 @@ export class WispLink {
     this.end(false, text);
   }
 
-  private end(refused: boolean, text: string): void {
+  private end(refused: boolean, text: string, early = false): void {
     if (this.state === 'ended') return;
-    const early = this.state === 'connecting';
     this.leave();
     this.events.ended({ refused, early, text });
   }
