@@ -215,7 +215,7 @@ test('a port that is taken: an error, and nothing listens', async (t) => {
 
 test('the network of Node.js as a whole', async (t) => {
   const translator = new FakeTranslator();
-  const open = (options) => openNetwork({ type: 'nat', ...options }, translator.events);
+  const open = (options) => openNetwork({ type: 'nat', ...options }, translator.events, () => {});
   assert.throws(() => open({ allow: ['10.1.2.3/8'] }), /has bits after the first 8/);
   assert.throws(() => open({ deny: ['*'] }), /is no name/);
   assert.throws(() => open({ publish: ['80'] }), /is not \[ADDRESS:\]PORT:GUESTPORT/);

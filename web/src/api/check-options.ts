@@ -273,9 +273,15 @@ const network: Check = (value) => {
     // Nothing else keeps guests from private addresses.
     if (isNode) throw invalid('only pages have a browser that guards fetch(): network: type cannot be fetch here');
     checkNames('network', value, FETCH);
-  } else throw invalid(`network: type must be nat, wisp or fetch, not ${shown(options?.type)}`);
+  } else if (options?.type === 'off') checkNames('network', value, { type });
+  else throw invalid(`network: type must be nat, wisp, fetch or off, not ${shown(options?.type)}`);
   return undefined;
 };
+
+/** @throws MachineError 'invalid-option' */
+export function checkNetwork(options: unknown): void {
+  network(options);
+}
 
 const NUMBERS = Object.fromEntries(
   NUMBER_OPTION_NAMES.map((name) => [name, whole(NUMBER_OPTIONS[name])]),

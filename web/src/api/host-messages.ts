@@ -15,7 +15,7 @@ export function createHostWorker(): Worker {
 /** The bytes in a message. Their buffer is transferred with the message. */
 export function sentBytes(message: ToHost): Uint8Array | undefined {
   if (message.type === 'input') return message.bytes;
-  return (message.type === 'socket' || message.type === 'network-socket') && message.request.type === 'send'
+  return (message.type === 'socket' || message.type === 'network') && message.request.type === 'send'
     ? message.request.bytes
     : undefined;
 }

@@ -98,7 +98,7 @@ export class Machine {
     checkBootOptions(given);
     const options = withPlatform(given);
     this.options = options;
-    this.network = new MachineNetwork(options.network, (request) => this.post({ type: 'network-socket', request }));
+    this.network = new MachineNetwork(options.network, (request) => this.post({ type: 'network', request }));
     this.progress = { stage: 'loading', loaded: 0, total: totalSize(options.assets) };
     this.started = new Promise((resolve, reject) => {
       this.resolveStarted = resolve;
@@ -289,10 +289,7 @@ export class Machine {
   }
 
   private post(message: ToHost): void {
-    if (
-      this.beforeStart !== undefined &&
-      (message.type === 'input' || message.type === 'resize' || message.type === 'socket')
-    ) {
+    if (this.beforeStart !== undefined && ['input', 'resize', 'socket', 'network'].includes(message.type)) {
       this.beforeStart.push(message);
       return;
     }
@@ -411,7 +408,7 @@ export class Machine {
       case 'socket':
         this.sockets.handle(message.event);
         return;
-      case 'network-socket':
+      case 'network':
         this.network.handle(message.event);
         return;
       case 'log':

@@ -2,10 +2,13 @@
 // A machine's network, as its owner sees it.
 
 import { FIRST_OWNED } from '../machine/owner-flows.ts';
-import type { InitialEntry, SocketEvent, SocketRequest } from '../machine/protocol.ts';
+import type { InitialEntry, NetworkEvent, NetworkRequest } from '../machine/protocol.ts';
 import { GuestHttp } from '../network/guest-http.ts';
+import type { NetworkReport } from '../network/open-network.ts';
 import { GUEST_ADDRESS, NETWORK_BITS, type NetworkOptions } from '../network/options.ts';
 import { GATEWAYS, RESOLVERS } from '../network/policy.ts';
+import { checkNetwork } from './check-options.ts';
+import { reportException } from './handlers.ts';
 import { SocketClient } from './sockets.ts';
 import { MachineError, type MachineSocket } from './types.ts';
 
@@ -24,9 +27,13 @@ export class MachineNetwork {
   private readonly sockets: SocketClient;
   private readonly exists: boolean;
   private readonly http: GuestHttp;
+  private readonly request: (request: NetworkRequest) => void;
+  private readonly reports = new Set<NetworkReport>();
+  private state: Parameters<NetworkReport> | undefined;
 
-  constructor(options: NetworkOptions | undefined, request: (request: SocketRequest) => void) {
+  constructor(options: NetworkOptions | undefined, request: (request: NetworkRequest) => void) {
     this.exists = options !== undefined;
+    this.request = request;
     this.sockets = new SocketClient(request, FIRST_OWNED, LARGEST_PORT);
     this.http = new GuestHttp((port) => this.sockets.connect(port));
   }
@@ -67,9 +74,38 @@ export class MachineNetwork {
     return this.http.fetch(port, new Request(request, init));
   }
 
+  /**
+   * Lets the card lead elsewhere from now on. The guest's connections end, and
+   * the handlers of onState() hear how it goes.
+   * @throws MachineError 'invalid-option', or 'failed' as connect().
+   */
+  exchange(options: NetworkOptions): void {
+    this.check();
+    checkNetwork(options);
+    this.request({ type: 'exchange', options });
+  }
+
+  /**
+   * Calls the handler with each state of the network, also with the last one.
+   * Returns a function to end that.
+   */
+  onState(handler: NetworkReport): () => void {
+    this.reports.add(handler);
+    if (this.state !== undefined) handler(...this.state);
+    return () => void this.reports.delete(handler);
+  }
+
   /** For the machine. */
-  handle(event: SocketEvent): void {
-    this.sockets.handle(event);
+  handle(event: NetworkEvent): void {
+    if (event.type !== 'state') return this.sockets.handle(event);
+    this.state = [event.state, event.text];
+    for (const report of [...this.reports]) {
+      try {
+        report(...this.state);
+      } catch (error) {
+        reportException(error);
+      }
+    }
   }
 
   /** For the machine, which has ended. */

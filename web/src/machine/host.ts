@@ -42,6 +42,7 @@ import type {
   FromHost,
   HaltReason,
   MachineStage,
+  NetworkEvent,
   RemainingLocks,
   SocketEvent,
   StartOptions,
@@ -129,7 +130,7 @@ export class Host implements HostPlatform, GuestWorkersOwner {
       case 'socket':
         if (!this.ended) this.module?.socket(message.request);
         return;
-      case 'network-socket':
+      case 'network':
         if (!this.ended) this.network?.request(message.request);
         return;
       case 'diagnose':
@@ -195,7 +196,7 @@ export class Host implements HostPlatform, GuestWorkersOwner {
       // Loaded when it is asked for: most machines have no network. It comes
       // before the disks and shares, which supply() adds.
       const { openHostNetwork } = await import('./network.ts');
-      const post = (event: SocketEvent) => this.postSocket('network-socket', event);
+      const post = (event: NetworkEvent) => this.postSocket({ type: 'network', event });
       this.network = await openHostNetwork(options.network, module, (use) => this.withModule(use), post);
       if (this.ended) this.network.close();
     }
@@ -385,11 +386,12 @@ export class Host implements HostPlatform, GuestWorkersOwner {
   }
 
   socketEvent(event: SocketEvent): void {
-    this.postSocket('socket', event);
+    this.postSocket({ type: 'socket', event });
   }
 
-  private postSocket(type: 'socket' | 'network-socket', event: SocketEvent): void {
-    this.owner.post({ type, event }, event.type === 'data' ? [event.bytes.buffer as ArrayBuffer] : []);
+  private postSocket(message: Extract<FromHost, { type: 'socket' | 'network' }>): void {
+    const { event } = message;
+    this.owner.post(message, event.type === 'data' ? [event.bytes.buffer as ArrayBuffer] : []);
   }
 
   readonly diskSubmit = (request: DiskRequest): void => this.disks?.submit(request);

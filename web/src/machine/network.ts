@@ -4,14 +4,14 @@
 
 import { addressOfBytes, formatAddress } from '../network/address.ts';
 import type { FlowBackend, FlowEvents, FlowKind } from '../network/backend.ts';
-import { openNetwork, type OpenNetwork } from '../network/open-network.ts';
+import { ExchangeableNetwork } from '../network/exchangeable-network.ts';
 import { MTU, type NetworkOptions } from '../network/options.ts';
 import { GATEWAYS, isGateway } from '../network/policy.ts';
 import { errorText, HostFailure } from './failure.ts';
 import type { HostModule } from './host-module.ts';
 import { NAME_FAILED, NAME_FOUND, NAME_UNKNOWN, type NetworkCalls, type NetworkModule } from './network-module.ts';
 import { OwnerFlows } from './owner-flows.ts';
-import type { SocketEvent, SocketRequest } from './protocol.ts';
+import type { NetworkEvent, NetworkRequest } from './protocol.ts';
 
 /** Runs the C++ host. Undefined if the machine has ended. */
 export type WithModule = <T>(use: (module: HostModule) => T) => T | undefined;
@@ -21,7 +21,7 @@ const OWNER_NAME = 'owner.auklet';
 
 /**
  * Adds the card to the C++ host. Resolves when the backend is ready. `post`
- * tells the owner of its own connections.
+ * tells the owner of its own connections, and how the network is.
  *
  * @throws HostFailure
  */
@@ -29,7 +29,7 @@ export async function openHostNetwork(
   options: NetworkOptions,
   module: HostModule,
   withModule: WithModule,
-  post: (event: SocketEvent) => void,
+  post: (event: NetworkEvent) => void,
 ): Promise<HostNetwork> {
   let network: HostNetwork | undefined;
   try {
@@ -44,10 +44,10 @@ export async function openHostNetwork(
 
 export class HostNetwork implements NetworkCalls {
   private readonly withModule: WithModule;
-  private readonly backend: OpenNetwork;
+  private readonly backend: ExchangeableNetwork;
   private readonly owner: OwnerFlows;
 
-  constructor(options: NetworkOptions, withModule: WithModule, post: (event: SocketEvent) => void) {
+  constructor(options: NetworkOptions, withModule: WithModule, post: (event: NetworkEvent) => void) {
     this.withModule = withModule;
     const events: FlowEvents = {
       opened: (id, room) => this.tell((network) => network.opened(id, room)),
@@ -59,7 +59,7 @@ export class HostNetwork implements NetworkCalls {
       aborted: (id) => this.tell((network) => network.aborted(id)),
     };
     this.owner = new OwnerFlows(events, post);
-    this.backend = openNetwork(options, events);
+    this.backend = new ExchangeableNetwork(options, events, (state, text) => post({ type: 'state', state, text }));
   }
 
   open(module: HostModule): Promise<void> {
@@ -67,8 +67,9 @@ export class HostNetwork implements NetworkCalls {
     return this.backend.ready;
   }
 
-  request(request: SocketRequest): void {
-    this.owner.request(request);
+  request(request: NetworkRequest): void {
+    if (request.type === 'exchange') this.backend.exchange(request.options);
+    else this.owner.request(request);
   }
 
   close(): void {
@@ -80,7 +81,7 @@ export class HostNetwork implements NetworkCalls {
   flowOpen(id: number, kind: FlowKind, bytes: Uint8Array, port: number): void {
     const address = addressOfBytes(bytes);
     if (kind === 'stream' && isGateway(address) && this.owner.listens(port)) this.owner.open(id, port);
-    else this.backend.flows.open(id, kind, formatAddress(address), port);
+    else this.backend.open(id, kind, formatAddress(address), port);
   }
 
   flowAccepted(id: number): void {
@@ -128,7 +129,7 @@ export class HostNetwork implements NetworkCalls {
 
   /** Whose flow it is. */
   private flows(id: number): FlowBackend | OwnerFlows {
-    return this.owner.has(id) ? this.owner : this.backend.flows;
+    return this.owner.has(id) ? this.owner : this.backend;
   }
 
   private tell<T>(use: (network: NetworkModule) => T): T | undefined {

@@ -3,6 +3,7 @@
 // page or a command line program), its host worker, and its guest workers. Only
 // types, and the few constants that both sides of a message need.
 
+import type { NetworkState } from '../network/open-network.ts';
 import type { NetworkOptions } from '../network/options.ts';
 import type { DisksOfHost } from '../storage/protocol.ts';
 import type { SharesOfHost } from '../storage/share-protocol.ts';
@@ -130,6 +131,14 @@ export type SocketEvent =
    */
   | { type: 'closed'; id: number; reset: boolean };
 
+/** The same for connections of TCP, and what else there is of the network. */
+export type NetworkRequest =
+  | SocketRequest
+  /** The card leads there from now on. */
+  | { type: 'exchange'; options: NetworkOptions };
+
+export type NetworkEvent = SocketEvent | { type: 'state'; state: NetworkState; text: string };
+
 // ---- owner to host worker ---------------------------------------------------
 
 export type ToHost =
@@ -154,8 +163,7 @@ export type ToHost =
   | { type: 'taken'; bytes: number }
   | { type: 'resize'; columns: number; rows: number }
   | { type: 'socket'; request: SocketRequest }
-  /** The same for connections of TCP by the network. */
-  | { type: 'network-socket'; request: SocketRequest }
+  | { type: 'network'; request: NetworkRequest }
   /**
    * The answer to 'no-room'. `made` means that memory may have come back since.
    */
@@ -201,7 +209,8 @@ export type FromHost =
    * limit what is queued.
    */
   | { type: 'consumed'; bytes: number }
-  | { type: 'socket' | 'network-socket'; event: SocketEvent }
+  | { type: 'socket'; event: SocketEvent }
+  | { type: 'network'; event: NetworkEvent }
   | { type: 'log'; level: 'information' | 'warning' | 'error'; message: string }
   /** The machine has ended by itself. To restart it, boot a new one. */
   | { type: 'halted'; reason: HaltReason }

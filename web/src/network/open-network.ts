@@ -3,6 +3,7 @@
 
 import type { FlowBackend, FlowEvents, NameBackend } from './backend.ts';
 import { openFetch } from './fetch-network.ts';
+import { noNetwork } from './no-network.ts';
 import { openNat } from './node-network.ts';
 import type { NetworkOptions } from './options.ts';
 import { openWisp } from './wisp-network.ts';
@@ -17,16 +18,44 @@ export interface OpenNetwork {
   close(): void;
 }
 
-type Open<Options> = (options: Options, events: FlowEvents) => OpenNetwork;
+/**
+ * What a network is at the moment. connecting: to the relay. away: the relay is
+ * not there, and is tried again. refused: it is not, or the options are wrong.
+ * off: the card leads nowhere.
+ */
+export type NetworkState = 'connecting' | 'connected' | 'away' | 'refused' | 'off';
+
+/** `text` is for people: what is wrong, or nothing. */
+export type NetworkReport = (state: NetworkState, text: string) => void;
+
+type Open<Options> = (options: Options, events: FlowEvents, report: NetworkReport) => OpenNetwork;
+
+/** One that needs nobody is there at once. */
+const atOnce =
+  <Options>(open: (options: Options, events: FlowEvents) => OpenNetwork): Open<Options> =>
+  (options, events, report) => {
+    const network = open(options, events);
+    report('connected', '');
+    return network;
+  };
 
 const BACKENDS: { [Type in NetworkOptions['type']]: Open<Extract<NetworkOptions, { type: Type }>> } = {
-  nat: openNat,
-  wisp: openWisp,
-  fetch: openFetch,
+  nat: atOnce(openNat),
+  wisp: (options, events, report) =>
+    openWisp(options, events, {
+      onState: (state, text) => {
+        if (state !== 'closed') report(state === 'waiting' ? 'away' : state, text);
+      },
+    }),
+  fetch: atOnce(openFetch),
+  off: (_options, events, report) => {
+    report('off', '');
+    return noNetwork(events);
+  },
 };
 
 /** @throws Error with a message for users. */
-export function openNetwork(options: NetworkOptions, events: FlowEvents): OpenNetwork {
+export function openNetwork(options: NetworkOptions, events: FlowEvents, report: NetworkReport): OpenNetwork {
   const open = BACKENDS[options.type] as Open<NetworkOptions>;
-  return open(options, events);
+  return open(options, events, report);
 }

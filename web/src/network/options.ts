@@ -52,8 +52,13 @@ export interface FetchNetworkOptions {
   plain?: boolean;
 }
 
+/** A card that leads nowhere, until `machine.network.exchange()`. */
+export interface OffOptions {
+  type: 'off';
+}
+
 /** One row for each type in open-network.ts. */
-export type NetworkOptions = NatOptions | WispOptions | FetchNetworkOptions;
+export type NetworkOptions = NatOptions | WispOptions | FetchNetworkOptions | OffOptions;
 
 /**
  * The guest's own address, and the bits of its network

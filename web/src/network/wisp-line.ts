@@ -5,6 +5,7 @@
 import { parseAddress } from './address.ts';
 import type { FlowError } from './backend.ts';
 import { isResolver } from './policy.ts';
+import { checkRelayAddress } from './relay-address.ts';
 import { systemTimers, type Timers } from './timers.ts';
 import { encodeCredentials, type Credentials } from './wisp-extensions.ts';
 import { WispContact, type Known } from './wisp-contact.ts';
@@ -61,20 +62,6 @@ function globalWebSocket(url: string, protocols: string[]): WebSocketLike {
   return new WebSocket(url, protocols) as unknown as WebSocketLike;
 }
 
-function checkAddress(url: string): void {
-  let parsed;
-  try {
-    parsed = new URL(url);
-  } catch {
-    throw new TypeError(`the address of a relay is ws://... or wss://..., not ${url}`);
-  }
-  if (!['ws:', 'wss:'].includes(parsed.protocol))
-    throw new TypeError(`the address of a relay begins with ws:// or wss://, not ${parsed.protocol}`);
-  if (parsed.hash !== '' || parsed.username !== '' || parsed.password !== '')
-    throw new TypeError('the address of a relay has no #fragment, no name and no password');
-  if (!parsed.pathname.endsWith('/')) throw new TypeError('the address of a relay ends with /');
-}
-
 interface Waiting {
   flow: WispFlow;
   host: string;
@@ -105,7 +92,7 @@ export class WispLine implements Line {
 
   /** @throws TypeError or RangeError if an option is wrong. */
   constructor(options: LineOptions) {
-    checkAddress(options.url);
+    checkRelayAddress(options.url);
     if (options.credentials !== undefined) encodeCredentials(options.credentials);
     this.options = options;
     this.timers = options.timers ?? systemTimers;
