@@ -73,12 +73,13 @@ function portsOf(line: CommandLine, host: string): { ports?: PortOptions } {
   return { ports: { host: address, least, most } };
 }
 
-function policyOf(line: CommandLine): Policy {
+/** What --network-allow and --network-deny of this command say. */
+export function policyOf(command: string, line: CommandLine): Policy {
   try {
     const [allow, deny] = ['network-allow', 'network-deny'].map((name) => parseRules(line.lists.get(name)!));
     return new Policy(allow, deny, ownAddresses());
   } catch (error) {
-    throw new UsageError(`relay: ${(error as Error).message}`);
+    throw new UsageError(`${command}: ${(error as Error).message}`);
   }
 }
 
@@ -95,7 +96,7 @@ export async function relayCommand(words: readonly string[]): Promise<number> {
   const port = numberOption(line, 'port', { least: 0, most: 65_535, unit: '' }) ?? 8001;
   const options = {
     token: tokenOf(line),
-    filter: policyOf(line),
+    filter: policyOf('relay', line),
     host,
     port,
     ...originsOf(line),

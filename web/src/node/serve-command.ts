@@ -7,7 +7,11 @@ import { stat } from 'node:fs/promises';
 import { createServer, type IncomingMessage, type ServerResponse } from 'node:http';
 import { isIP } from 'node:net';
 import { extname, join, normalize, resolve, sep } from 'node:path';
-import { numberOption, parseCommandLine, UsageError } from './options.ts';
+import type { Policy } from '../network/policy.ts';
+import { RELAY_FILE } from '../network/relay-file.ts';
+import { numberOption, parseCommandLine, UsageError, type CommandLine } from './options.ts';
+import { PageRelay } from './page-relay.ts';
+import { policyOf } from './relay.ts';
 
 const TYPES: Record<string, string> = {
   '.css': 'text/css; charset=utf-8',
@@ -33,9 +37,16 @@ export interface ServerOptions {
    * False leaves the headers out, as some hosts do, to test the service worker.
    */
   isolate?: boolean;
+  /** What guests reach by the page's relay. Without it, there is none. */
+  filter?: Policy | undefined;
 }
 
-async function answer(options: ServerOptions, request: IncomingMessage, response: ServerResponse): Promise<void> {
+async function answer(
+  options: ServerOptions,
+  relay: PageRelay | undefined,
+  request: IncomingMessage,
+  response: ServerResponse,
+): Promise<void> {
   const headers: Record<string, string> = {
     'X-Content-Type-Options': 'nosniff',
     ...(options.isolate === false ? {} : ISOLATION),
@@ -47,6 +58,12 @@ async function answer(options: ServerOptions, request: IncomingMessage, response
     path = normalize(decodeURIComponent(new URL(request.url ?? '/', 'http://localhost').pathname));
   } catch {
     return void refuse(400, 'bad address');
+  }
+  if (path === `${sep}${RELAY_FILE}`) {
+    const file = relay?.fileFor(request);
+    if (file === undefined) return void refuse(404, 'there is no relay for you');
+    response.writeHead(200, { ...headers, 'Content-Type': TYPES['.json'], 'Cache-Control': 'no-store' });
+    return void response.end(JSON.stringify(file));
   }
   if (path.endsWith(sep)) path += 'index.html';
   const file = join(options.folder, path);
@@ -83,20 +100,28 @@ async function answer(options: ServerOptions, request: IncomingMessage, response
 /** Starts a server. Resolves with its port when it listens. */
 export function serve(options: ServerOptions): Promise<{ port: number; close(): void }> {
   const fixed = { ...options, folder: resolve(options.folder) };
+  let relay: PageRelay | undefined;
   const server = createServer((request, response) => {
-    answer(fixed, request, response).catch(() => response.destroy());
+    answer(fixed, relay, request, response).catch(() => response.destroy());
   });
   return new Promise((resolvePort, reject) => {
     server.on('error', reject);
     server.listen(options.port, options.host, () => {
       const address = server.address();
-      resolvePort({
+      const result = {
         port: typeof address === 'object' && address !== null ? address.port : options.port,
         close: () => {
+          void relay?.close();
           server.close();
           server.closeAllConnections();
         },
-      });
+      };
+      const { filter } = options;
+      if (filter === undefined) return resolvePort(result);
+      PageRelay.start(server, filter).then((started) => {
+        relay = started;
+        resolvePort(result);
+      }, reject);
     });
   });
 }
@@ -110,17 +135,31 @@ function shownHost(host: string): string {
   return isIP(host) === 6 ? `[${host}]` : host;
 }
 
+/** Undefined: there is no relay. */
+function filterOf(line: CommandLine): Policy | undefined {
+  const network = line.values.get('network') ?? 'relay';
+  if (network === 'relay') return policyOf('run', line);
+  if (network !== 'none') throw new UsageError(`--network ${network}: write relay or none`);
+  for (const name of ['network-allow', 'network-deny'])
+    if (line.lists.get(name)!.length > 0) throw new UsageError(`--${name} needs the relay, which --network=none ends`);
+  return undefined;
+}
+
 export async function serveCommand(words: readonly string[]): Promise<number> {
-  const line = parseCommandLine('serve', words, { values: ['host', 'port'], flags: ['no-isolation'] });
+  const line = parseCommandLine('serve', words, {
+    values: ['host', 'port', 'network'],
+    lists: ['network-allow', 'network-deny'],
+    flags: ['no-isolation'],
+  });
   const [folder] = line.words;
-  if (folder === undefined || line.words.length > 1)
-    throw new UsageError('serve: usage: serve [--host ADDRESS] [--port N] FOLDER');
+  if (folder === undefined || line.words.length > 1) throw new UsageError('serve: usage: serve [OPTIONS] FOLDER');
   const host = line.values.get('host') ?? '127.0.0.1';
   if (!isIP(host) && !/^[A-Za-z0-9]([A-Za-z0-9.-]*[A-Za-z0-9])?$/.test(host))
     throw new UsageError(`--host must be an address or a host name, not ${host === '' ? 'empty' : host}`);
   const port = numberOption(line, 'port', { least: 0, most: 65535, unit: '' }) ?? 8000;
+  const filter = filterOf(line);
   try {
-    const server = await serve({ folder, host, port, isolate: !line.flags.has('no-isolation') });
+    const server = await serve({ folder, host, port, isolate: !line.flags.has('no-isolation'), filter });
     console.log(`Auklet is at http://${shownHost(host)}:${server.port}/ (Ctrl-C ends it)`);
   } catch (error) {
     const code = (error as NodeJS.ErrnoException).code;

@@ -33,6 +33,8 @@ export interface RelayOptions {
    * only.
    */
   origins?: readonly string[];
+  /** Refuses requests that `origins` does not, if it returns false. */
+  accepts?: (request: IncomingMessage) => boolean;
   /** Whether datagrams of UDP are relayed. Default: yes. */
   datagrams?: boolean;
   /** Ports that clients may listen on. Default: none. */
@@ -96,7 +98,8 @@ export async function startRelay(options: RelayOptions): Promise<Relay> {
   const refusal = (request: IncomingMessage): [number, string] | undefined => {
     const given = (request.url ?? '').replace(/\?.*/s, '');
     if (!isSameSecret(given, path)) return [404, 'token'];
-    if (!isAllowedOrigin(request.headers.origin, origins)) return [403, 'origin'];
+    const isWelcome = isAllowedOrigin(request.headers.origin, origins) && options.accepts?.(request) !== false;
+    if (!isWelcome) return [403, 'origin'];
     if (clients.size >= limits.clients) return [503, 'clients'];
     return undefined;
   };
