@@ -25,10 +25,13 @@ const versions = new Map(
 );
 const installed = (name) => run('dpkg-query', '--show', '--showformat', '${source:Version}', name);
 
-/** The packages of the page: those in web/package.json, and what these need. */
+/** Who uses a package of web/package.json, if that is not the page. */
+const USERS = { ws: 'the relay, which is part of the command line' };
+
+/** The packages in web/package.json, and what these need. */
 function npmPackages() {
   const found = new Map();
-  const add = (name) => {
+  const add = (name, user) => {
     if (found.has(name)) return;
     const path = join(root, 'web/node_modules', name);
     const description = JSON.parse(read(path, 'package.json'));
@@ -38,12 +41,13 @@ function npmPackages() {
       name,
       version: description.version,
       licence: description.license,
-      what: 'the page',
+      what: user,
       texts: { [`${name.replace(/^@/, '').replace('/', '-')}.txt`]: read(path, licence) },
     });
-    Object.keys(description.dependencies ?? {}).forEach(add);
+    for (const needed of Object.keys(description.dependencies ?? {})) add(needed, user);
   };
-  Object.keys(JSON.parse(read(root, 'web/package.json')).dependencies).forEach(add);
+  for (const name of Object.keys(JSON.parse(read(root, 'web/package.json')).dependencies))
+    add(name, USERS[name] ?? 'the page');
   return [...found.values()];
 }
 

@@ -3,7 +3,7 @@
 
 import assert from 'node:assert/strict';
 import { execFileSync } from 'node:child_process';
-import { existsSync, readFileSync, statSync } from 'node:fs';
+import { existsSync, readdirSync, readFileSync, statSync } from 'node:fs';
 import { join } from 'node:path';
 import { test } from 'node:test';
 import { build, root } from './machines.mjs';
@@ -45,6 +45,10 @@ test('every package of the page is there with its licence', () => {
       cells.some(([part, , , licence, text]) => part === name && licence && text),
       name,
     );
+  // The scripts of the site say what is in the page.
+  const scripts = readdirSync(join(site, 'assets')).filter((file) => file.endsWith('.js'));
+  const hasWs = scripts.some((file) => readFileSync(join(site, 'assets', file), 'utf8').includes('WebSocketServer'));
+  assert.equal(cells.find(([part]) => part === 'ws')[2] === 'the page', hasWs);
 });
 
 test('licence texts', () => {
