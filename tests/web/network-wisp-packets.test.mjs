@@ -159,8 +159,17 @@ test('credentials', () => {
   const { encodeCredentials, decodeCredentials, decodePasswordWanted } = extensions;
   const mine = { name: 'anna', password: 'pass wörd' };
   assert.deepEqual(encodeCredentials(mine), bytes(4, text('anna'), text('pass wörd')));
-  assert.deepEqual(decodeCredentials(encodeCredentials(mine)), mine);
-  assert.deepEqual(decodeCredentials(bytes(0)), { name: '', password: '' });
+  assert.deepEqual(decodeCredentials(encodeCredentials(mine)), [mine]);
+  assert.deepEqual(decodeCredentials(bytes(0)), [{ name: '', password: '' }]);
+  // As wisp-js writes them, which could be the others, too.
+  assert.deepEqual(decodeCredentials(bytes(1, 2, 0, 0x61, 0x62, 0x63)), [
+    { name: '\u0002', password: '\0abc' },
+    { name: 'a', password: 'bc' },
+  ]);
+  assert.deepEqual(decodeCredentials(bytes(1, 0xff, 0, 0x61, ...Array(255).fill(0x62))), [
+    { name: 'a', password: 'b'.repeat(255) },
+  ]);
+  assert.equal(decodeCredentials(bytes(1, 3, 0, 0x61, 0x62, 0x63)).length, 1);
   assert.throws(() => encodeCredentials({ name: 'a'.repeat(256), password: '' }), RangeError);
   for (const lie of [bytes(), bytes(4, text('ann')), bytes(1, 0xff), bytes(0, 0xff)])
     assert.throws(() => decodeCredentials(lie), PacketError);

@@ -80,16 +80,30 @@ export function encodeCredentials({ name, password }: Credentials): Uint8Array {
   return bytes;
 }
 
-/** @throws PacketError */
-export function decodeCredentials(bytes: Uint8Array): Credentials {
+/**
+ * The credentials that the bytes may be, one or two: wisp-js also writes the
+ * length of the password, in two bytes behind that of the name.
+ *
+ * @throws PacketError
+ */
+export function decodeCredentials(bytes: Uint8Array): Credentials[] {
   const length = bytes[0];
   if (length === undefined || bytes.length < 1 + length) throw new PacketError('credentials that are cut off');
+  const found = [credentialsAt(bytes, 1, length)];
+  const rest = bytes.length - 3 - length;
+  if (rest >= 0 && rest === (bytes[1]! | (bytes[2]! << 8))) found.push(credentialsAt(bytes, 3, length));
+  const known = found.filter((each) => each !== undefined);
+  if (known.length === 0) throw new PacketError('credentials are no UTF-8');
+  return known;
+}
+
+function credentialsAt(bytes: Uint8Array, at: number, length: number): Credentials | undefined {
   try {
     return {
-      name: decoder.decode(bytes.subarray(1, 1 + length)),
-      password: decoder.decode(bytes.subarray(1 + length)),
+      name: decoder.decode(bytes.subarray(at, at + length)),
+      password: decoder.decode(bytes.subarray(at + length)),
     };
   } catch {
-    throw new PacketError('credentials are no UTF-8');
+    return undefined;
   }
 }

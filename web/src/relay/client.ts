@@ -6,7 +6,12 @@ import { createHash, timingSafeEqual } from 'node:crypto';
 import type { Socket } from 'node:net';
 import type { WebSocket } from 'ws';
 import type { Timers } from '../network/timers.ts';
-import { decodeClientCredit, decodeCredentials, encodeServerAbilities } from '../network/wisp-extensions.ts';
+import {
+  decodeClientCredit,
+  decodeCredentials,
+  encodeServerAbilities,
+  type Credentials,
+} from '../network/wisp-extensions.ts';
 import {
   decode,
   encode,
@@ -116,10 +121,12 @@ export class RelayClient implements StreamOwner {
     if (passwords !== undefined) {
       const given = extensions.get(EXTENSION.password);
       if (given === undefined) return this.refuse(REASON.noPassword);
-      const { name, password } = decodeCredentials(given);
-      const wanted = passwords.get(name);
       // One comparison is made for unknown names, too.
-      if (!isSameSecret(password, wanted ?? '') || wanted === undefined) return this.refuse(REASON.password);
+      const isRight = ({ name, password }: Credentials): boolean => {
+        const wanted = passwords.get(name);
+        return isSameSecret(password, wanted ?? '') && wanted !== undefined;
+      };
+      if (!decodeCredentials(given).some(isRight)) return this.refuse(REASON.password);
     }
     this.confirms = extensions.has(EXTENSION.confirmation);
     this.datagrams &&= extensions.has(EXTENSION.udp);

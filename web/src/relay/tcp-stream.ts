@@ -48,6 +48,8 @@ export class TcpStream implements Stream {
   private clientFinished = false;
   private farFinished = false;
   private finishSent = false;
+  /** Closed by the client before there was a socket for what it has sent. */
+  private isLate = false;
 
   constructor(owner: StreamOwner, number: number) {
     this.owner = owner;
@@ -61,7 +63,10 @@ export class TcpStream implements Stream {
     this.timer = owner.timers.set(() => this.end(REASON.timedOut), owner.limits.connectSeconds * 1000);
     owner.destinations.find(host, port).then(
       (way) => this.connectTo(way),
-      (error: unknown) => this.end(error instanceof NoWay ? error.reason : REASON.unknown),
+      (error: unknown) => {
+        this.end(error instanceof NoWay ? error.reason : REASON.unknown);
+        if (this.isLate) this.forget();
+      },
     );
   }
 
@@ -73,7 +78,7 @@ export class TcpStream implements Stream {
   }
 
   private connectTo({ addresses, port }: Way): void {
-    if (this.state === 'gone') return;
+    if (this.state === 'gone' && !this.isLate) return;
     const [{ address, family }] = addresses as [Way['addresses'][0]];
     // Node tries one after the other, and sees no others than these.
     const socket = connect({
@@ -100,7 +105,8 @@ export class TcpStream implements Stream {
     const { early } = this;
     this.early = [];
     for (const bytes of early) this.write(bytes);
-    if (this.clientFinished) socket.end();
+    if (this.isLate) this.watch();
+    else if (this.clientFinished) socket.end();
   }
 
   private use(socket: Socket): void {
@@ -231,6 +237,8 @@ export class TcpStream implements Stream {
   }
 
   closed(orderly: boolean): void {
+    // Some clients do not wait until a stream is open, and send, and go.
+    if (orderly && this.early.length > 0) this.isLate = this.owner.linger(1);
     this.leave();
     if (this.socket === undefined) return;
     if (orderly) this.linger();
@@ -249,10 +257,21 @@ export class TcpStream implements Stream {
     if (this.state === 'gone') return;
     this.state = 'gone';
     this.owner.timers.clear(this.timer);
-    this.owner.hold(-this.early.reduce((sum, bytes) => sum + bytes.length, 0));
-    this.early = [];
+    if (!this.isLate) this.dropEarly();
     this.rest = undefined;
     this.owner.release(this.number);
+  }
+
+  private dropEarly(): void {
+    this.owner.hold(-this.early.reduce((sum, bytes) => sum + bytes.length, 0));
+    this.early = [];
+  }
+
+  /** There is no way for what was sent. */
+  private forget(): void {
+    this.isLate = false;
+    this.dropEarly();
+    this.owner.linger(-1);
   }
 
   private reset(): void {
@@ -261,10 +280,14 @@ export class TcpStream implements Stream {
 
   /** Lets the far side take what is left, for a while. */
   private linger(): void {
+    if (this.socket!.closed) return;
+    if (this.owner.linger(1)) this.watch();
+    else this.reset();
+  }
+
+  private watch(): void {
     const socket = this.socket!;
     const { owner } = this;
-    if (socket.closed) return;
-    if (!owner.linger(1)) return this.reset();
     const timer = owner.timers.set(() => this.reset(), LINGER);
     socket.on('close', () => {
       owner.timers.clear(timer);
