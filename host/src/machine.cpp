@@ -40,8 +40,6 @@ Result<void> Machine::add_network(const virtio::NetworkDescription& card, const 
     // A machine that stands still must not hold up others.
     if (!network_->link().attach(port, network::WhenFull::lose, card.mac))
         return failure("the network has another port with the address of this card");
-    // The card does what its driver leaves to the sender: it takes any frame.
-    network_->translator().set_abilities(card.mac, {.checksum = true, .tso4 = true, .tso6 = true});
     return {};
 }
 

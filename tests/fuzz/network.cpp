@@ -129,7 +129,8 @@ void drive(std::span<const std::uint8_t> input) {
     FuzzRandom random;
     FuzzLink link;
     FuzzBackend backend;
-    const Settings settings;
+    Settings settings;
+    settings.large_segments = input.size() % 2 == 0;
     Translator translator(backend, backend, timers, random, settings);
     translator.attach(link);
     const auto give = [&](Bytes bytes, Offload offload) {
@@ -298,7 +299,6 @@ void drive(std::span<const std::uint8_t> input) {
         case 14:
             link.room = step[1] % 32;
             translator.room();
-            translator.set_abilities(guest_mac, {step[2] % 2 == 0, step[3] % 2 == 0, step[4] % 2 == 0});
             break;
         default:
             if (!backend.questions.empty()) {

@@ -394,11 +394,9 @@ int main(int count, char** arguments) {
     Settings settings;
     settings.reaches_ipv6 = true;
     settings.mtu = static_cast<std::uint16_t>(options.mtu);
+    settings.large_segments = options.offload;
     Translator translator(services, services, timers, random, settings);
     translator.attach(tap);
-    constexpr Mac mac = {std::byte{2}, {}, {}, {}, {}, std::byte{15}};
-    if (options.offload)
-        translator.set_abilities(mac, {.checksum = true, .tso4 = true, .tso6 = true});
 
     const pid_t child = fork();
     if (child == 0) {

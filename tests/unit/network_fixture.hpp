@@ -147,6 +147,8 @@ class FakeNames final : public NameBackend {
 
 /// What both the translator and the tests' own packets are made with.
 struct NetworkFixture {
+    explicit NetworkFixture(bool large_segments = false) { settings.large_segments = large_segments; }
+
     FakeClock clock;
     TimerQueue timers{clock};
     FakeLink link;

@@ -207,9 +207,8 @@ TEST_CASE("connections are limited") {
     CHECK(f.translator.incoming(5, f.guest, 80, 1000));
 }
 
-TEST_CASE("large segments, if the guest's card takes them") {
-    ScriptFixture f;
-    f.offload();
+TEST_CASE("large segments, if the link takes them") {
+    ScriptFixture f(true);
     f.run(R"(
         > S -1 win 65535 mss 1460 scale 7
         opened 1048576
@@ -232,7 +231,6 @@ TEST_CASE("segments of which a packet holds one") {
     settings.mtu = 65'520;
     Translator translator(f.flows, f.names, f.timers, f.random, settings);
     translator.attach(f.link);
-    translator.set_abilities(guest_mac, {.checksum = true, .tso4 = true, .tso6 = true});
     const auto give = [&](std::string_view segment) {
         const auto bytes = f.frame(f.guest, f.far, protocol_tcp, from_hex(segment));
         CHECK(translator.deliver({{.flags = data_valid}, bytes}));
@@ -252,10 +250,9 @@ TEST_CASE("segments of which a packet holds one") {
 }
 
 TEST_CASE("IPv6, with large segments and without an outside") {
-    ScriptFixture f;
+    ScriptFixture f(true);
     f.guest = address("fd00::f");
     f.far = address("2001::1");
-    f.offload();
     f.run("> S -1 win 65535 mss 1440\n =\n < unreachable 0");
     f.far = address("fd00::2");
     f.run(R"(

@@ -38,7 +38,7 @@ struct ScriptFixture : NetworkFixture {
     FlowId id = 0;
     std::size_t given = 0; ///< bytes that the far side has sent
 
-    ScriptFixture() { translator.attach(link); }
+    explicit ScriptFixture(bool large_segments = false) : NetworkFixture(large_segments) { translator.attach(link); }
 
     static std::byte pattern(std::size_t number) { return static_cast<std::byte>(number * 2654435761U >> 16 ^ number); }
     static std::vector<std::byte> stretch(std::size_t from, std::size_t length) {
@@ -47,8 +47,6 @@ struct ScriptFixture : NetworkFixture {
             bytes[index] = pattern(from + index);
         return bytes;
     }
-    /// The guest's card has all offloads.
-    void offload() { translator.set_abilities(guest_mac, {.checksum = true, .tso4 = true, .tso6 = true}); }
 
     /// Opens a connection with windows of 64 KiB in both directions.
     void open() {

@@ -12,18 +12,8 @@ constexpr std::uint8_t echo_request6 = 128, echo_reply6 = 129, unreachable6 = 1;
 /// So much of a packet comes back with the error at most (RFC 1812, 4.3.2.3).
 constexpr std::size_t longest_quote = 548;
 
-std::uint8_t code_of(Unreachable reason, bool v4) {
-    switch (reason) {
-    case Unreachable::network:
-        return 0;
-    case Unreachable::host:
-        return v4 ? 1 : 3;
-    case Unreachable::port:
-        return v4 ? 3 : 4;
-    default:
-        return v4 ? 13 : 1;
-    }
-}
+/// The codes of each reason, in the order of Unreachable: of IPv4 and of IPv6.
+constexpr std::uint8_t codes[][2] = {{0, 0}, {1, 3}, {3, 4}, {13, 1}};
 
 void send_error(Wire& wire, Route route, Bytes quote, Unreachable reason) {
     const bool v4 = route.source.is_v4();
@@ -33,7 +23,7 @@ void send_error(Wire& wire, Route route, Bytes quote, Unreachable reason) {
     quote = quote.first(std::min(quote.size(), longest_quote));
     Outgoing packet(wire, route, v4 ? protocol_icmp : protocol_icmp6, 8 + quote.size());
     put8(packet.payload(), 0, v4 ? unreachable : unreachable6);
-    put8(packet.payload(), 1, code_of(reason, v4));
+    put8(packet.payload(), 1, codes[static_cast<std::size_t>(reason)][v4 ? 0 : 1]);
     std::ranges::copy(quote, packet.payload().begin() + 8);
     packet.send(2);
 }
@@ -70,14 +60,17 @@ void send_unreachable(Wire& wire, const Packet& packet, Unreachable reason) {
     send_error(wire, answer_to(packet), packet.whole, reason);
 }
 
-void send_unreachable(Wire& wire, const Route& route, std::uint8_t protocol, Bytes first, Unreachable reason) {
-    // The header that the packet had, as far as its sender looks at it.
-    std::array<std::byte, ethernet_size + 40 + 8> bytes{};
+void send_unreachable(Wire& wire, const Mac& mac, const Ends& ends, std::uint8_t protocol, std::uint32_t word,
+                      Unreachable reason) {
+    // The headers that the packet had, as far as its sender looks at them.
+    const Route route{mac, ends.guest, ends.far};
     const std::size_t size = route.headers();
-    write_headers(std::span(bytes).first(size), wire, {route.to, route.destination, route.source}, protocol,
-                  first.size());
-    std::ranges::copy(first.first(8), bytes.begin() + static_cast<std::ptrdiff_t>(size));
-    send_error(wire, route, std::span(bytes).subspan(ethernet_size, size - ethernet_size + 8), reason);
+    std::vector<std::byte> bytes(size + 8);
+    write_headers(std::span(bytes).first(size), wire, route, protocol, 8);
+    put16(bytes, size, ends.guest_port);
+    put16(bytes, size + 2, ends.far_port);
+    put32(bytes, size + 4, word);
+    send_error(wire, {mac, ends.far, ends.guest}, Bytes(bytes).subspan(ethernet_size), reason);
 }
 
 } // namespace auklet::network

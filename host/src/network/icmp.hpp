@@ -19,8 +19,9 @@ void take_icmp(Wire& wire, const Packet& packet);
 /// Tells the sender of a packet that it went nowhere. Errors, and packets to
 /// groups, get no such answer.
 void send_unreachable(Wire& wire, const Packet& packet, Unreachable reason);
-/// The same, for a packet of which only this is known: the first 8 bytes of its
-/// transport's header. `route` is the one of the answer.
-void send_unreachable(Wire& wire, const Route& route, std::uint8_t protocol, Bytes first, Unreachable reason);
+/// The same, for a packet of the guest's of which only this is known. `word` is
+/// what its transport's header has behind the ports.
+void send_unreachable(Wire& wire, const Mac& mac, const Ends& ends, std::uint8_t protocol, std::uint32_t word,
+                      Unreachable reason);
 
 } // namespace auklet::network

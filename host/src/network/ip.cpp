@@ -124,21 +124,6 @@ void write_headers(Buffer headers, const Wire& wire, const Route& route, std::ui
     put16(ip, 10, checksum(sum_of(ip.first(20))));
 }
 
-Offload finish_checksum(Buffer frame, const Wire& wire, const Route& route, std::uint8_t protocol, std::size_t place) {
-    const std::size_t start = route.headers();
-    const auto payload = frame.subspan(start);
-    const Sum pseudo = pseudo_header(route.source, route.destination, protocol, payload.size());
-    if (wire.abilities(route.to).checksum) {
-        put16(payload, place, fold(pseudo));
-        return {.flags = needs_checksum,
-                .checksum_start = static_cast<std::uint16_t>(start),
-                .checksum_offset = static_cast<std::uint16_t>(place)};
-    }
-    put16(payload, place, 0);
-    put16(payload, place, checksum(sum_of(payload, pseudo)));
-    return {};
-}
-
 Outgoing::Outgoing(Wire& wire, const Route& route, std::uint8_t protocol, std::size_t length, std::uint8_t hop_limit)
     : wire_(wire), route_(route), protocol_(protocol), bytes_(route.headers() + length) {
     write_headers(std::span(bytes_).first(route.headers()), wire, route, protocol, length, hop_limit);

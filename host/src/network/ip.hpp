@@ -49,6 +49,13 @@ struct Packet {
 /// right or not needed.
 [[nodiscard]] bool checksum_is_right(const Packet& packet);
 
+/// The ends of a flow.
+struct Ends {
+    Address guest, far;
+    std::uint16_t guest_port, far_port;
+    auto operator<=>(const Ends&) const = default;
+};
+
 /// Where a packet goes.
 struct Route {
     Mac to;
@@ -67,10 +74,6 @@ struct Route {
 /// payload of `length` bytes.
 void write_headers(Buffer headers, const Wire& wire, const Route& route, std::uint8_t protocol, std::size_t length,
                    std::uint8_t hop_limit = 64);
-/// Writes the transport's checksum, at `place` of its header, or leaves it to
-/// the receiver if that can do it. Returns the frame's offload.
-[[nodiscard]] Offload finish_checksum(Buffer frame, const Wire& wire, const Route& route, std::uint8_t protocol,
-                                      std::size_t place);
 
 /// A packet of anything but TCP, in the making.
 class Outgoing {

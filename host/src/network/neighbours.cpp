@@ -50,22 +50,6 @@ void put_link_option(Buffer option, std::uint8_t kind, const Mac& mac) {
     std::ranges::copy(mac, option.begin() + 2);
 }
 
-/// The MAC in an option, if the packet has it.
-std::optional<Mac> link_option(Bytes options, std::uint8_t kind) {
-    while (options.size() >= 8) {
-        const std::size_t size = get8(options, 1) * 8U;
-        if (size == 0 || size > options.size())
-            return std::nullopt;
-        if (get8(options, 0) == kind) {
-            Mac mac;
-            std::ranges::copy(options.subspan(2, mac.size()), mac.begin());
-            return mac;
-        }
-        options = options.subspan(size);
-    }
-    return std::nullopt;
-}
-
 void advertise_router(Wire& wire, const Mac& to, const Address& destination) {
     const auto& settings = wire.settings;
     constexpr std::size_t header = 16, link = 8, mtu = 8, prefix = 32, resolver = 24;
@@ -151,16 +135,16 @@ std::optional<Address> take_neighbour_discovery(Wire& wire, const Packet& packet
     if (message.size() < 24)
         return std::nullopt;
     const auto target = Address::of(message.subspan(8, 16));
-    auto option = link_option(message.subspan(24), type == neighbour_solicitation ? option_source : option_target);
     if (type == neighbour_solicitation && wire.settings.is_own(target)) {
         if (from_nobody)
             advertise_neighbour(wire, all_nodes_mac, target, all_nodes, false);
         else
             advertise_neighbour(wire, packet.sender, target, packet.source, true);
     }
+    // An option has the MAC, too. But nobody speaks for others.
     const auto& owner = type == neighbour_solicitation ? packet.source : target;
-    if ((type != neighbour_solicitation && type != neighbour_advertisement) || !option || *option != packet.sender ||
-        !wire.settings.is_guest(owner) || owner.is_v4() || !wire.learn(owner, *option))
+    if ((type != neighbour_solicitation && type != neighbour_advertisement) || !wire.settings.is_guest(owner) ||
+        owner.is_v4() || !wire.learn(owner, packet.sender))
         return std::nullopt;
     return owner;
 }

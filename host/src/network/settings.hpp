@@ -26,6 +26,9 @@ struct Settings {
     /// default route, and no such addresses of names.
     bool reaches_ipv6 = false;
     std::uint16_t mtu = 1500; ///< at least 1280 (RFC 8200, section 5)
+    /// Whether the link takes segments of TCP that are longer than the MTU. It
+    /// always completes their checksums.
+    bool large_segments = true;
 
     [[nodiscard]] bool is_own(const Address& address) const {
         return address == gateway || address == resolver || address == gateway6 || address == resolver6 ||

@@ -31,15 +31,15 @@ Tcp::Connection* Tcp::find(FlowId id) {
     return found == connections_.end() ? nullptr : found->second.get();
 }
 
-Tcp::Connection& Tcp::add(FlowId id, const Key& key, const Mac& mac) {
-    auto& connection = *connections_.emplace(id, std::make_unique<Connection>(*this, id, key, mac)).first->second;
-    by_key_.emplace(key, &connection);
+Tcp::Connection& Tcp::add(FlowId id, const Ends& ends, const Mac& mac) {
+    auto& connection = *connections_.emplace(id, std::make_unique<Connection>(*this, id, ends, mac)).first->second;
+    by_ends_.emplace(ends, &connection);
     // RFC 6528: a connection's numbers go on from those of an earlier one with
     // the same ends, and nobody else can guess them.
     std::array<std::uint64_t, 5> words{};
     for (std::size_t index = 0; index < 4; ++index)
-        words[index] = get<std::uint64_t>(index < 2 ? key.guest.bytes : key.far.bytes, index % 2 * 8);
-    words[4] = static_cast<std::uint64_t>(key.guest_port) << 16 | key.far_port;
+        words[index] = get<std::uint64_t>(index < 2 ? ends.guest.bytes : ends.far.bytes, index % 2 * 8);
+    words[4] = static_cast<std::uint64_t>(ends.guest_port) << 16 | ends.far_port;
     const auto microseconds4 = static_cast<std::uint64_t>(timers_.now() * 250);
     const auto number = static_cast<std::uint32_t>(hash_(words) + microseconds4);
     connection.acknowledged = connection.sent = connection.highest = connection.recover = number;
@@ -50,7 +50,7 @@ void Tcp::remove(Connection& connection) {
     // A guest may make and drop connections, and never give the link room.
     if (connection.blocked)
         std::erase(blocked_, connection.id);
-    by_key_.erase(connection.key);
+    by_ends_.erase(connection.ends);
     connections_.erase(connection.id);
 }
 
@@ -73,8 +73,8 @@ void Tcp::room() {
 }
 
 void Tcp::learned(const Address& address) {
-    for (auto& [key, connection] : by_key_)
-        if (key.guest == address && connection->state == Connection::State::calling)
+    for (auto& [ends, connection] : by_ends_)
+        if (ends.guest == address && connection->state == Connection::State::calling)
             call(*connection);
 }
 
@@ -112,12 +112,8 @@ void Tcp::failed(FlowId id, FlowError error) {
 }
 
 void Tcp::tell_failure(Connection& connection) {
-    // The part of the SYN that tells the guest which one is meant.
-    std::array<std::byte, 8> first;
-    put16(first, 0, connection.key.guest_port);
-    put16(first, 2, connection.key.far_port);
-    put32(first, 4, connection.expected - 1);
-    send_unreachable(wire_, connection.route(), protocol_tcp, first, reason_of(*connection.failure));
+    send_unreachable(wire_, connection.mac, connection.ends, protocol_tcp, connection.expected - 1,
+                     reason_of(*connection.failure));
     remove(connection);
 }
 
@@ -125,12 +121,12 @@ bool Tcp::incoming(FlowId id, const Address& guest, std::uint16_t port, std::siz
     if (connections_.size() >= most_connections || connections_.contains(id) || id >= first_guest_flow || port == 0 ||
         !wire_.settings.is_guest(guest))
         return false;
-    Key key{guest, guest.is_v4() ? wire_.settings.gateway : wire_.settings.gateway6, port, 0};
+    Ends ends{guest, guest.is_v4() ? wire_.settings.gateway : wire_.settings.gateway6, port, 0};
     // There are far more ports than connections, so one is always free.
     do
-        key.far_port = static_cast<std::uint16_t>(first_port + next_port_++ % (65'536 - first_port));
-    while (by_key_.contains(key));
-    auto& connection = add(id, key, {});
+        ends.far_port = static_cast<std::uint16_t>(first_port + next_port_++ % (65'536 - first_port));
+    while (by_ends_.contains(ends));
+    auto& connection = add(id, ends, {});
     connection.state = Connection::State::calling;
     connection.room = room;
     call(connection);

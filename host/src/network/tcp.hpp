@@ -48,21 +48,16 @@ class Tcp {
     void aborted(FlowId id);
 
   private:
-    struct Key {
-        Address guest, far;
-        std::uint16_t guest_port, far_port;
-        auto operator<=>(const Key&) const = default;
-    };
     struct Connection;
 
     [[nodiscard]] Connection* find(FlowId id);
-    [[nodiscard]] Connection& add(FlowId id, const Key& key, const Mac& mac);
+    [[nodiscard]] Connection& add(FlowId id, const Ends& ends, const Mac& mac);
     void remove(Connection& connection);
     /// Tells the backend, too.
     void tell_failure(Connection& connection);
     void close(Connection& connection, bool reset);
 
-    void take_new(const Packet& packet, const TcpSegment& segment, const Key& key);
+    void take_new(const Packet& packet, const TcpSegment& segment, const Ends& ends);
     void take_calling(Connection& connection, const TcpSegment& segment);
     void take_segment(Connection& connection, const TcpSegment& segment);
     [[nodiscard]] bool take_acknowledgement(Connection& connection, const TcpSegment& segment);
@@ -79,7 +74,8 @@ class Tcp {
     void send_reset(const Route& route, std::uint16_t from, std::uint16_t to, std::uint32_t sequence,
                     std::uint32_t acknowledgement, std::uint8_t flags);
     void reset(Connection& connection);
-    void refuse(const Packet& packet, const TcpSegment& segment);
+    /// Answers a segment that belongs to nothing.
+    void refuse(const Route& back, const TcpSegment& segment);
     void resend(Connection& connection);
 
     Wire& wire_;
@@ -88,7 +84,7 @@ class Tcp {
     KeyedHash hash_;
     Budget budget_{shared_memory};
     std::map<FlowId, std::unique_ptr<Connection>> connections_;
-    std::map<Key, Connection*> by_key_;
+    std::map<Ends, Connection*> by_ends_;
     std::vector<FlowId> blocked_; ///< those that the link had no room for
     FlowId next_id_ = first_guest_flow;
     std::uint16_t next_port_ = 0;

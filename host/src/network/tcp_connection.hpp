@@ -43,8 +43,8 @@ struct TcpSegment {
 };
 
 struct Tcp::Connection {
-    Connection(Tcp& owner, FlowId number, const Key& ends, const Mac& guest_mac)
-        : tcp(owner), id(number), key(ends), mac(guest_mac), output(owner.budget_),
+    Connection(Tcp& owner, FlowId number, const Ends& both, const Mac& guest_mac)
+        : tcp(owner), id(number), ends(both), mac(guest_mac), output(owner.budget_),
           retransmission(
               owner.timers_, [](void* self) { on_retransmission(*static_cast<Connection*>(self)); }, this),
           delayed_answer(owner.timers_, [](void* self) { on_delayed_answer(*static_cast<Connection*>(self)); }, this) {}
@@ -52,7 +52,7 @@ struct Tcp::Connection {
 
     Tcp& tcp;
     const FlowId id;
-    const Key key;
+    const Ends ends;
     Mac mac; ///< the guest's
 
     enum class State : std::uint8_t {
@@ -109,7 +109,7 @@ struct Tcp::Connection {
     Timer retransmission;
     Timer delayed_answer;
 
-    [[nodiscard]] Route route() const { return {mac, key.far, key.guest}; }
+    [[nodiscard]] Route route() const { return {mac, ends.far, ends.guest}; }
     [[nodiscard]] std::uint32_t in_flight() const { return sent - acknowledged; }
     [[nodiscard]] bool fin_unsent() const { return far_finished && !fin_acknowledged && in_flight() <= output.size(); }
     [[nodiscard]] bool is_over() const { return guest_finished && fin_acknowledged && !answer_due; }

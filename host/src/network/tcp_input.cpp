@@ -48,7 +48,7 @@ std::optional<TcpSegment> TcpSegment::parse(Bytes bytes) {
 
 void Tcp::Connection::take_options(const TcpSegment& syn) {
     const std::size_t largest = tcp.wire_.settings.mtu - (route().headers() - ethernet_size) - tcp_header;
-    std::size_t offered = key.guest.is_v4() ? 536 : 1220; // RFC 9293, 3.7.1
+    std::size_t offered = ends.guest.is_v4() ? 536 : 1220; // RFC 9293, 3.7.1
     scaled = false;
     shift = 0;
     for (auto options = syn.options; !options.empty() && get8(options, 0) != option_end;) {
@@ -78,10 +78,10 @@ void Tcp::take(const Packet& packet) {
     const auto segment = TcpSegment::parse(packet.payload);
     if (!segment || !checksum_is_right(packet) || (segment->has(tcp_syn) && segment->has(tcp_fin | tcp_rst)))
         return;
-    const Key key{packet.source, packet.destination, segment->source_port, segment->destination_port};
-    auto found = by_key_.find(key);
-    if (found == by_key_.end())
-        return take_new(packet, *segment, key);
+    const Ends ends{packet.source, packet.destination, segment->source_port, segment->destination_port};
+    auto found = by_ends_.find(ends);
+    if (found == by_ends_.end())
+        return take_new(packet, *segment, ends);
     auto& connection = *found->second;
     switch (connection.state) {
     case Connection::State::opening:
@@ -100,18 +100,18 @@ void Tcp::take(const Packet& packet) {
     }
 }
 
-void Tcp::take_new(const Packet& packet, const TcpSegment& segment, const Key& key) {
+void Tcp::take_new(const Packet& packet, const TcpSegment& segment, const Ends& ends) {
     if (segment.has(tcp_rst))
         return;
     if (!segment.has(tcp_syn) || segment.has(tcp_ack) || segment.destination_port == 0 || segment.source_port == 0 ||
         connections_.size() >= most_connections)
-        return refuse(packet, segment);
+        return refuse(answer_to(packet), segment);
     while (connections_.contains(next_id_))
         next_id_ = next_id_ + 1 == first_datagram_flow ? first_guest_flow : next_id_ + 1;
-    auto& connection = add(next_id_, key, packet.sender);
+    auto& connection = add(next_id_, ends, packet.sender);
     next_id_ = next_id_ + 1 == first_datagram_flow ? first_guest_flow : next_id_ + 1;
     connection.take_options(segment);
-    backend_.flow_open(connection.id, FlowKind::stream, key.far, key.far_port);
+    backend_.flow_open(connection.id, FlowKind::stream, ends.far, ends.far_port);
 }
 
 /// RFC 9293, 3.10.7.3. Both ends of a connection call each other only if they
@@ -125,8 +125,7 @@ void Tcp::take_calling(Connection& connection, const TcpSegment& segment) {
         return;
     }
     if (segment.has(tcp_ack) && !good)
-        return send_reset(connection.route(), connection.key.far_port, connection.key.guest_port,
-                          segment.acknowledgement, 0, tcp_rst);
+        return refuse(connection.route(), segment);
     if (!good || !segment.has(tcp_syn))
         return;
     connection.take_options(segment);
@@ -175,7 +174,7 @@ bool Tcp::take_acknowledgement(Connection& connection, const TcpSegment& segment
     const std::uint32_t number = segment.acknowledgement;
     if (connection.state == Connection::State::answering) {
         if (number != connection.acknowledged + 1 || connection.highest == connection.acknowledged) {
-            send_reset(connection.route(), connection.key.far_port, connection.key.guest_port, number, 0, tcp_rst);
+            refuse(connection.route(), segment);
             return false;
         }
         connection.state = Connection::State::open;
@@ -291,14 +290,11 @@ void Tcp::hand_on(Connection& connection, std::uint32_t sequence, Bytes data, bo
     backend_.flow_finish(connection.id);
 }
 
-void Tcp::refuse(const Packet& packet, const TcpSegment& segment) {
+void Tcp::refuse(const Route& back, const TcpSegment& segment) {
     // RFC 9293, 3.10.7.1
-    if (segment.has(tcp_ack))
-        send_reset(answer_to(packet), segment.destination_port, segment.source_port, segment.acknowledgement, 0,
-                   tcp_rst);
-    else
-        send_reset(answer_to(packet), segment.destination_port, segment.source_port, 0,
-                   segment.sequence + segment.length(), tcp_rst | tcp_ack);
+    const bool has_ack = segment.has(tcp_ack);
+    send_reset(back, segment.destination_port, segment.source_port, has_ack ? segment.acknowledgement : 0,
+               has_ack ? 0 : segment.sequence + segment.length(), has_ack ? tcp_rst : tcp_rst | tcp_ack);
 }
 
 } // namespace auklet::network

@@ -57,10 +57,8 @@ void Tcp::push(Connection& connection) {
             !send(0, connection.state == State::calling ? tcp_syn : tcp_syn | tcp_ack))
             return;
     } else {
-        const auto& card = wire_.abilities(connection.mac);
-        const bool large = card.checksum && (connection.key.far.is_v4() ? card.tso4 : card.tso6);
-        const std::size_t limit =
-            connection.segment * (large ? std::max<std::size_t>(most_data / connection.segment, 1) : 1);
+        const std::size_t count = wire_.settings.large_segments ? most_data / connection.segment : 1;
+        const std::size_t limit = connection.segment * std::max<std::size_t>(count, 1);
         for (;;) {
             const std::uint32_t flight = connection.in_flight();
             if (flight != 0 && before(connection.sent, connection.recover))
@@ -100,11 +98,11 @@ void Tcp::push(Connection& connection) {
 
 /// Asks the guest for a connection, or first the link who the guest is.
 void Tcp::call(Connection& connection) {
-    if (const auto* mac = wire_.find(connection.key.guest); mac != nullptr) {
+    if (const auto* mac = wire_.find(connection.ends.guest); mac != nullptr) {
         connection.mac = *mac;
         return settle(connection);
     }
-    ask_for_neighbour(wire_, connection.key.guest);
+    ask_for_neighbour(wire_, connection.ends.guest);
     if (!connection.retransmission.is_set())
         connection.retransmission.set(delay_of(connection.backoff));
 }
@@ -157,8 +155,8 @@ bool Tcp::emit(Connection& connection, std::uint32_t sequence, std::size_t lengt
         write_headers(frame.first(route.headers()), wire_, route, protocol_tcp, header + length);
         const auto tcp = frame.subspan(route.headers());
         std::ranges::fill(tcp.first(header), std::byte{0});
-        put16(tcp, 0, connection.key.far_port);
-        put16(tcp, 2, connection.key.guest_port);
+        put16(tcp, 0, connection.ends.far_port);
+        put16(tcp, 2, connection.ends.guest_port);
         put32(tcp, 4, sequence);
         if ((flags & tcp_ack) != 0)
             put32(tcp, 8, connection.expected);
@@ -172,7 +170,11 @@ bool Tcp::emit(Connection& connection, std::uint32_t sequence, std::size_t lengt
                   static_cast<std::uint16_t>(wire_.settings.mtu - (headers - header - ethernet_size) - tcp_header));
             put32(tcp, 24, scale ? 0x0103'0300U | own_shift : 0x0101'0101U);
         }
-        auto offload = finish_checksum(frame, wire_, route, protocol_tcp, tcp_checksum);
+        // The link adds the rest to the sum.
+        put16(tcp, tcp_checksum, fold(pseudo_header(route.source, route.destination, protocol_tcp, tcp.size())));
+        Offload offload{.flags = needs_checksum,
+                        .checksum_start = static_cast<std::uint16_t>(route.headers()),
+                        .checksum_offset = tcp_checksum};
         if (length > connection.segment) {
             offload.gso_type = route.source.is_v4() ? gso_tcp4 : gso_tcp6;
             offload.gso_size = static_cast<std::uint16_t>(connection.segment);
@@ -212,7 +214,7 @@ void Tcp::reset(Connection& connection) {
     // answer will be refused.
     if (connection.state == Connection::State::calling)
         return;
-    send_reset(connection.route(), connection.key.far_port, connection.key.guest_port,
+    send_reset(connection.route(), connection.ends.far_port, connection.ends.guest_port,
                connection.state == Connection::State::opening ? 0 : connection.highest, connection.expected,
                tcp_rst | tcp_ack);
 }

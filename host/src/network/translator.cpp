@@ -36,24 +36,6 @@ void Translator::removed(const Mac& mac) {
     wire_.forget(mac);
 }
 
-void Translator::opened(FlowId id, std::size_t room) { tcp_.opened(id, room); }
-void Translator::failed(FlowId id, FlowError error) {
-    tcp_.failed(id, error);
-    udp_.failed(id, error);
-}
-bool Translator::incoming(FlowId id, const Address& guest, std::uint16_t port, std::size_t room) {
-    return tcp_.incoming(id, guest, port, room);
-}
-std::size_t Translator::data(FlowId id, Bytes bytes) {
-    return id < first_datagram_flow ? tcp_.data(id, bytes) : udp_.data(id, bytes);
-}
-void Translator::writable(FlowId id, std::size_t room) { tcp_.writable(id, room); }
-void Translator::finished(FlowId id) { tcp_.finished(id); }
-void Translator::aborted(FlowId id) {
-    tcp_.aborted(id);
-    udp_.aborted(id);
-}
-
 void Translator::learned(const std::optional<Address>& address) {
     if (address)
         tcp_.learned(*address);
@@ -71,26 +53,21 @@ void Translator::take_packet(const Packet& packet) {
     const bool v4 = packet.source.is_v4();
     if (packet.protocol == protocol_icmp6 && !v4)
         return take_icmp6(packet);
-    // A machine without an address has DHCP only.
-    if (packet.protocol == protocol_udp && take_dhcp(packet))
+    std::optional<Datagram> datagram;
+    if (packet.protocol == protocol_udp && !(datagram = Datagram::parse(packet)))
         return;
+    // A machine without an address has DHCP only.
+    if (datagram && dhcp_.is_for(packet, *datagram))
+        return dhcp_.take(packet, *datagram);
     if (packet.destination.is_multicast() || !wire_.settings.is_guest(packet.source) || packet.source.is_link_local())
         return;
     learned(wire_.learn(packet.source, packet.sender) ? std::optional(packet.source) : std::nullopt);
     if (packet.protocol == protocol_icmp && v4)
         return take_icmp(wire_, packet);
-    take_transport(packet);
+    take_transport(packet, datagram);
 }
 
-bool Translator::take_dhcp(const Packet& packet) {
-    const auto datagram = Datagram::parse(packet);
-    if (!datagram || !dhcp_.is_for(packet, *datagram))
-        return false;
-    dhcp_.take(packet, *datagram);
-    return true;
-}
-
-void Translator::take_transport(const Packet& packet) {
+void Translator::take_transport(const Packet& packet, const std::optional<Datagram>& datagram) {
     const auto& settings = wire_.settings;
     const bool own = settings.is_own(packet.destination);
     if (!own && settings.is_local(packet.destination)) {
@@ -101,12 +78,10 @@ void Translator::take_transport(const Packet& packet) {
         send_unreachable(wire_, packet, Unreachable::network);
     } else if (packet.protocol == protocol_tcp) {
         tcp_.take(packet);
-    } else if (packet.protocol == protocol_udp) {
-        const auto datagram = Datagram::parse(packet);
-        if (datagram && dns_.is_for(packet, *datagram))
-            dns_.take(packet, *datagram);
-        else if (datagram)
-            udp_.take(packet, *datagram);
+    } else if (datagram && dns_.is_for(packet, *datagram)) {
+        dns_.take(packet, *datagram);
+    } else if (datagram) {
+        udp_.take(packet, *datagram);
     } else {
         send_unreachable(wire_, packet, Unreachable::prohibited);
     }

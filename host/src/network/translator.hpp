@@ -20,9 +20,6 @@ class Translator final : public Port {
 
     /// The link outlives the translator.
     void attach(Link& link) { wire_.attach(&link); }
-    /// What the card with this MAC has accepted. Before this, it is taken for
-    /// one without offloads.
-    void set_abilities(const Mac& mac, Abilities abilities) { wire_.set_abilities(mac, abilities); }
 
     /// The card with this MAC is gone: its flows are cut off.
     void removed(const Mac& mac);
@@ -32,23 +29,33 @@ class Translator final : public Port {
 
     /// The far side of flow_open() is there, and has room for so many bytes: at
     /// least 64 KiB, to be of use.
-    void opened(FlowId id, std::size_t room);
+    void opened(FlowId id, std::size_t room) { tcp_.opened(id, room); }
     /// It is not there, and the number is free. The guest hears why. Of
     /// datagrams, this may come later, too.
-    void failed(FlowId id, FlowError error);
+    void failed(FlowId id, FlowError error) {
+        tcp_.failed(id, error);
+        udp_.failed(id, error);
+    }
     /// Connects to a port of a guest. flow_opened() or flow_closed() follows,
     /// unless this is false: the number is in use or is not the owner's, the
     /// address is no guest's, or there are too many connections.
-    [[nodiscard]] bool incoming(FlowId id, const Address& guest, std::uint16_t port, std::size_t room);
+    [[nodiscard]] bool incoming(FlowId id, const Address& guest, std::uint16_t port, std::size_t room) {
+        return tcp_.incoming(id, guest, port, room);
+    }
     /// Bytes from the far side: of a stream, or one datagram. Returns how many
     /// were taken. The rest of a stream may come after flow_consumed().
-    [[nodiscard]] std::size_t data(FlowId id, Bytes bytes);
+    [[nodiscard]] std::size_t data(FlowId id, Bytes bytes) {
+        return id < first_datagram_flow ? tcp_.data(id, bytes) : udp_.data(id, bytes);
+    }
     /// The far side has room for so many bytes in all now.
-    void writable(FlowId id, std::size_t room);
+    void writable(FlowId id, std::size_t room) { tcp_.writable(id, room); }
     /// The far side sends nothing more on this stream.
-    void finished(FlowId id);
+    void finished(FlowId id) { tcp_.finished(id); }
     /// The far side has cut it off. The number is free.
-    void aborted(FlowId id);
+    void aborted(FlowId id) {
+        tcp_.aborted(id);
+        udp_.aborted(id);
+    }
 
     /// The answer to NameBackend::resolve(): addresses, which may be of both
     /// versions, and for how many seconds they are good.
@@ -68,9 +75,7 @@ class Translator final : public Port {
     /// Whether a machine of the link may have sent it, and the translator has
     /// to do with it.
     [[nodiscard]] bool is_valid(const Packet& packet) const;
-    /// False: the packet is for something else.
-    [[nodiscard]] bool take_dhcp(const Packet& packet);
-    void take_transport(const Packet& packet);
+    void take_transport(const Packet& packet, const std::optional<Datagram>& datagram);
     void learned(const std::optional<Address>& address);
 
     Wire wire_;

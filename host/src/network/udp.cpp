@@ -41,20 +41,20 @@ void send_datagram(Wire& wire, const Route& route, std::uint16_t from, std::uint
 }
 
 void Udp::take(const Packet& packet, const Datagram& datagram) {
-    const Key key{packet.source, packet.destination, datagram.source_port, datagram.destination_port};
-    if (key.far_port == 0)
+    const Ends ends{packet.source, packet.destination, datagram.source_port, datagram.destination_port};
+    if (ends.far_port == 0)
         return send_unreachable(wire_, packet, Unreachable::port);
-    auto found = by_key_.find(key);
-    if (found == by_key_.end()) {
+    auto found = by_ends_.find(ends);
+    if (found == by_ends_.end()) {
         if (flows_.size() >= most_flows)
             close(std::ranges::min_element(flows_, {}, [](const auto& flow) { return flow.second.used; }));
         // 2^30 numbers, and few are in use.
         while (flows_.contains(next_id_))
             next_id_ = std::max(first_datagram_flow, next_id_ + 1);
-        found = by_key_.emplace(key, next_id_).first;
+        found = by_ends_.emplace(ends, next_id_).first;
         next_id_ = std::max(first_datagram_flow, next_id_ + 1);
-        flows_.emplace(found->second, Flow{key, packet.sender, timers_.now()});
-        backend_.flow_open(found->second, FlowKind::datagrams, key.far, key.far_port);
+        flows_.emplace(found->second, Flow{ends, packet.sender, timers_.now()});
+        backend_.flow_open(found->second, FlowKind::datagrams, ends.far, ends.far_port);
     }
     auto& flow = flows_.find(found->second)->second;
     flow.mac = packet.sender;
@@ -65,7 +65,7 @@ void Udp::take(const Packet& packet, const Datagram& datagram) {
 }
 
 void Udp::remove(Flows::iterator flow) {
-    by_key_.erase(flow->second.key);
+    by_ends_.erase(flow->second.ends);
     flows_.erase(flow);
 }
 
@@ -102,12 +102,8 @@ void Udp::failed(FlowId id, FlowError error) {
     auto found = flows_.find(id);
     if (found == flows_.end())
         return;
-    const auto& [key, mac, used] = found->second;
-    std::array<std::byte, header> first{};
-    put16(first, 0, key.guest_port);
-    put16(first, 2, key.far_port);
-    put16(first, 4, header);
-    send_unreachable(wire_, {mac, key.far, key.guest}, protocol_udp, first,
+    const auto& [ends, mac, used] = found->second;
+    send_unreachable(wire_, mac, ends, protocol_udp, header << 16,
                      error == FlowError::refused ? Unreachable::port : reason_of(error));
     remove(found);
 }
@@ -116,11 +112,11 @@ std::size_t Udp::data(FlowId id, Bytes bytes) {
     auto found = flows_.find(id);
     if (found == flows_.end())
         return 0;
-    auto& [key, mac, used] = found->second;
+    auto& [ends, mac, used] = found->second;
     used = timers_.now();
     // What no packet can hold is lost.
-    if (bytes.size() <= 65'535 - header - (key.far.is_v4() ? 20 : 0))
-        send_datagram(wire_, {mac, key.far, key.guest}, key.far_port, key.guest_port, bytes);
+    if (bytes.size() <= 65'535 - header - (ends.far.is_v4() ? 20 : 0))
+        send_datagram(wire_, {mac, ends.far, ends.guest}, ends.far_port, ends.guest_port, bytes);
     return bytes.size();
 }
 

@@ -42,16 +42,11 @@ class Udp {
     void aborted(FlowId id);
 
   private:
-    struct Key {
-        Address guest, far;
-        std::uint16_t guest_port, far_port;
-        auto operator<=>(const Key&) const = default;
-    };
     struct Flow {
-        Key key;
+        Ends ends;
         Mac mac;
         double used; ///< the last time
-        [[nodiscard]] double end() const { return used + (key.far_port == 53 ? idle_limit_dns : idle_limit); }
+        [[nodiscard]] double end() const { return used + (ends.far_port == 53 ? idle_limit_dns : idle_limit); }
     };
     using Flows = std::map<FlowId, Flow>;
 
@@ -64,7 +59,7 @@ class Udp {
     TimerQueue& timers_;
     Timer timer_;
     Flows flows_;
-    std::map<Key, FlowId> by_key_;
+    std::map<Ends, FlowId> by_ends_;
     FlowId next_id_ = first_datagram_flow;
 };
 

@@ -24,16 +24,6 @@ void Wire::room() {
     });
 }
 
-void Wire::set_abilities(const Mac& mac, Abilities abilities) {
-    if (abilities_.size() < most_neighbours || abilities_.contains(mac))
-        abilities_[mac] = abilities;
-}
-
-Abilities Wire::abilities(const Mac& mac) const {
-    auto found = abilities_.find(mac);
-    return found == abilities_.end() ? Abilities{} : found->second;
-}
-
 bool Wire::learn(const Address& address, const Mac& mac) {
     auto found = neighbours_.find(address);
     if (found != neighbours_.end())
@@ -50,7 +40,6 @@ const Mac* Wire::find(const Address& address) const {
 }
 
 void Wire::forget(const Mac& mac) {
-    abilities_.erase(mac);
     std::erase_if(neighbours_, [&](const auto& neighbour) { return neighbour.second == mac; });
 }
 

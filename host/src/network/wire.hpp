@@ -12,14 +12,6 @@
 
 namespace auklet::network {
 
-/// What a machine's network card has accepted. Frames to a machine of which
-/// nothing is known have their checksums, and are no longer than the MTU.
-struct Abilities {
-    bool checksum = false; ///< GUEST_CSUM
-    bool tso4 = false;     ///< GUEST_TSO4
-    bool tso6 = false;     ///< GUEST_TSO6
-};
-
 class Wire {
   public:
     Wire(Port& port, const Settings& settings) : settings(settings), port_(port) {}
@@ -34,9 +26,6 @@ class Wire {
     void send_or_keep(const Offload& offload, std::span<const std::byte> bytes);
     /// Sends what was kept.
     void room();
-
-    void set_abilities(const Mac& mac, Abilities abilities);
-    [[nodiscard]] Abilities abilities(const Mac& mac) const;
 
     /// A machine has sent from this address. Returns whether that is news.
     bool learn(const Address& address, const Mac& mac);
@@ -60,7 +49,6 @@ class Wire {
     Port& port_;
     Link* link_ = nullptr;
     std::map<Address, Mac> neighbours_;
-    std::map<Mac, Abilities> abilities_;
     std::list<Kept> kept_;
     std::size_t kept_bytes_ = 0;
     std::uint32_t fragment_id_ = 0;
