@@ -61,6 +61,8 @@ std::string Machine::diagnostics() const {
                         : transports_[line]->active()                ? "active"
                                                                      : "not active",
                         "\n");
+    if (network_)
+        text += network_->diagnostics();
     text += text_of("workers ", workers_.count(), ", memories ", memories_.count(), "\n");
     if (!state_)
         return text + "the kernel has not started\n";

@@ -21,6 +21,7 @@ class Dns {
 
     [[nodiscard]] bool is_for(const Packet& packet, const Datagram& datagram) const;
     void take(const Packet& packet, const Datagram& datagram);
+    [[nodiscard]] std::size_t count() const { return questions_.size(); }
 
     // For the owner: see Translator.
     void resolved(QuestionId id, NameError error, std::span<const Address> addresses, std::uint32_t seconds);

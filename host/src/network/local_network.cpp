@@ -3,6 +3,8 @@
 
 #include "local_network.hpp"
 
+#include "../error.hpp"
+
 namespace auklet::network {
 
 LocalNetwork::LocalNetwork(Clock& clock, TimerQueue& timers, Random& random, FlowBackend& flows, NameBackend& names,
@@ -12,6 +14,14 @@ LocalNetwork::LocalNetwork(Clock& clock, TimerQueue& timers, Random& random, Flo
     // translator keeps what finds no room, so its connections lose nothing.
     (void)switch_.attach(translator_, WhenFull::wait, settings.mac);
     translator_.attach(switch_);
+}
+
+std::string LocalNetwork::diagnostics() const {
+    const auto [connections, flows, questions] = translator_.counts();
+    const auto& [forwarded, flooded, lost, refused] = switch_.counters();
+    return text_of("network: connections ", connections, ", flows of datagrams ", flows, ", questions ", questions,
+                   "; frames forwarded ", forwarded, ", flooded ", flooded, ", lost ", lost, ", refused ", refused,
+                   "\n");
 }
 
 } // namespace auklet::network

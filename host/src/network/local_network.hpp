@@ -7,6 +7,8 @@
 #include "switch.hpp"
 #include "translator.hpp"
 
+#include <string>
+
 namespace auklet::network {
 
 /// A switch, and the translator on it.
@@ -18,6 +20,8 @@ class LocalNetwork {
 
     [[nodiscard]] Switch& link() { return switch_; }
     [[nodiscard]] Translator& translator() { return translator_; }
+    /// A line of text.
+    [[nodiscard]] std::string diagnostics() const;
 
   private:
     Switch switch_;

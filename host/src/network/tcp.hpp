@@ -38,6 +38,8 @@ class Tcp {
     /// A machine has left the link.
     void removed(const Mac& mac);
 
+    [[nodiscard]] std::size_t count() const { return connections_.size(); }
+
     // For the owner: see Translator.
     void opened(FlowId id, std::size_t room);
     void failed(FlowId id, FlowError error);
@@ -77,6 +79,7 @@ class Tcp {
     /// Answers a segment that belongs to nothing.
     void refuse(const Route& back, const TcpSegment& segment);
     void resend(Connection& connection);
+    void probe(Connection& connection);
 
     Wire& wire_;
     FlowBackend& backend_;

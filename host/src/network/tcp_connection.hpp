@@ -42,6 +42,11 @@ struct TcpSegment {
     }
 };
 
+/// Milliseconds between questions whether a guest that sends nothing more still
+/// has the connection. A program that has gone leaves it to Linux, which
+/// forgets it after 60 s, and says so only to who asks.
+inline constexpr double half_open_check = 75'000;
+
 struct Tcp::Connection {
     Connection(Tcp& owner, FlowId number, const Ends& both, const Mac& guest_mac)
         : tcp(owner), id(number), ends(both), mac(guest_mac), output(owner.budget_),

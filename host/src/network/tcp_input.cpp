@@ -287,6 +287,7 @@ void Tcp::hand_on(Connection& connection, std::uint32_t sequence, Bytes data, bo
     ++connection.expected;
     connection.guest_finished = true;
     connection.answer_due = true;
+    connection.delayed_answer.set(half_open_check);
     backend_.flow_finish(connection.id);
 }
 

@@ -107,6 +107,10 @@ void Tcp::call(Connection& connection) {
         connection.retransmission.set(delay_of(connection.backoff));
 }
 
+/// An old number makes the guest answer. The link may have no room for a probe,
+/// and have it for the next.
+void Tcp::probe(Connection& connection) { (void)emit(connection, connection.acknowledged - 1, 0, tcp_ack); }
+
 void Tcp::Connection::on_retransmission(Connection& connection) { connection.tcp.resend(connection); }
 
 void Tcp::resend(Connection& connection) {
@@ -117,9 +121,8 @@ void Tcp::resend(Connection& connection) {
     if (connection.backoff < 255)
         ++connection.backoff;
     if (connection.state == Connection::State::open && connection.in_flight() == 0) {
-        // The window is closed. An old number makes the guest say what it is.
-        // The link may have no room for this probe, and have it for the next.
-        (void)emit(connection, connection.acknowledged - 1, 0, tcp_ack);
+        // The window is closed. The guest says what it is.
+        probe(connection);
     } else {
         connection.recover = connection.highest;
         connection.sent = connection.acknowledged;
@@ -134,6 +137,10 @@ void Tcp::resend(Connection& connection) {
 void Tcp::Connection::on_delayed_answer(Connection& connection) {
     if (connection.failure)
         return connection.tcp.tell_failure(connection);
+    if (connection.guest_finished) {
+        connection.delayed_answer.set(half_open_check);
+        connection.tcp.probe(connection);
+    }
     if (connection.told == connection.expected)
         return;
     connection.answer_due = true;

@@ -24,6 +24,12 @@ class Translator final : public Port {
     /// The card with this MAC is gone: its flows are cut off.
     void removed(const Mac& mac);
 
+    /// What there is of each now.
+    struct Counts {
+        std::size_t connections, flows, questions;
+    };
+    [[nodiscard]] Counts counts() const { return {tcp_.count(), udp_.count(), dns_.count()}; }
+
     // For the owner. These functions ignore a number that they do not know: its
     // flow may just have gone.
 

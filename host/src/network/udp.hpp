@@ -35,6 +35,7 @@ class Udp {
 
     void take(const Packet& packet, const Datagram& datagram);
     void removed(const Mac& mac);
+    [[nodiscard]] std::size_t count() const { return flows_.size(); }
 
     // For the owner: see Translator.
     void failed(FlowId id, FlowError error);
