@@ -154,6 +154,7 @@ node_test(boot.options boot/options.test.mjs 300 boot)
 node_test(boot.put boot/put.test.mjs 180 boot)
 node_test(boot.signals boot/signals.test.mjs 300 boot)
 node_test(boot.time-zone boot/time-zone.test.mjs 180 boot)
+node_test(boot.certificates boot/certificates.test.mjs 180 boot)
 node_test(boot.programs boot/programs.test.mjs 900 boot)
 # Debian's Node.js 20 has no multi-memory: user memory is copied by JavaScript there.
 node_test(boot.programs-node20 boot/programs.test.mjs 900 boot ENVIRONMENT AUKLET_TEST_NODE=/usr/bin/node)

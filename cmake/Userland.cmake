@@ -52,14 +52,25 @@ add_custom_command(
     COMMENT "The time zones"
     VERBATIM)
 
+# Not the file of all in /etc/ssl: that has what was added to this system, too.
+set(certificates "${build}/certificates")
+set(mozilla_certificates /usr/share/ca-certificates/mozilla)
+add_custom_command(
+    OUTPUT "${certificates}/mozilla.crt"
+    COMMAND ${CMAKE_COMMAND} -E make_directory "${certificates}"
+    COMMAND env LC_ALL=C sh -c "cat \"$1\"/*.crt > \"$2\"" sh "${mozilla_certificates}" "${certificates}/mozilla.crt"
+    DEPENDS "${mozilla_certificates}"
+    COMMENT "The certificates of Mozilla"
+    VERBATIM)
+
 inputs(initramfs_inputs initramfs)
 set(initramfs "${build}/initramfs/initramfs.cpio.gz")
 add_custom_command(
     OUTPUT "${initramfs}"
     COMMAND ${CMAKE_COMMAND} -E make_directory "${build}/initramfs"
     COMMAND "${root}/initramfs/pack.py" "${root}/initramfs/files.list" "${initramfs}" "FILES=${root}/initramfs/files"
-        "BUSYBOX=${busybox}" "PROGRAMS=${programs}" "ZONES=${zones}"
-    DEPENDS ${initramfs_inputs} "${zones}/UTC" "${busybox}/busybox" "${programs}/exec-agent" "${programs}/strace"
+        "BUSYBOX=${busybox}" "PROGRAMS=${programs}" "ZONES=${zones}" "CERTIFICATES=${certificates}"
+    DEPENDS ${initramfs_inputs} "${zones}/UTC" "${certificates}/mozilla.crt" "${busybox}/busybox" "${programs}/exec-agent" "${programs}/strace"
     COMMENT "The root image"
     VERBATIM)
 add_custom_target(initramfs ALL DEPENDS "${initramfs}")

@@ -100,6 +100,13 @@ const parts = [
     texts: {},
   },
   {
+    name: 'ca-certificates',
+    version: versions.get('ca-certificates'),
+    licence: 'MPL-2.0',
+    what: 'whom programs of the guest trust: Mozilla’s certificates, as Debian has them',
+    texts: { 'MPL-2.0.txt': read('/usr/share/common-licenses/MPL-2.0') },
+  },
+  {
     name: 'libfdt',
     version: versions.get('device-tree-compiler'),
     licence: 'BSD-2-Clause (or GPL-2.0-or-later)',

@@ -7,7 +7,7 @@ folder=$(mktemp -d)
 trap 'rm -rf "$folder"' EXIT
 cd "$folder"
 # The tools find the pins beside themselves.
-mkdir -p tree/kernel tree/userland/musl tree/userland/picolibc tree/userland/busybox tree/host tree/initramfs tree/environment sources/apt
+mkdir -p tree/kernel tree/userland/musl tree/userland/picolibc tree/userland/busybox tree/host tree/initramfs/certificates tree/environment sources/apt
 cp -R "$top/tools" tree/
 cp "$top/environment/mirrors" tree/environment/
 check=tree/tools/check-source
@@ -81,7 +81,7 @@ refuses 'is version 1:1.38.0-1, and this tree is for 1.37.0' "$check" $pin sourc
 package 1.37.01-1 busybox_1.37.0-6+deb13u1.debian.tar.xz
 refuses 'this tree is for 1.37.0' "$check" $pin sources/busybox.dsc
 
-# The row. Linux and the time zones are those of this environment.
+# The row. Linux, the time zones and the certificates are those of this environment.
 package 1.37.0-6 busybox_1.37.0-6+deb13u1.debian.tar.xz
 installed() { dpkg-query --show --showformat '${source:Version}' "$1"; }
 linux=$(installed linux-source-6.12)
@@ -95,6 +95,7 @@ pin userland/musl musl 1.2.5 1.2.5-3.1~deb13u1
 pin userland/picolibc picolibc 1.8.10 1.8.10
 pin host device-tree-compiler 1.7.2 1.7.2
 pin initramfs tzdata '' "$(installed tzdata)"
+pin initramfs/certificates ca-certificates '' "$(installed ca-certificates)"
 : >sources/apt/asked
 touch -d '2026-01-02 12:00 UTC' sources/apt/updated
 row=tree/tools/source-versions
@@ -107,7 +108,7 @@ device-tree-compiler 1.7.2-2 main
 picolibc 1.8.10-2 main
 busybox-something 1:9-1 security
 END
-says "^sources: linux $linux, musl 1.2.5-3.1~deb13u1, picolibc 1.8.10, busybox 1:1.37.0-6, device-tree-compiler 1.7.2, tzdata " $row sources
+says "^sources: linux $linux, musl 1.2.5-3.1~deb13u1, picolibc 1.8.10, busybox 1:1.37.0-6, device-tree-compiler 1.7.2, tzdata .*, ca-certificates " $row sources
 says "none is behind Debian's archives, main and security (lists of 2026-01-02)" $row sources
 cat >>sources/apt/offered <<END
 linux 6.12.9999-1 security
