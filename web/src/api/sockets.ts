@@ -5,6 +5,7 @@
 import { FIRST_ACCEPTED, type SocketEvent, type SocketRequest } from '../machine/protocol.ts';
 import { isBytes } from './bytes.ts';
 import { isPromise, reportException } from './handlers.ts';
+import { ReceivedBytes } from './received-bytes.ts';
 import { MachineError, type MachineSocket } from './types.ts';
 
 /**
@@ -14,8 +15,6 @@ import { MachineError, type MachineSocket } from './types.ts';
 const MOST_ON_THE_WAY = 256 * 1024;
 /** Bytes of one message. A large array is sent as many messages. */
 const PIECE = 64 * 1024;
-/** Messages with fewer bytes share a buffer while the owner does not read. */
-const SMALL = 1024;
 /** The guest's command `download` connects to this port of the owner. */
 export const DOWNLOAD_PORT = 2;
 /**
@@ -32,15 +31,9 @@ class Connection implements MachineSocket {
   readonly writable: WritableStream<Uint8Array>;
   readonly closed: Promise<void>;
   private resolveClosed!: () => void;
-  private reader!: ReadableStreamDefaultController<Uint8Array>;
   private writer!: WritableStreamDefaultController;
-  /**
-   * Bytes that have come and that the owner has not read. They are what the
-   * guest's credit counts.
-   */
-  private readonly received: Uint8Array[] = [];
-  /** Ends a pull() that waits for bytes. */
-  private wanted: (() => void) | undefined;
+  /** What the owner has not read of it is what the guest's credit counts. */
+  private readonly received: ReceivedBytes;
   private guestEnded = false;
   /** Bytes sent that the guest has not taken. */
   private onWay = 0;
@@ -57,14 +50,11 @@ class Connection implements MachineSocket {
     this.id = id;
     this.request = request;
     this.closed = new Promise((resolve) => (this.resolveClosed = resolve));
-    this.readable = new ReadableStream<Uint8Array>(
-      {
-        start: (controller) => void (this.reader = controller),
-        pull: () => this.pull(),
-        cancel: () => this.reset(),
-      },
-      { highWaterMark: 0 },
-    );
+    const taken = (count: number) => {
+      if (!this.over) this.request({ type: 'taken', id: this.id, count });
+    };
+    this.received = new ReceivedBytes(taken, () => this.reset());
+    this.readable = this.received.readable;
     this.writable = new WritableStream<Uint8Array>({
       start: (controller) => {
         this.writer = controller;
@@ -88,8 +78,7 @@ class Connection implements MachineSocket {
   handle(event: ConnectionEvent): void {
     switch (event.type) {
       case 'data':
-        this.keep(event.bytes);
-        this.wanted?.();
+        this.received.add(event.bytes);
         return;
       case 'sent':
         this.onWay -= event.count;
@@ -97,7 +86,7 @@ class Connection implements MachineSocket {
         return;
       case 'ended':
         this.guestEnded = true;
-        this.wanted?.();
+        this.received.end();
         return;
       case 'closed':
         this.end(
@@ -117,48 +106,10 @@ class Connection implements MachineSocket {
     const gone = error ?? new MachineError('refused', `the program at port ${this.port} reads nothing more`);
     this.writer.error(gone);
     this.roomWanted?.();
-    if (error === undefined || this.guestEnded) {
-      // The owner can still read what came before the end.
-      this.guestEnded = true;
-      this.wanted?.();
-    } else {
-      this.received.length = 0;
-      this.reader.error(error);
-      this.wanted?.();
-    }
+    // The owner can still read what came before the end.
+    if (error === undefined || this.guestEnded) this.received.end();
+    else this.received.fail(error);
     this.resolveClosed();
-  }
-
-  /**
-   * Keeps bytes until the owner reads them. Small pieces share a buffer: the
-   * guest's credit counts bytes only, so a program could send very many pieces
-   * of one byte.
-   */
-  private keep(bytes: Uint8Array): void {
-    let last = this.received.at(-1);
-    if (last === undefined || bytes.length >= SMALL) {
-      this.received.push(bytes);
-      return;
-    }
-    if (last.byteOffset + last.length + bytes.length > last.buffer.byteLength) {
-      last = new Uint8Array(new ArrayBuffer(16 * SMALL), 0, 0);
-      this.received.push(last);
-    }
-    new Uint8Array(last.buffer, last.length).set(bytes);
-    this.received[this.received.length - 1] = new Uint8Array(last.buffer, 0, last.length + bytes.length);
-  }
-
-  private async pull(): Promise<void> {
-    if (this.received.length === 0 && !this.guestEnded && !this.over)
-      await new Promise<void>((resolve) => (this.wanted = resolve));
-    this.wanted = undefined;
-    const bytes = this.received.shift();
-    if (bytes !== undefined) {
-      this.reader.enqueue(bytes);
-      if (!this.over) this.request({ type: 'taken', id: this.id, count: bytes.length });
-    } else if (this.guestEnded) {
-      this.reader.close();
-    }
   }
 
   private async write(bytes: Uint8Array): Promise<void> {
