@@ -74,7 +74,7 @@ test(`root file systems in ${BROWSER}`, async (suite) => {
   const command = (line, where = page) => where.evaluate(run, line);
   const boot = (options, where = page) => where.evaluate(start, { root: other.address, ...options });
   /** A machine goes on to read after it has started. When it is gone, nothing more is asked for. */
-  const dispose = () => page.evaluate(() => machine.dispose());
+  const dispose = (where = page) => where.evaluate(() => machine.dispose());
   const sum = `0 ${createHash('md5').update(data).digest('hex')}  /srv/data`;
 
   await suite.test('from the page’s own server, with changes on a disk', async () => {
@@ -122,6 +122,8 @@ test(`root file systems in ${BROWSER}`, async (suite) => {
     assert.equal(await command('md5sum /srv/rest > /dev/null', second), '0');
     assert.deepEqual(asked(), []);
     assert.equal(await command('hello'), '0 hello from the image');
+    // A tab that is closed gives its files back some time later.
+    await dispose(second);
     await second.close();
   });
 
