@@ -204,6 +204,8 @@ foreach(browser chromium firefox)
     node_test(browser.recursion-${browser} browser/recursion.test.mjs 600 browser ENVIRONMENT AUKLET_TEST_BROWSER=${browser})
     node_test(browser.disks-${browser} browser/disks.test.mjs 600 browser ENVIRONMENT AUKLET_TEST_BROWSER=${browser})
     node_test(browser.network-${browser} browser/network.test.mjs 300 browser ENVIRONMENT AUKLET_TEST_BROWSER=${browser})
+    node_test(browser.page-network-${browser} browser/page-network.test.mjs 600 browser
+        ENVIRONMENT AUKLET_TEST_BROWSER=${browser})
     node_test(browser.shares-${browser} browser/shares.test.mjs 600 browser ENVIRONMENT AUKLET_TEST_BROWSER=${browser})
     node_test(browser.root-${browser} browser/root.test.mjs 600 browser ENVIRONMENT AUKLET_TEST_BROWSER=${browser})
     node_test(browser.saving-${browser} browser/saving.test.mjs 600 browser ENVIRONMENT AUKLET_TEST_BROWSER=${browser})

@@ -36,7 +36,7 @@ test('the page', async (suite) => {
     ['?cpus=2.5', /^cpus must be a whole number from 1 to 8, not 2\.5$/],
     ['?cpus=', /^cpus must be .*, not empty$/],
     ['?cpus=0x2', /not 0x2$/],
-    ['?cpu=4', /unknown option, cpu\. Known are cpus, memory, arguments, screenreader, saving\.$/],
+    ['?cpu=4', /unknown option, cpu\. Known are cpus, memory, arguments, screenreader, saving, network\.$/],
     ['?cpus=1&cpus=2', /the option cpus twice/],
     ['?screenreader=maybe', /screenreader must be 1 or 0, not maybe/],
     ['?constructor=1', /unknown option, constructor/],

@@ -102,7 +102,14 @@ export class WispLink {
       if (this.state === 'connecting') this.state = 'greeting';
     };
     socket.onmessage = ({ data }) => this.receive(data);
-    socket.onclose = () => this.end(false, 'the connection to the relay has ended', this.state === 'connecting');
+    socket.onclose = () => {
+      const early = this.state === 'connecting';
+      // Browsers do not say why there was no connection.
+      const text = early
+        ? 'the relay does not answer, or refuses this address'
+        : 'the connection to the relay has ended';
+      this.end(false, text, early);
+    };
     // onclose follows.
     socket.onerror = () => {};
     this.timer = options.timers.set(() => this.fail('the relay does not answer'), HANDSHAKE);

@@ -1,12 +1,13 @@
 // SPDX-License-Identifier: MIT
 // What the page's address sets, for example
-// ?cpus=4&memory=256&arguments=quiet&screenreader&saving=0. All else in it is
-// an error, whose message says what is right.
+// ?cpus=4&memory=256&arguments=quiet&screenreader&saving=0&network=fetch. All
+// else in it is an error, whose message says what is right.
 
 import { MachineError, type BootOptions } from '../api/types.ts';
 import { mustBe, NUMBER_OPTIONS, TYPED_OPTIONS, typedNumber, type TypedOption } from '../machine/options.ts';
+import { parseChoice, type NetworkChoice } from './network-choice.ts';
 
-const KNOWN: readonly string[] = [...TYPED_OPTIONS, 'arguments', 'screenreader', 'saving'];
+const KNOWN: readonly string[] = [...TYPED_OPTIONS, 'arguments', 'screenreader', 'saving', 'network'];
 
 /** The values of ?screenreader and ?saving. Without a value it is on. */
 const SWITCH: Record<string, boolean> = { '': true, '1': true, on: true, '0': false, off: false };
@@ -17,6 +18,8 @@ export interface Address {
   screenReader?: boolean;
   /** Whether the browser keeps the visitor's files; undefined means yes. */
   saving?: boolean;
+  /** Undefined means that it stays as the visitor had it last. */
+  network?: NetworkChoice;
 }
 
 /**
@@ -39,6 +42,7 @@ export function readAddress(search: string): Address {
     const typed = TYPED_OPTIONS.find((each) => each === name);
     if (typed !== undefined) options[typed] = numberOf(typed, value);
     else if (name === 'arguments') options.kernelArguments = value;
+    else if (name === 'network') address.network = choiceOf(value);
     else {
       const on = Object.hasOwn(SWITCH, value) ? SWITCH[value] : undefined;
       if (on === undefined) throw new MachineError('invalid-option', `${name} must be 1 or 0, not ${shown(value)}.`);
@@ -47,6 +51,14 @@ export function readAddress(search: string): Address {
     }
   }
   return address;
+}
+
+function choiceOf(text: string): NetworkChoice {
+  try {
+    return parseChoice(text);
+  } catch (error) {
+    throw new MachineError('invalid-option', `network ${shown(text)} is wrong: ${(error as Error).message}.`);
+  }
 }
 
 function numberOf(name: TypedOption, text: string): number {

@@ -18,6 +18,11 @@ export class Notice {
     this.text.textContent = text;
     this.bar.hidden = false;
   }
+
+  /** Closes it, unless it shows another text. */
+  withdraw(text: string): void {
+    if (this.text.textContent === text) this.bar.hidden = true;
+  }
 }
 
 /** `part` is what is done, 0 to 1, if that is known. */

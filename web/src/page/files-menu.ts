@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: MIT
-// The menu "Files": a button that opens a list of buttons.
+// The menu "Files": a list of buttons.
 
 import type { Notice } from './bars.ts';
+import { Menu } from './menu.ts';
 import { textOf } from './texts.ts';
 
 /** A line of the menu. */
@@ -13,50 +14,22 @@ export interface MenuEntry {
   isEnabled?: () => boolean;
 }
 
-function element(id: string): HTMLElement {
-  return document.getElementById(id)!;
-}
-
-export class FilesMenu {
-  private readonly menu = element('files-menu');
-  private readonly button = element('files');
-  private readonly buttons: { button: HTMLButtonElement; isEnabled: () => boolean }[] = [];
-  private readonly opened: () => unknown;
-
-  /** `opened` is called whenever the menu opens. */
-  constructor(notice: Notice, entries: readonly MenuEntry[], opened: () => unknown) {
-    this.opened = opened;
-    this.button.addEventListener('click', () => this.open(this.menu.hidden !== false));
-    this.menu.addEventListener('keydown', (event) => {
-      if (event.key === 'Escape') this.leave();
+/** `opened` is called whenever the menu opens. */
+export function makeFilesMenu(notice: Notice, entries: readonly MenuEntry[], opened: () => unknown): void {
+  const buttons: { button: HTMLButtonElement; isEnabled: () => boolean }[] = [];
+  const menu = new Menu('files', 'files-menu', () => {
+    for (const { button, isEnabled } of buttons) button.disabled = !isEnabled();
+    opened();
+  });
+  for (const { label, act, isEnabled = () => true } of entries) {
+    const button = document.createElement('button');
+    button.type = 'button';
+    button.textContent = label;
+    button.addEventListener('click', () => {
+      menu.leave();
+      new Promise((resolve) => resolve(act())).catch((error: unknown) => notice.show(textOf(error)));
     });
-    document.addEventListener('pointerdown', ({ target }) => {
-      if (!this.menu.contains(target as Node) && target !== this.button) this.open(false);
-    });
-    for (const { label, act, isEnabled = () => true } of entries) {
-      const button = document.createElement('button');
-      button.type = 'button';
-      button.textContent = label;
-      button.addEventListener('click', () => {
-        // Else nothing would have the focus: the menu is gone.
-        this.leave();
-        new Promise((resolve) => resolve(act())).catch((error: unknown) => notice.show(textOf(error)));
-      });
-      this.menu.append(button);
-      this.buttons.push({ button, isEnabled });
-    }
-  }
-
-  private leave(): void {
-    this.open(false);
-    this.button.focus();
-  }
-
-  private open(open: boolean): void {
-    this.menu.hidden = !open;
-    this.button.setAttribute('aria-expanded', String(open));
-    if (!open) return;
-    for (const { button, isEnabled } of this.buttons) button.disabled = !isEnabled();
-    this.opened();
+    document.getElementById('files-menu')!.append(button);
+    buttons.push({ button, isEnabled });
   }
 }

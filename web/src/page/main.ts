@@ -3,12 +3,13 @@
 
 import { engineTimeZone } from '../api/time-zone.ts';
 import { Machine, MachineError, type Progress } from '../index.ts';
-import { readAddress } from './address.ts';
+import { readAddress, type Address } from './address.ts';
 import type { Console } from './terminal-console.ts';
 import { becomeIsolated } from './isolation.ts';
 import { KeyBar } from './key-bar.ts';
 import { Notice, TaskBar } from './bars.ts';
-import { FilesMenu } from './files-menu.ts';
+import { makeFilesMenu } from './files-menu.ts';
+import { PageNetwork } from './network.ts';
 import { Overlay } from './overlay.ts';
 import { Saving } from './saving.ts';
 import { Transfers } from './transfers.ts';
@@ -17,6 +18,9 @@ import { DISK_TROUBLE, DISK_WAIT } from '../storage/protocol.ts';
 
 /** Milliseconds that a load may take before the page shows it. */
 const PATIENCE = 400;
+
+/** Milliseconds for what programs have written to get to the disk. */
+const SYNC_PATIENCE = 30_000;
 
 /** The name in localStorage. The value is "1" or "0". */
 const SCREEN_READER = 'auklet.screen-reader';
@@ -53,6 +57,18 @@ class Page {
     this.notice,
     this.tasks,
   );
+  private readonly network = new PageNetwork(
+    {
+      restart: async () => {
+        if (this.isUsed) await this.saving.sync(AbortSignal.timeout(SYNC_PATIENCE));
+        await this.startAgain();
+      },
+      isUsed: () => this.isUsed,
+      focus: () => this.terminal?.focus(),
+    },
+    this.overlay,
+    this.notice,
+  );
   private readonly keys = new KeyBar(document.getElementById('keys')!, {
     type: (input) => {
       if (this.console !== undefined) this.console.used = true;
@@ -67,13 +83,13 @@ class Page {
   private screenReader = remembered();
 
   constructor() {
-    new FilesMenu(this.notice, [...this.transfers.entries(), ...this.saving.entries()], () => this.saving.describe());
+    makeFilesMenu(this.notice, [...this.transfers.entries(), ...this.saving.entries()], () => this.saving.describe());
     const tabMoves = document.getElementById('tab-moves')!;
     tabMoves.addEventListener('click', () => this.console?.toggleTabMode());
     document.getElementById('screen-reader')!.addEventListener('click', () => this.setScreenReader(!this.screenReader));
     // What was typed is lost with the page, so the browser asks first.
     addEventListener('beforeunload', (event) => {
-      if (this.running && this.console?.used) event.preventDefault();
+      if (this.isUsed) event.preventDefault();
     });
     for (const id of ['diagnostics', 'overlay-diagnostics'])
       document
@@ -93,6 +109,11 @@ class Page {
 
   get terminal(): Console['terminal'] | undefined {
     return this.console?.terminal;
+  }
+
+  /** Whether somebody has typed into a machine that runs. */
+  private get isUsed(): boolean {
+    return this.running && this.console?.used === true;
   }
 
   /**
@@ -147,68 +168,76 @@ class Page {
     this.output = [];
     this.latest = undefined;
     this.quiet = true;
-    this.patience = setTimeout(() => this.speak(), PATIENCE);
     this.overlay.hide();
-    const terminal = this.terminal;
     try {
-      const { options, screenReader = this.screenReader, saving = true } = readAddress(location.search);
-      this.setScreenReader(screenReader);
-      const timeZone = engineTimeZone();
-      const machine = new Machine({
-        ...(timeZone === undefined ? {} : { timeZone }),
-        ...options,
-        // Beside the login: what the page itself does in the guest.
-        exec: true,
-        login: true,
-        disks: this.saving.disks(saving),
-        ...(terminal === undefined ? {} : { columns: terminal.cols, rows: terminal.rows }),
-        onProgress: (progress) => {
-          this.latest = progress;
-          if (progress.stage === 'booting') {
-            this.saving.asking = false;
-            this.openConsole();
-          }
-          this.running = progress.stage === 'running';
-          if (this.running) this.speak();
-          else this.show();
-        },
-      });
-      this.machine = machine;
-      this.transfers.serve(machine);
-      // Programs wait until the terminal has read what they have written.
-      machine.on('output', (bytes) => {
-        const reading = new Promise<void>((taken) => this.output.push({ bytes, taken }));
-        this.show();
-        return reading;
-      });
-      machine.on('log', (level, message) => {
-        if (machine !== this.machine) return;
-        if (message.startsWith(DISK_WAIT)) {
-          this.speak();
-          this.saving.showWait(message);
-        } else if (message.startsWith(DISK_TROUBLE)) {
-          this.speak();
-          this.notice.show(message);
-        } else if (level !== 'information') {
-          this.speak();
-          this.overlay.warn(message);
-        } else if (message.startsWith(RESUMED)) this.overlay.resume();
-      });
-      machine.on('error', (error) => {
-        if (machine !== this.machine) return;
-        this.speak();
-        if (!this.saving.handles(error)) this.fail(error);
-      });
-      machine.on('halted', (reason) => {
-        this.running = false;
-        this.speak();
-        this.overlay.halted(reason);
-        if (reason === 'restart') void this.restart();
-      });
+      const address = readAddress(location.search);
+      const link = { choice: address.network, kernelArguments: address.options.kernelArguments };
+      if (this.network.asks(link, () => this.start())) return;
+      this.boot(address);
     } catch (error) {
       this.fail(error instanceof MachineError ? error : new MachineError('failed', String(error)));
-      return;
     }
+  }
+
+  /** @throws MachineError */
+  private boot({ options, screenReader = this.screenReader, saving = true }: Address): void {
+    this.patience = setTimeout(() => this.speak(), PATIENCE);
+    const terminal = this.terminal;
+    this.setScreenReader(screenReader);
+    const timeZone = engineTimeZone();
+    const machine = new Machine({
+      ...(timeZone === undefined ? {} : { timeZone }),
+      ...options,
+      // Beside the login: what the page itself does in the guest.
+      exec: true,
+      login: true,
+      disks: this.saving.disks(saving),
+      ...this.network.options(),
+      ...(terminal === undefined ? {} : { columns: terminal.cols, rows: terminal.rows }),
+      onProgress: (progress) => {
+        this.latest = progress;
+        if (progress.stage === 'booting') {
+          this.saving.asking = false;
+          this.openConsole();
+        }
+        this.running = progress.stage === 'running';
+        if (this.running) this.speak();
+        else this.show();
+      },
+    });
+    this.machine = machine;
+    this.transfers.serve(machine);
+    this.network.use(machine);
+    // Programs wait until the terminal has read what they have written.
+    machine.on('output', (bytes) => {
+      const reading = new Promise<void>((taken) => this.output.push({ bytes, taken }));
+      this.show();
+      return reading;
+    });
+    machine.on('log', (level, message) => {
+      if (machine !== this.machine) return;
+      if (message.startsWith(DISK_WAIT)) {
+        this.speak();
+        this.saving.showWait(message);
+      } else if (message.startsWith(DISK_TROUBLE)) {
+        this.speak();
+        this.notice.show(message);
+      } else if (level !== 'information') {
+        this.speak();
+        this.overlay.warn(message);
+      } else if (message.startsWith(RESUMED)) this.overlay.resume();
+    });
+    machine.on('error', (error) => {
+      if (machine !== this.machine) return;
+      this.speak();
+      if (!this.saving.handles(error)) this.fail(error);
+    });
+    machine.on('halted', (reason) => {
+      this.running = false;
+      this.speak();
+      this.overlay.halted(reason);
+      if (reason === 'restart') void this.restart();
+    });
     terminal?.focus();
   }
 

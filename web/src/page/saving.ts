@@ -116,7 +116,7 @@ export class Saving {
    * Writes what programs have not synced. A page that is hidden may be
    * discarded, and one that is left gets no time for it.
    */
-  private async sync(signal?: AbortSignal): Promise<void> {
+  async sync(signal?: AbortSignal): Promise<void> {
     if (this.mode !== 'saved') return;
     try {
       await this.page.machine()?.exec(['sync'], signal === undefined ? {} : { signal });
