@@ -13,7 +13,7 @@ const extensions = await source('network/wisp-extensions.ts');
 const none = new Uint8Array(0);
 const CONFIRMS = [EXTENSION.confirmation, none];
 const UDP = [EXTENSION.udp, none];
-const OURS = [EXTENSION.auklet, extensions.encodeServerAbilities({ listens: true, resolves: false })];
+const OURS = [EXTENSION.auklet, extensions.encodeServerAbilities({ listens: true, resolves: false, answers: true })];
 
 /** A client and a server of version 1, with the first flow connecting. */
 async function version1(t, options = {}) {

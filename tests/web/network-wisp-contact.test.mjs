@@ -11,7 +11,7 @@ const { EXTENSION } = await source('network/wisp-packets.ts');
 const { encodeServerAbilities } = await source('network/wisp-extensions.ts');
 
 const CONFIRMS = [EXTENSION.confirmation, new Uint8Array(0)];
-const OURS = [EXTENSION.auklet, encodeServerAbilities({ listens: true, resolves: false })];
+const OURS = [EXTENSION.auklet, encodeServerAbilities({ listens: true, resolves: false, answers: true })];
 
 test('a server of version 1 that does not choose our subprotocol', async (t) => {
   const server = await scripted(t, () => false);

@@ -119,7 +119,7 @@ test('a server that lies to a client', async () => {
                 [EXTENSION.udp, Buffer.alloc(0)],
                 [EXTENSION.confirmation, Buffer.alloc(0)],
                 ...(seed % 3 === 1
-                  ? [[EXTENSION.auklet, encodeServerAbilities({ listens: true, resolves: false })]]
+                  ? [[EXTENSION.auklet, encodeServerAbilities({ listens: true, resolves: false, answers: true })]]
                   : []),
               ),
             ),

@@ -142,9 +142,10 @@ test('bytes at random are a packet or an error of packets', () => {
 
 test('extensions say what they say', () => {
   const { encodeServerAbilities, decodeServerAbilities, encodeClientCredit, decodeClientCredit } = extensions;
-  for (const listens of [true, false])
-    for (const resolves of [true, false])
-      assert.deepEqual(decodeServerAbilities(encodeServerAbilities({ listens, resolves })), { listens, resolves });
+  for (let bits = 0; bits < 8; ++bits) {
+    const abilities = { listens: (bits & 1) !== 0, resolves: (bits & 2) !== 0, answers: (bits & 4) !== 0 };
+    assert.deepEqual(decodeServerAbilities(encodeServerAbilities(abilities)), abilities);
+  }
   assert.equal(decodeClientCredit(encodeClientCredit(2 ** 32 - 1)), 2 ** 32 - 1);
   // Later versions are as if the extension were not there.
   assert.equal(decodeServerAbilities(bytes(2, 1, 1, 1)), undefined);

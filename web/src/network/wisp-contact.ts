@@ -51,6 +51,16 @@ export class WispContact {
     return this.link?.waiting ?? 0;
   }
 
+  /** Messages that have come. */
+  get received(): number {
+    return this.link?.received ?? 0;
+  }
+
+  /** The relay is not what it should be. */
+  fail(text: string): void {
+    this.link?.fail(text);
+  }
+
   send(packet: Packet): void {
     this.link?.send(packet);
   }

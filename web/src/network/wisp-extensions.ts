@@ -21,10 +21,12 @@ export interface ServerAbilities {
   listens: boolean;
   /** 10.0.2.3 and fd00::3 are its resolver, at port 53. */
   resolves: boolean;
+  /** A CONTINUE for stream 0 is answered by one. */
+  answers: boolean;
 }
 
-export function encodeServerAbilities({ listens, resolves }: ServerAbilities): Uint8Array {
-  return Uint8Array.of(VERSION, (listens ? 1 : 0) | (resolves ? 2 : 0));
+export function encodeServerAbilities({ listens, resolves, answers }: ServerAbilities): Uint8Array {
+  return Uint8Array.of(VERSION, (listens ? 1 : 0) | (resolves ? 2 : 0) | (answers ? 4 : 0));
 }
 
 /**
@@ -36,7 +38,7 @@ export function decodeServerAbilities(bytes: Uint8Array): ServerAbilities | unde
   const [version, flags] = bytes;
   if (version !== VERSION) return undefined;
   if (flags === undefined || bytes.length !== 2) throw new PacketError(`extension 0xf0 of ${bytes.length} bytes`);
-  return { listens: (flags & 1) !== 0, resolves: (flags & 2) !== 0 };
+  return { listens: (flags & 1) !== 0, resolves: (flags & 2) !== 0, answers: (flags & 4) !== 0 };
 }
 
 /** The credit, in bytes, that each stream begins with. */

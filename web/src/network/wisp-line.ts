@@ -6,6 +6,7 @@ import { parseAddress } from './address.ts';
 import type { FlowError } from './backend.ts';
 import { isResolver } from './policy.ts';
 import { checkRelayAddress } from './relay-address.ts';
+import { RelayWatch } from './relay-watch.ts';
 import { systemTimers, type Timers } from './timers.ts';
 import { encodeCredentials, type Credentials } from './wisp-extensions.ts';
 import { WispContact, type Known } from './wisp-contact.ts';
@@ -31,6 +32,8 @@ export interface LineOptions {
   /** For tests, and for engines without WebSocket. */
   makeWebSocket?: MakeWebSocket;
   timers?: Timers;
+  /** Tells when this computer is "online" again. Default: the engine. */
+  world?: Pick<EventTarget, 'addEventListener' | 'removeEventListener'>;
 }
 
 /** Streams of all kinds, also of those that are not yet connected. */
@@ -49,6 +52,10 @@ const LOOK_AGAIN = 10;
 /** Milliseconds between attempts: the first, doubled up to the last. */
 const FIRST_WAIT = 250;
 const LAST_WAIT = 10_000;
+/** Milliseconds until the relay is asked again for a port that it had given. */
+const LISTEN_AGAIN = 5000;
+/** Bytes for a relay that asks and does not read, with which it is given up. */
+const MOST_SENDING = 64 * 1024 * 1024;
 
 const DNS_PORT = 53;
 
@@ -89,6 +96,8 @@ export class WispLine implements Line {
   private nextStream = 1;
   private held = 0;
   private readonly whenReady = new Set<() => void>();
+  private readonly watch: RelayWatch;
+  private readonly world: LineOptions['world'];
 
   /** @throws TypeError or RangeError if an option is wrong. */
   constructor(options: LineOptions) {
@@ -96,6 +105,15 @@ export class WispLine implements Line {
     if (options.credentials !== undefined) encodeCredentials(options.credentials);
     this.options = options;
     this.timers = options.timers ?? systemTimers;
+    this.watch = new RelayWatch(this.timers, {
+      received: () => this.link?.received ?? 0,
+      waiting: () => this.link?.waiting ?? 0,
+      ask: () => this.send({ type: 'continue', stream: 0, count: 0 }),
+      gone: () => this.link?.fail('the relay no longer answers'),
+    });
+    // Node.js has no such events.
+    this.world = options.world ?? ('addEventListener' in globalThis ? globalThis : undefined);
+    this.world?.addEventListener('online', this.isOnline);
     this.attempt();
   }
 
@@ -125,6 +143,7 @@ export class WispLine implements Line {
     this.known = traits;
     this.wait = FIRST_WAIT;
     this.setState('connected', '');
+    if (traits.abilities?.answers === true) this.watch.start();
     const { waiting } = this;
     this.waiting = [];
     for (const { flow, host, port } of waiting) if (!flow.isGone) this.connect(flow, host, port);
@@ -135,6 +154,7 @@ export class WispLine implements Line {
   private ended(end: LinkEnd): void {
     this.link = undefined;
     this.known = undefined;
+    this.watch.stop();
     this.timers.clear(this.lookAgain);
     this.lookAgain = undefined;
     this.isFull = false;
@@ -153,6 +173,14 @@ export class WispLine implements Line {
     for (const listener of [...this.listeners.values()]) if (end.refused) listener.refused(end.text);
     this.wake();
   }
+
+  private readonly isOnline = (): void => {
+    if (this.known?.abilities?.answers === true) this.watch.doubt();
+    if (this.state !== 'waiting') return;
+    this.timers.clear(this.retry);
+    this.wait = FIRST_WAIT;
+    this.attempt();
+  };
 
   private whyNot(): FlowError {
     return this.state === 'refused' ? 'prohibited' : 'unreachable';
@@ -195,6 +223,9 @@ export class WispLine implements Line {
   send(packet: Packet): void {
     if (this.link === undefined) return;
     this.link.send(packet);
+    const { link } = this;
+    // This may be a call of the guest's, in which it hears nothing.
+    if (link.waiting > MOST_SENDING) queueMicrotask(() => link.fail('the relay does not read what is sent to it'));
     if (this.isFull || packet.type !== 'data' || this.link.waiting < FULL) return;
     this.isFull = true;
     this.lookAgain = this.timers.set(() => this.look(), LOOK_AGAIN);
@@ -270,7 +301,7 @@ export class WispLine implements Line {
       // Packets for streams that have just been closed are as they should be.
       this.streams.get(packet.stream)?.handle(packet);
     } else if (packet.type === 'listen') listener.listens(packet.port);
-    else if (packet.type === 'close') listener.refused(`the relay does not listen (reason ${packet.reason})`);
+    else if (packet.type === 'close') this.notListening(packet.stream, listener, packet.reason);
   }
 
   // ---- for ports of the relay's
@@ -298,9 +329,22 @@ export class WispLine implements Line {
   }
 
   private listenAgain(number: number, listener: RelayListener): void {
-    if (this.known?.abilities?.listens !== true)
-      return this.listeners.get(number)?.refused('this relay does not listen');
-    this.send({ type: 'listen', stream: number, port: listener.port });
+    if (this.listeners.get(number) !== listener) return;
+    if (this.known?.abilities?.listens === true) this.send({ type: 'listen', stream: number, port: listener.port });
+    else if (this.known !== undefined && !listener.hasListened) listener.refused('this relay does not listen');
+  }
+
+  /** The relay may not know yet that its last link with us has ended. */
+  private notListening(number: number, listener: RelayListener, reason: number): void {
+    if (!listener.hasListened) return listener.refused(`the relay does not listen (reason ${reason})`);
+    const { link } = this;
+    listener.waits(
+      this.timers,
+      this.timers.set(() => {
+        // A new link asks by itself.
+        if (link === this.link) this.listenAgain(number, listener);
+      }, LISTEN_AGAIN),
+    );
   }
 
   private accepted({ stream, listener: number }: Packet & { type: 'accept' }): void {
@@ -317,6 +361,8 @@ export class WispLine implements Line {
   /** Ends it all. Listeners of flows hear nothing of it. */
   close(): void {
     this.setState('closed', '');
+    this.watch.stop();
+    this.world?.removeEventListener('online', this.isOnline);
     this.timers.clear(this.retry);
     this.timers.clear(this.lookAgain);
     this.link?.close();

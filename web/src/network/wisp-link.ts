@@ -79,6 +79,8 @@ const REFUSALS: Record<number, string> = {
 };
 
 export class WispLink {
+  /** Messages that have come. */
+  received = 0;
   private readonly socket: WebSocketLike;
   private readonly options: LinkOptions;
   private readonly events: LinkEvents;
@@ -131,6 +133,7 @@ export class WispLink {
 
   private receive(data: unknown): void {
     if (this.state === 'ended') return;
+    this.received += 1;
     try {
       if (!(data instanceof ArrayBuffer)) throw new PacketError('a message of text');
       this.handle(decode(new Uint8Array(data)));
@@ -210,7 +213,8 @@ export class WispLink {
     this.end(true, `the relay does not want us: ${REFUSALS[reason] ?? `reason ${reason}`}`);
   }
 
-  private fail(text: string): void {
+  /** The server is not what it should be. */
+  fail(text: string): void {
     if (this.state !== 'connecting' && this.state !== 'ended')
       this.send({ type: 'close', stream: 0, reason: REASON.client });
     this.end(false, text);

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: MIT
 // A port of the relay's that leads to a port of the guest.
 
+import type { Timers } from './timers.ts';
 import type { WispFlow } from './wisp-flow.ts';
 
 /** Gives a connection to a new flow, or does not: then it is reset. */
@@ -9,11 +10,14 @@ export type Acceptor = (attach: (flow: WispFlow) => void) => void;
 export class RelayListener {
   /** The port, as soon as begun() has resolved. */
   port: number;
+  /** The relay has listened there once. */
+  hasListened = false;
   readonly accept: Acceptor;
   private readonly remove: () => void;
   private resolve!: (listener: this) => void;
   private reject!: (error: Error) => void;
   private readonly answered: Promise<this>;
+  private clear: () => void = () => {};
 
   constructor(port: number, accept: Acceptor, remove: () => void) {
     this.port = port;
@@ -35,7 +39,14 @@ export class RelayListener {
   /** The relay listens, there. */
   listens(port: number): void {
     this.port = port;
+    this.hasListened = true;
     this.resolve(this);
+  }
+
+  /** A timer that ends with it. */
+  waits(timers: Timers, timer: unknown): void {
+    this.clear();
+    this.clear = () => timers.clear(timer);
   }
 
   /** The relay does not listen, or no longer. */
@@ -46,6 +57,7 @@ export class RelayListener {
 
   /** Gives the port back. Connections stay. */
   close(): void {
+    this.clear();
     this.remove();
   }
 }

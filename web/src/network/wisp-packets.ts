@@ -9,6 +9,8 @@
 //   nothing beyond it.
 // - FINISH ends one direction of a stream. When both have ended, the stream is
 //   gone without a CLOSE.
+// - The client's CONTINUE for stream 0 asks whether the server is there, which
+//   answers by one. Browsers do not tell when a WebSocket leads nowhere.
 // - LISTEN asks for a port of the server's, and is answered with the port, or
 //   with CLOSE. ACCEPT is a connection there. Its number is the server's, and
 //   has the top bit.

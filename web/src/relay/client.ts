@@ -22,7 +22,17 @@ import {
   type Packet,
 } from '../network/wisp-packets.ts';
 import type { Destinations } from './destination.ts';
-import { FULL, HANDSHAKE, PACKETS, ROOM_AGAIN, ROUND, SILENT_ROUNDS, type RelayLimits } from './limits.ts';
+import {
+  FULL,
+  HANDSHAKE,
+  MESSAGE_COST,
+  MOST_SENDING,
+  PACKETS,
+  ROOM_AGAIN,
+  ROUND,
+  SILENT_ROUNDS,
+  type RelayLimits,
+} from './limits.ts';
 import type { Metrics } from './metrics.ts';
 import { listenFor, type PortOptions, type RelayPort } from './port.ts';
 import type { Stream, StreamOwner } from './stream.ts';
@@ -107,7 +117,11 @@ export class RelayClient implements StreamOwner {
       [EXTENSION.confirmation, none],
       [
         EXTENSION.auklet,
-        encodeServerAbilities({ listens: ports !== undefined, resolves: destinations.resolver !== undefined }),
+        encodeServerAbilities({
+          listens: ports !== undefined,
+          resolves: destinations.resolver !== undefined,
+          answers: true,
+        }),
       ],
     ]);
     if (datagrams) extensions.set(EXTENSION.udp, none);
@@ -182,6 +196,7 @@ export class RelayClient implements StreamOwner {
       case 'data':
         return known?.stream.data(packet.bytes);
       case 'continue':
+        if (number === 0 && this.extended) this.send({ type: 'continue', stream: 0, count: PACKETS });
         return known?.stream.credit(packet.count);
       case 'finish':
         if (!this.extended) throw new PacketError('finish without the extension');
@@ -257,12 +272,15 @@ export class RelayClient implements StreamOwner {
   send(packet: Packet): void {
     if (this.state === 'gone') return;
     const bytes = encode(packet);
-    this.sending += bytes.length;
+    const cost = bytes.length + MESSAGE_COST;
+    this.sending += cost;
+    // Far sides wait for room, but answers do not: it asks and does not read.
+    if (this.sending > MOST_SENDING) return queueMicrotask(() => this.drop());
     this.metrics.add('waiting_bytes', bytes.length, 'direction="down"');
     if (this.sending >= FULL) this.isFull = true;
     // It is called also when the WebSocket ends.
     this.socket.send(bytes, { binary: true }, () => {
-      this.sending -= bytes.length;
+      this.sending -= cost;
       this.silent = 0;
       this.metrics.add('waiting_bytes', -bytes.length, 'direction="down"');
       if (this.isFull && this.sending <= ROOM_AGAIN && this.state !== 'gone') this.roomAgain();

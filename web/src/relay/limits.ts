@@ -45,6 +45,10 @@ export const PIECE = 256 * 1024;
  */
 export const FULL = 2 * 1024 * 1024;
 export const ROOM_AGAIN = 512 * 1024;
+/** Bytes of memory that each message needs besides its own. */
+export const MESSAGE_COST = 256;
+/** With so many bytes on the way to it, a client is cut off. */
+export const MOST_SENDING = 16 * 1024 * 1024;
 /** Milliseconds in which a client must have made its handshake. */
 export const HANDSHAKE = 15_000;
 /** Milliseconds between looks at what is idle, and at clients that are gone. */

@@ -1,0 +1,225 @@
+// SPDX-License-Identifier: MIT
+// Relays that are silent, gone, or slow to notice that we were, and peers that ask and do not read (network/relay-watch.ts,
+// network/wisp-line.ts, relay/client.ts).
+
+import assert from 'node:assert/strict';
+import { EventEmitter, once } from 'node:events';
+import { setImmediate as turn } from 'node:timers/promises';
+import { test } from 'node:test';
+import { FakeTimers, guestFor, openFilter, relayFor, scripted, urlOf } from './network-wisp-peers.mjs';
+import { source } from './source.mjs';
+
+const { decode, encode, EXTENSION, REASON } = await source('network/wisp-packets.ts');
+const { encodeClientCredit, encodeServerAbilities } = await source('network/wisp-extensions.ts');
+const { RelayClient } = await source('relay/client.ts');
+const { Destinations } = await source('relay/destination.ts');
+const { DEFAULT_LIMITS } = await source('relay/limits.ts');
+const { Metrics } = await source('relay/metrics.ts');
+
+const CONFIRMS = [EXTENSION.confirmation, new Uint8Array(0)];
+const OURS = [EXTENSION.auklet, encodeServerAbilities({ listens: true, resolves: false, answers: true })];
+const SIGN = { type: 'continue', stream: 0, count: 64 };
+const LOOK = 15_000;
+
+/** A guest at a relay of ours, that follows a script, with an open flow. */
+async function watched(t) {
+  const timers = new FakeTimers();
+  const world = new EventTarget();
+  const server = await scripted(t);
+  const guest = guestFor(t, server.url, { timers, world });
+  const peer = await server.peer();
+  await peer.greet(CONFIRMS, OURS);
+  const flow = guest.open(80);
+  const { stream } = await peer.next('connect');
+  peer.send({ type: 'continue', stream, count: 4 });
+  await flow.has('opened');
+  await peer.next('continue');
+  return { timers, world, server, guest, peer, flow };
+}
+
+const look = (timers) => {
+  timers.clock += LOOK;
+  assert.equal(timers.fire(LOOK), 1);
+};
+
+/** What the peer has sent so far has been looked at. */
+async function arrived(guest, peer) {
+  const flow = guest.open(81);
+  let packet;
+  do packet = await peer.next((type) => ['connect', 'continue'].includes(type));
+  while (packet.type !== 'connect');
+  peer.send({ type: 'close', stream: packet.stream, reason: REASON.refused });
+  await flow.has('failed');
+}
+
+test('a relay that no longer answers is given up, and tried again', async (t) => {
+  const { timers, guest, peer, flow, server } = await watched(t);
+  // What has come since the first look was a sign.
+  look(timers);
+  look(timers);
+  assert.deepEqual(await peer.next('continue'), { type: 'continue', stream: 0, count: 0 });
+  look(timers);
+  await peer.next('continue');
+  assert.deepEqual(flow.log, ['opened 131072']);
+  look(timers);
+  await flow.has('aborted');
+  assert.equal(guest.states.at(-1), 'waiting: the relay no longer answers');
+  timers.fire(250);
+  await (await server.peer()).greet(CONFIRMS, OURS);
+  await guest.state('connected');
+});
+
+test('a relay that answers stays', async (t) => {
+  const { timers, guest, peer, flow } = await watched(t);
+  for (let count = 0; count < 10; ++count) {
+    look(timers);
+    peer.send(SIGN);
+    await arrived(guest, peer);
+  }
+  assert.deepEqual(flow.log, ['opened 131072']);
+});
+
+test('after sleep, and when the computer is online again, the relay has 10 s', async (t) => {
+  for (const wakes of [
+    ({ timers }) => {
+      timers.clock += 3_600_000;
+      assert.equal(timers.fire(LOOK), 1);
+    },
+    ({ world }) => world.dispatchEvent(new Event('online')),
+  ]) {
+    const all = await watched(t);
+    const { timers, guest, peer, flow } = all;
+    wakes(all);
+    await peer.next('continue');
+    peer.send(SIGN);
+    await arrived(guest, peer);
+    assert.equal(timers.fire(10_000), 1);
+    assert.deepEqual(flow.log, ['opened 131072']);
+    wakes(all);
+    assert.equal(timers.fire(10_000), 1);
+    await flow.has('aborted');
+    assert.equal(guest.states.at(-1), 'waiting: the relay no longer answers');
+  }
+});
+
+test('online again, with no relay: it is tried at once', async (t) => {
+  const { timers, world, guest, peer, server } = await watched(t);
+  peer.socket.close();
+  await guest.state('waiting');
+  for (const wait of [250, 500]) {
+    timers.fire(wait);
+    (await server.peer()).socket.close();
+    await guest.state('connecting');
+    await guest.state('waiting');
+  }
+  world.dispatchEvent(new Event('online'));
+  await (await server.peer()).greet(CONFIRMS, OURS);
+  await guest.state('connected');
+  assert.equal(timers.fire(1000), 0);
+});
+
+test('a relay without the extension is asked nothing', async (t) => {
+  const timers = new FakeTimers();
+  const server = await scripted(t);
+  const guest = guestFor(t, server.url, { timers, world: new EventTarget() });
+  await (await server.peer()).greet(CONFIRMS);
+  await guest.state('connected');
+  assert.deepEqual([...timers.list], []);
+});
+
+test('our relay answers, who asks', async (t) => {
+  const socket = new WebSocket(urlOf(await relayFor(t)), 'wisp-v2');
+  socket.binaryType = 'arraybuffer';
+  const next = async () => decode(new Uint8Array((await once(socket, 'message'))[0].data));
+  assert.equal((await next()).type, 'info');
+  const extensions = new Map([[EXTENSION.auklet, encodeClientCredit(1000)]]);
+  socket.send(encode({ type: 'info', major: 2, minor: 0, extensions }));
+  assert.deepEqual(await next(), SIGN);
+  socket.send(encode({ type: 'continue', stream: 0, count: 0 }));
+  assert.deepEqual(await next(), SIGN);
+  socket.close();
+});
+
+test('a port of a relay that does not give it back at once is asked for until it does', async (t) => {
+  const { timers, guest, peer, server } = await watched(t);
+  const published = guest.backend.publish(20_000, 80);
+  const { stream } = await peer.next('listen');
+  peer.send({ type: 'listen', stream, port: 20_000 });
+  assert.equal(await published, 20_000);
+  peer.socket.close();
+  await guest.state('waiting');
+  timers.fire(250);
+  const again = await server.peer();
+  await again.greet(CONFIRMS, OURS);
+  for (let count = 0; count < 3; ++count) {
+    assert.deepEqual(await again.next('listen'), { type: 'listen', stream, port: 20_000 });
+    again.send({ type: 'close', stream, reason: REASON.refused });
+    await arrived(guest, again);
+    assert.equal(timers.fire(5000), 1);
+  }
+  await again.next('listen');
+  again.send({ type: 'listen', stream, port: 20_000 });
+  again.send({ type: 'accept', stream: 2 ** 31, listener: stream, port: 1, host: '::1' });
+  assert.equal((await guest.nextIncoming()).port, 80);
+  // One for a port that we have not is closed.
+  again.send({ type: 'accept', stream: 2 ** 31 + 1, listener: 999, port: 1, host: '::1' });
+  assert.deepEqual(await again.next('close'), { type: 'close', stream: 2 ** 31 + 1, reason: REASON.client });
+});
+
+test('a relay that asks and does not read is given up', async (t) => {
+  const timers = new FakeTimers();
+  const server = await scripted(t);
+  let amount = 0;
+  const makeWebSocket = (url, protocols) => {
+    const socket = new WebSocket(url, protocols);
+    Object.defineProperty(socket, 'bufferedAmount', { get: () => amount });
+    return socket;
+  };
+  const guest = guestFor(t, server.url, { timers, makeWebSocket });
+  const peer = await server.peer();
+  await peer.greet(CONFIRMS, OURS);
+  await guest.state('connected');
+  amount = 65 * 1024 * 1024;
+  peer.send({ type: 'accept', stream: 2 ** 31, listener: 1, port: 1, host: '::1' });
+  await guest.state('waiting');
+  assert.equal(guest.states.at(-1), 'waiting: the relay does not read what is sent to it');
+});
+
+test('a client that asks and does not read is cut off', async () => {
+  class Deaf extends EventEmitter {
+    sent = 0;
+    isOver = false;
+    send() {
+      assert(!this.isOver);
+      this.sent += 1;
+    }
+    terminate() {
+      this.isOver = true;
+    }
+  }
+  const asks = {
+    'for what is not allowed': (count) => ({ type: 'connect', stream: count, kind: 'datagrams', port: 1, host: 'a' }),
+    'whether it is there': () => ({ type: 'continue', stream: 0, count: 0 }),
+    'for a port': (count) => ({ type: 'listen', stream: count, port: 0 }),
+  };
+  for (const [what, packet] of Object.entries(asks)) {
+    const socket = new Deaf();
+    const shared = {
+      limits: DEFAULT_LIMITS,
+      metrics: new Metrics(),
+      timers: new FakeTimers(),
+      destinations: new Destinations(openFilter, undefined),
+      datagrams: false,
+    };
+    const client = new RelayClient(socket, shared, () => {});
+    client.start(2);
+    const give = (each) => socket.emit('message', Buffer.from(encode(each)), true);
+    give({ type: 'info', major: 2, minor: 0, extensions: new Map([[EXTENSION.auklet, encodeClientCredit(1000)]]) });
+    let count = 1;
+    for (; !socket.isOver && count < 200_000; ++count) {
+      give(packet(count));
+      if (count % 1000 === 0) await turn();
+    }
+    assert.ok(count < 100_000, `${what}: ${count}`);
+  }
+});
