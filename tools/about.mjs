@@ -54,6 +54,7 @@ function npmPackages() {
 const GPL = { 'GPL-2.0-only.txt': read(root, 'LICENSES/GPL-2.0-only.txt') };
 const libfdt = (name) => run('tar', '-xOf', join(sources, 'device-tree-compiler.tar'), '--wildcards', `*/${name}`);
 const linuxPatches = readdirSync(join(root, 'kernel/patches')).length;
+const busyboxPatches = readdirSync(join(root, 'userland/busybox/patches')).length;
 const muslPatches = readdirSync(join(root, 'userland/musl/patches')).length;
 
 const parts = [
@@ -75,7 +76,7 @@ const parts = [
     name: 'BusyBox',
     version: versions.get('busybox'),
     licence: 'GPL-2.0-only',
-    what: 'the commands of the guest; Debian’s source, no patch of ours',
+    what: `the commands of the guest; Debian’s source with ${busyboxPatches} patches of ours`,
     texts: { 'BusyBox.txt': read(build, 'busybox-build/src/LICENSE') },
   },
   {

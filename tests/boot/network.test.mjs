@@ -6,9 +6,11 @@ import { createHash, randomBytes } from 'node:crypto';
 import { createSocket } from 'node:dgram';
 import { once } from 'node:events';
 import { createServer as createHttpServer } from 'node:http';
+import { createServer as createHttpsServer } from 'node:https';
 import { connect, createServer } from 'node:net';
 import { join } from 'node:path';
 import { test } from 'node:test';
+import { makeAuthority } from './authority.mjs';
 import { build, runCli } from './machines.mjs';
 
 const { startMachine } = await import(join(build, 'cli/machine.mjs'));
@@ -124,6 +126,23 @@ test('a guest and servers of this computer', async (suite) => {
     const [own] = (await run('sha256sum /tmp/data')).split(' ');
     assert.equal(await run(`nc ${GATEWAY} ${sinkPort} < /tmp/data`), own);
     assert.equal(sum, undefined);
+  });
+
+  await suite.test("https by BusyBox's wget, which does not verify", async (part) => {
+    const content = randomBytes(MIB);
+    const options = { ...makeAuthority(), minVersion: 'TLSv1.2', maxVersion: 'TLSv1.2' };
+    const asked = [];
+    const web = createHttpsServer(options, ({ url, socket }, response) => {
+      asked.push([url, socket.getProtocol(), socket.servername]);
+      response.end(content);
+    });
+    const port = await listen(part, web);
+    // Its own name, so that there is one to be said (SNI).
+    await run(`echo ${GATEWAY} own.example >> /etc/hosts`);
+    const { stdout, stderr } = await result(`wget -O - https://own.example:${port}/a | sha256sum`);
+    assert.equal(stdout, `${sha256(content)}  -\n`);
+    assert.match(stderr, /TLS certificate validation not implemented/);
+    assert.deepEqual(asked, [['/a', 'TLSv1.2', 'own.example']]);
   });
 
   await suite.test('a port that is closed, and servers that reset', async (part) => {
