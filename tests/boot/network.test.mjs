@@ -8,63 +8,13 @@ import { once } from 'node:events';
 import { createServer as createHttpServer } from 'node:http';
 import { createServer as createHttpsServer } from 'node:https';
 import { connect, createServer } from 'node:net';
-import { join } from 'node:path';
 import { test } from 'node:test';
 import { makeAuthority } from './authority.mjs';
-import { build, runCli } from './machines.mjs';
+import { runCli } from './machines.mjs';
+import { GATEWAY, gathers, listen, MIB, start, text } from './network-guests.mjs';
 
-const { startMachine } = await import(join(build, 'cli/machine.mjs'));
-const MIB = 1 << 20;
-const text = (bytes) => new TextDecoder().decode(bytes);
 const sha256 = (bytes) => createHash('sha256').update(bytes).digest('hex');
-const GATEWAY = '10.0.2.2';
 const GATEWAY6 = 'fd00::2';
-
-/** A machine, and functions that run a line of shell. */
-async function start(suite, network) {
-  const machine = await startMachine({
-    exec: true,
-    memory: 256,
-    ...(network && { network: { type: 'nat', ...network } }),
-  });
-  suite.after(() => machine.dispose());
-  await machine.started;
-  const result = async (line, options) => {
-    const { status, stdout, stderr } = await machine.exec(['sh', '-c', line], options);
-    return { status, stdout: text(stdout), stderr: text(stderr), bytes: stdout };
-  };
-  const run = async (line, options) => {
-    const { status, stdout, stderr } = await result(line, options);
-    assert.equal(status, 0, `${line}: ${stdout}${stderr}`);
-    return stdout;
-  };
-  return { machine, run, result };
-}
-
-/** Listens on loopback, and returns the port. */
-async function listen(suite, server, host = '127.0.0.1') {
-  const sockets = new Set();
-  server.on('connection', (socket) => {
-    sockets.add(socket);
-    socket.on('close', () => sockets.delete(socket));
-    socket.on('error', () => {});
-  });
-  server.listen(0, host);
-  await once(server, 'listening');
-  suite.after(() => {
-    for (const socket of sockets) socket.destroy();
-    server.close();
-  });
-  return server.address().port;
-}
-
-/** The bytes that a server gets on one connection, and then answers. */
-const gathers = (answer) =>
-  createServer({ allowHalfOpen: true }, (socket) => {
-    const parts = [];
-    socket.on('data', (bytes) => parts.push(bytes));
-    socket.on('end', () => socket.end(answer(Buffer.concat(parts))));
-  });
 
 test('without a network there is no card', async (suite) => {
   const { run, result } = await start(suite);

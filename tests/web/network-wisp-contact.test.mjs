@@ -96,7 +96,7 @@ test('a relay whose link of version 1 ends while it is asked for version 2', asy
   assert.deepEqual(flow.log, []);
   sockets[2].onclose();
   await flow.has('failed unreachable');
-  assert.equal(guest.states.at(-1), 'waiting: the connection to the relay has ended');
+  assert.equal(guest.states.at(-1), 'waiting: the relay does not answer, or refuses this address');
 });
 
 test('a server that takes connections and says nothing is asked once, and given up', async (t) => {
