@@ -5,40 +5,12 @@ import assert from 'node:assert/strict';
 import { createHash, randomBytes } from 'node:crypto';
 import { once } from 'node:events';
 import { createServer } from 'node:net';
-import { join } from 'node:path';
 import { test } from 'node:test';
-import { build } from './machines.mjs';
+import { GATEWAY, listen, start } from './network-guests.mjs';
 
-const { startMachine } = await import(join(build, 'cli/machine.mjs'));
-const GATEWAY = '10.0.2.2';
 const sha256 = (bytes) => createHash('sha256').update(bytes).digest('hex');
 
-const machine = await startMachine({ exec: true, memory: 256, network: { type: 'nat', allow: ['host'] } });
-test.after(() => machine.dispose());
-await machine.started;
-
-async function run(line, options) {
-  const { status, stdout, stderr } = await machine.exec(['sh', '-c', line], options);
-  const text = new TextDecoder().decode(stdout);
-  assert.equal(status, 0, `${line}: ${text}${new TextDecoder().decode(stderr)}`);
-  return text;
-}
-
-/** Listens on loopback until the test ends, and returns the port. */
-async function listen(suite, server) {
-  const sockets = new Set();
-  server.on('connection', (socket) => {
-    sockets.add(socket);
-    socket.on('error', () => {});
-  });
-  server.listen(0, '127.0.0.1');
-  await once(server, 'listening');
-  suite.after(() => {
-    for (const socket of sockets) socket.destroy();
-    server.close();
-  });
-  return server.address().port;
-}
+const { run } = await start(test, { allow: ['host'] });
 
 /** Calls `answer` with each line of a client. */
 function speaks(greeting, answer) {
