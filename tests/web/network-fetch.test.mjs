@@ -349,7 +349,7 @@ test('connections have a bound', async () => {
 });
 
 test('a network has the origin of its page', async (suite) => {
-  const { openFetch } = await source('network/fetch-network.ts');
+  const { openPageFetch } = await source('network/fetch-network.ts');
   const urls = [];
   suite.mock.method(globalThis, 'fetch', async (url) => {
     urls.push(url);
@@ -359,7 +359,7 @@ test('a network has the origin of its page', async (suite) => {
   for (const origin of [undefined, 'null', 'http://localhost:8080', 'https://page.example']) {
     globalThis.location = origin === undefined ? undefined : { origin };
     const translator = new FakeTranslator();
-    const network = openFetch({ type: 'fetch', plain: true }, translator.events);
+    const network = openPageFetch({ type: 'fetch', plain: true }, translator.events);
     translator.backend = network.flows;
     await network.ready;
     assert(!network.reachesIpv6);

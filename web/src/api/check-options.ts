@@ -259,7 +259,18 @@ const WISP: Checks<WispOptions> = {
   publish: each(parseRelayPort),
 };
 
-const FETCH: Checks<FetchNetworkOptions> = { type, plain: ofType('boolean') };
+/** In a page, a browser guards fetch(). */
+const onlyNode =
+  (check: Check): Check =>
+  (value) =>
+    isNode ? check(value) : 'is only for Node.js';
+
+const FETCH: Checks<FetchNetworkOptions> = {
+  type,
+  plain: ofType('boolean'),
+  allow: onlyNode(each(parseRule)),
+  deny: onlyNode(each(parseRule)),
+};
 
 const network: Check = (value) => {
   const options = value as Partial<NetworkOptions> | null;
@@ -270,8 +281,6 @@ const network: Check = (value) => {
     checkNames('network', value, WISP);
     if (options.url === undefined) throw invalid('network: wisp needs the url of a relay');
   } else if (options?.type === 'fetch') {
-    // Nothing else keeps guests from private addresses.
-    if (isNode) throw invalid('only pages have a browser that guards fetch(): network: type cannot be fetch here');
     checkNames('network', value, FETCH);
   } else if (options?.type === 'off') checkNames('network', value, { type });
   else throw invalid(`network: type must be nat, wisp, fetch or off, not ${shown(options?.type)}`);

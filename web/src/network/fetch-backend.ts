@@ -5,13 +5,13 @@
 import type { Addresses, FlowBackend, FlowEvents, FlowKind, NameBackend } from './backend.ts';
 import { BodyBudget } from './collected-body.ts';
 import { FetchFlow, type Sender } from './fetch-flow.ts';
-import { isPublicName, ORIGIN_NAME } from './fetch-request.ts';
+import { failureText, isPublicName, ORIGIN_NAME } from './fetch-request.ts';
 import { isPlaceholder, Placeholders } from './placeholders.ts';
 import { GATEWAYS } from './policy.ts';
 
 export interface FetchOptions {
   /** The engine's own, if it is left out. */
-  fetch?: typeof globalThis.fetch;
+  fetch?: Sender['fetch'];
   /**
    * The origin of the page, if there is one, such as "https://example.org".
    * Guests read from it at http://origin.auklet/.
@@ -30,6 +30,14 @@ export interface FetchOptions {
   permits?: (host: string) => boolean | Promise<boolean>;
   /** Whether fetch() sends streams as bodies. If left out, it is tried. */
   streams?: boolean;
+  /**
+   * The origin, such as "http://10.0.2.2:8080", that all requests of a
+   * connection to this address and port go to, if there is one. It is asked
+   * before names are looked at.
+   */
+  serves?: (address: string, port: number) => string | undefined;
+  /** For the one who reads in the guest why there is no response. */
+  failureText?: Sender['failureText'];
 }
 
 /** The port that is served. */
@@ -74,15 +82,18 @@ export class FetchBackend implements FlowBackend, NameBackend {
   private readonly names: Placeholders;
   private readonly flows = new Map<number, Flow>();
   private readonly held = new Map<number, string>();
+  private readonly serves: NonNullable<FetchOptions['serves']>;
 
   constructor(events: FlowEvents, options: FetchOptions = {}) {
     const { origin, permits = isPublicName } = options;
     this.events = events;
+    this.serves = options.serves ?? (() => undefined);
     const isSecure = origin !== undefined && new URL(origin).protocol !== 'http:';
     const scheme = options.plain === true && !isSecure ? 'http' : 'https';
     this.sender = {
       fetch: options.fetch ?? ((input, init) => fetch(input, init)),
-      rules: { origin, scheme },
+      rules: { origin, scheme, fixed: undefined },
+      failureText: options.failureText ?? failureText,
       permits: (url) => (origin !== undefined && url.origin === new URL(origin).origin) || permits(url.hostname),
       // Engines stream by HTTP/2 only, which is never plain.
       streams: scheme === 'https' && (options.streams ?? streamsBodies()),
@@ -94,7 +105,9 @@ export class FetchBackend implements FlowBackend, NameBackend {
   }
 
   open(id: number, kind: FlowKind, address: string, port: number): void {
-    const isServed = kind === 'stream' && port === HTTP && this.flows.size < MOST_FLOWS;
+    const isFree = kind === 'stream' && this.flows.size < MOST_FLOWS;
+    const fixed = isFree ? this.serves(address, port) : undefined;
+    const isServed = isFree && (port === HTTP || fixed !== undefined);
     const name = isServed ? this.names.hold(address) : undefined;
     if (!isServed || (name === undefined && isPlaceholder(address))) {
       this.refuse(id);
@@ -106,7 +119,9 @@ export class FetchBackend implements FlowBackend, NameBackend {
       this.forget(id);
       this.events.aborted(id);
     };
-    this.flows.set(id, new FetchFlow(id, host, this.events, this.sender, cut));
+    const { sender } = this;
+    const own = fixed === undefined ? sender : { ...sender, rules: { ...sender.rules, fixed } };
+    this.flows.set(id, new FetchFlow(id, host, this.events, own, cut));
   }
 
   send(id: number, bytes: Uint8Array): number {

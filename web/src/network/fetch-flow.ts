@@ -4,7 +4,7 @@
 
 import type { FlowEvents } from './backend.ts';
 import { CollectedBody, type BodyBudget } from './collected-body.ts';
-import { failureText, incoming, outgoing, type Rules } from './fetch-request.ts';
+import { incoming, outgoing, type Rules } from './fetch-request.ts';
 import { chunkOf, fieldOf, HttpError, lastChunk, responseHead, type Fields, type RequestHead } from './http1.ts';
 import { RequestParser, type Part } from './http1-parser.ts';
 import { Signal } from './signal.ts';
@@ -17,6 +17,8 @@ export interface Sender {
   /** fetch() takes streams as bodies. */
   streams: boolean;
   budget: BodyBudget;
+  /** Why there is no response, for the one who reads it in the guest. */
+  failureText: (url: URL, error: unknown, isStreamed: boolean) => string;
 }
 
 /** Bytes of the guest's that may wait here. */
@@ -180,7 +182,8 @@ export class FetchFlow {
       return await this.sender.fetch(url.href, init);
     } catch (error) {
       if (this.isClosed) throw new Gone();
-      throw this.bodyError ?? new HttpError(502, failureText(url, error, isStreamed));
+      if (error instanceof HttpError) throw error;
+      throw this.bodyError ?? new HttpError(502, this.sender.failureText(url, error, isStreamed));
     }
   }
 

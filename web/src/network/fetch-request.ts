@@ -15,6 +15,8 @@ export interface Rules {
   origin: string | undefined;
   /** Of other servers: "http" only where the page itself came so. */
   scheme: 'http' | 'https';
+  /** All requests go to this origin, whatever they say. */
+  fixed: string | undefined;
 }
 
 export interface Outgoing {
@@ -85,12 +87,13 @@ export function outgoing(head: RequestHead, host: string, rules: Rules): Outgoin
   return { url, init };
 }
 
-function urlOf({ target, fields }: RequestHead, host: string, { origin, scheme }: Rules): URL {
+function urlOf({ target, fields }: RequestHead, host: string, { origin, scheme, fixed }: Rules): URL {
   // As to a proxy: all of the address is in the target, and Host says nothing.
   const absolute = /^http:\/\/([^/?#]*)(.*)$/i.exec(target);
   const authority = absolute?.[1] ?? fieldOf(fields, 'host') ?? host;
   const rest = absolute === null ? target : absolute[2]!.replace(/^(?!\/)/, '/');
   if (!rest.startsWith('/') || rest.includes('#')) throw new HttpError(400, 'The request is for no path.');
+  if (fixed !== undefined) return new URL(fixed + rest);
   const [, name, port] = /^([\w.-]+|\[[\da-f:.]+\])(?::(\d*))?$/i.exec(authority) ?? [];
   if (name === undefined) throw new HttpError(400, 'Host is not the name of a server.');
   if (port !== undefined && port !== '' && Number(port) !== 80)
@@ -159,13 +162,25 @@ export function isPublicName(host: string): boolean {
   return isHostName(name) && labels.length > 1 && !LOCAL.has(labels.at(-1)!);
 }
 
-/** Why there is no response, for the one who reads it in the guest. */
-export function failureText(url: URL, error: unknown, isStreamed: boolean): string {
+/** The reason, as far as an engine says it. */
+function firstLine(url: URL, error: unknown): string {
   const { message, cause } = error instanceof Error ? error : { message: String(error), cause: undefined };
   // Node.js says what was wrong in the cause; browsers never do.
   const reason = cause instanceof Error && cause.message !== '' ? cause.message : message;
+  return `${url.href} could not be fetched: ${reason}`;
+}
+
+/** Of Node.js, which says why. */
+export function nodeFailureText(url: URL, error: unknown): string {
+  return [firstLine(url, error), '', 'Requests of this machine to port 80 are sent as https, by Node.js.', ''].join(
+    '\n',
+  );
+}
+
+/** Why there is no response, for the one who reads it in the guest. */
+export function failureText(url: URL, error: unknown, isStreamed: boolean): string {
   return [
-    `${url.href} could not be fetched: ${reason}`,
+    firstLine(url, error),
     '',
     'The browser sends the requests of this machine, and does not say why one',
     'has failed. It may be that',

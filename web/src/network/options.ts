@@ -45,11 +45,14 @@ export interface WispOptions {
   publish?: readonly string[];
 }
 
-/** Pages: HTTP to port 80, sent as https by fetch(). No server is needed. */
+/** HTTP to port 80, sent as https by fetch(). Pages need no server for it. */
 export interface FetchNetworkOptions {
   type: 'fetch';
   /** Send it as http, if the page itself came so. */
   plain?: boolean;
+  /** Only in Node.js, where nothing else guards it: as those of `nat`. */
+  allow?: readonly string[];
+  deny?: readonly string[];
 }
 
 /** A card that leads nowhere, until `machine.network.exchange()`. */

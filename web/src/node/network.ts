@@ -28,8 +28,14 @@ export function networkOf(line: CommandLine): { network?: NetworkOptions } {
     check('network-deny', deny!, parseRule);
     return { network: { type: 'nat', publish: publish!, allow: allow!, deny: deny! } };
   }
+  if (kind === 'fetch') {
+    check('network-allow', allow!, parseRule);
+    check('network-deny', deny!, parseRule);
+    if (publish!.length > 0) throw new UsageError('--publish needs --network nat, or a relay');
+    return { network: { type: 'fetch', allow: allow!, deny: deny! } };
+  }
   if (kind.startsWith('wisp:')) return { network: wispOf(kind.slice('wisp:'.length), publish!, allow!, deny!) };
-  if (kind !== 'none') throw new UsageError(`--network ${kind}: write none, nat or wisp:URL`);
+  if (kind !== 'none') throw new UsageError(`--network ${kind}: write none, nat, fetch or wisp:URL`);
   const given = NETWORK_LISTS.find((name) => line.lists.get(name)!.length > 0);
   if (given !== undefined) throw new UsageError(`--${given} needs --network nat`);
   return {};
