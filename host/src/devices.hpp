@@ -6,6 +6,7 @@
 #include "backends/console.hpp"
 #include "backends/disks.hpp"
 #include "backends/flows.hpp"
+#include "backends/links.hpp"
 #include "backends/names.hpp"
 #include "backends/shares.hpp"
 #include "backends/sockets.hpp"
@@ -33,6 +34,7 @@ struct Backends {
     ShareBackend& shares;
     FlowBackend& flows;
     NameBackend& names;
+    LinkBackend& links;
     Random& random;
 };
 

@@ -43,6 +43,13 @@ Result<void> Machine::add_network(const virtio::NetworkDescription& card, const 
     return {};
 }
 
+Result<void> Machine::add_remote(const network::RemoteDescription& description) {
+    if (!network_ || network_->remote() != nullptr)
+        return failure("a link needs a network card, and there is one link at most");
+    network_->add_remote(backends_.links, description);
+    return {};
+}
+
 Result<GuestAddress> Machine::prepare() {
     const auto devices = devices_.all();
     if (devices.size() > AUKLET_MAX_DEVICES)

@@ -81,6 +81,10 @@ class Machine final : private virtio::TransportEvents {
     /// Adds a network card. All cards of a machine are on one switch, with a
     /// translator. Comes before the disks and shares.
     [[nodiscard]] Result<void> add_network(const virtio::NetworkDescription& card, const network::Settings& settings);
+    /// Lets the cards reach other machines. Comes after add_network(), once.
+    [[nodiscard]] Result<void> add_remote(const network::RemoteDescription& description);
+    /// For the backend's answers. Null if the machine has no link.
+    [[nodiscard]] network::RemotePort* remote() { return network_ ? network_->remote() : nullptr; }
     /// For the backends' answers. Null if the machine has no network.
     [[nodiscard]] network::Translator* translator() { return network_ ? &network_->translator() : nullptr; }
     /// Comes before prepare(), and so before the disks' requests.

@@ -250,7 +250,8 @@ test('the command line', async (suite) => {
   const { status, stdout, stderr } = await runCli(words, { input: 'x' });
   assert.deepEqual({ status, stdout, stderr }, { status: 0, stdout: 'got x', stderr: '' });
   for (const [given, expected] of [
-    [['--network=maybe'], /--network maybe: write none, nat, fetch or wisp:URL/],
+    [['--network=maybe'], /--network maybe: write none, nat, fetch, wisp:URL or ethernet:URL/],
+    [['--network=ethernet:http://x'], /--network ethernet:http:..x: write ethernet:ws/],
     [['--publish', '1:2'], /--publish needs --network nat/],
     [['--network=nat', '--publish', 'x'], /--publish x/],
     [['--network=nat', '--network-allow', 'a b'], /a b/],

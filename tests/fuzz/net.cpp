@@ -1,11 +1,12 @@
 // SPDX-License-Identifier: MIT
-// libFuzzer: two network cards on a switch, their drivers, and a port like the translator's. All of what an attacker
-// can write comes from the input: descriptors, headers, frames, indices, features.
+// libFuzzer: two network cards on a switch, their drivers, a port like the translator's, and one to other machines. All
+// of what an attacker can write comes from the input: descriptors, headers, frames, indices, features.
 
 #include "src/virtio/net.hpp"
 #include "platform/native/plain_memory.hpp"
 #include "require.hpp"
 #include "src/network/capture.hpp"
+#include "src/network/remote_port.hpp"
 #include "src/network/switch.hpp"
 
 #include <algorithm>
@@ -98,6 +99,19 @@ class Translator final : public network::Port {
 
   private:
     network::Link& link_;
+};
+
+/// Other machines, which may have no room.
+class Outside final : public LinkBackend {
+  public:
+    bool link_send(const network::Frame& frame) override {
+        check(frame);
+        return !full;
+    }
+    void link_ready() override { ++ready; }
+
+    bool full = false;
+    int ready = 0;
 };
 
 struct Machine {
@@ -213,7 +227,11 @@ extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size
     Environment environment;
     network::Switch link(environment);
     Translator translator(link);
-    require(link.attach(translator, network::WhenFull::wait, address(9)));
+    require(link.attach(translator, network::WhenFull::wait, address(9), network::Side::inside));
+    Outside outside;
+    const network::Settings settings;
+    network::RemotePort remote(link, outside, {.offloads = size % 4 != 0}, size % 8 < 4 ? &settings : nullptr);
+    require(link.attach(remote, network::WhenFull::wait, {}, network::Side::outside));
     Machine first(link, environment, 1);
     Machine second(link, environment, 2);
     constexpr std::uint32_t all_features = ~0U;
@@ -230,6 +248,12 @@ extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size
             machine.start(bytes[1] % 4 == 0 ? all_features : bytes[1] << 15 | bytes[2] << 8 | bytes[3]);
             break;
         case 1:
+            if (bytes[1] % 2 != 0) {
+                outside.full = !outside.full;
+                if (!outside.full)
+                    remote.writable();
+                break;
+            }
             translator.full = !translator.full;
             if (!translator.full)
                 link.room(translator);
@@ -246,11 +270,17 @@ extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size
             break;
         case 5: {
             // The translator sends what it likes, as far as a Frame allows.
-            const auto length = write_frame(first, 0x20000, bytes, 9) - 12;
+            const bool is_remote = bytes[0] >= 128;
+            const auto length = write_frame(first, 0x20000, bytes, is_remote ? 8 : 9) - 12;
             network::Offload claimed;
             std::memcpy(&claimed, first.memory.data() + 0x20000, sizeof claimed);
-            const auto frame = network::checked_frame(claimed, std::span(first.memory.data() + 0x2000c, length),
-                                                      {.checksum = true, .tcp4 = true, .tcp6 = true});
+            const std::span content(first.memory.data() + 0x2000c, length);
+            if (is_remote) {
+                // Other machines send what they like.
+                (void)remote.receive(claimed, bytes[1] == 254 ? content.first(bytes[2]) : content);
+                break;
+            }
+            const auto frame = network::checked_frame(claimed, content, {.checksum = true, .tcp4 = true, .tcp6 = true});
             if (frame) {
                 check(*frame);
                 translator.sending = true;
@@ -275,6 +305,8 @@ extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size
     }
     translator.full = false;
     link.room(translator);
+    outside.full = false;
+    remote.writable();
     first.set_status(0);
     second.set_status(0);
     // No machine holds up the translator any more.
@@ -284,6 +316,6 @@ extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size
         std::ranges::copy(address(9), bytes.begin() + 6);
         require(link.send(translator, {{}, bytes}));
     }
-    require(link.addresses() <= 3 + network::Switch::most_addresses);
+    require(link.addresses() <= 3 + 2 * network::Switch::most_addresses);
     return 0;
 }

@@ -18,7 +18,8 @@ class FakePlatform final : public Platform,
                            public DiskBackend,
                            public ShareBackend,
                            public FlowBackend,
-                           public NameBackend {
+                           public NameBackend,
+                           public LinkBackend {
   public:
     bool create_memory(std::uint32_t id, std::uint32_t) override {
         if (memories.size() == memories_available)
@@ -58,6 +59,8 @@ class FakePlatform final : public Platform,
     void flow_closed(FlowId, bool) override {}
     void resolve(QuestionId, std::string_view, bool) override {}
     void ask(QuestionId, std::span<const std::byte>) override {}
+    bool link_send(const network::Frame&) override { return true; }
+    void link_ready() override {}
     void log(LogLevel, std::string_view message) override { logged.emplace_back(message); }
 
     [[nodiscard]] Backends backends() {
@@ -67,6 +70,7 @@ class FakePlatform final : public Platform,
                 .shares = *this,
                 .flows = *this,
                 .names = *this,
+                .links = *this,
                 .random = *this};
     }
 

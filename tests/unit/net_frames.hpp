@@ -16,7 +16,7 @@ namespace auklet::test {
 
 using FrameBytes = std::vector<std::byte>;
 
-inline network::Mac mac(unsigned last) {
+inline constexpr network::Mac mac(unsigned last) {
     return {std::byte{2}, std::byte{0}, std::byte{0}, std::byte{0}, std::byte{0}, static_cast<std::byte>(last)};
 }
 inline constexpr network::Mac broadcast = {std::byte{0xff}, std::byte{0xff}, std::byte{0xff},

@@ -9,6 +9,7 @@
 
 #include <algorithm>
 #include <cstdlib>
+#include <cstring>
 #include <memory>
 #include <string>
 #include <vector>
@@ -163,6 +164,14 @@ class JavaScriptNames final : public NameBackend {
     }
 };
 
+class JavaScriptLinks final : public LinkBackend {
+  public:
+    bool link_send(const network::Frame& frame) override {
+        return javascript::link_send(&frame.offload, frame.bytes.data(), frame.bytes.size()) != 0;
+    }
+    void link_ready() override { javascript::link_ready(); }
+};
+
 /// Bytes that JavaScript keeps until they are copied to K.
 class JavaScriptSource final : public ByteSource {
   public:
@@ -191,6 +200,7 @@ struct Instance {
                    .shares = shares,
                    .flows = flows,
                    .names = names,
+                   .links = links,
                    .random = platform},
                   memory) {}
 
@@ -202,6 +212,7 @@ struct Instance {
     JavaScriptShares shares;
     JavaScriptFlows flows;
     JavaScriptNames names;
+    JavaScriptLinks links;
     SharedMemory memory;
     Machine machine;
 };
@@ -287,12 +298,23 @@ int host_add_share(const char* tag, std::size_t tag_size, std::uint32_t read_onl
         instance->machine.add_share({.tag = {tag, tag_size}, .read_only = read_only != 0, .flushes = flushes != 0}));
 }
 
-/// Adds a network card; `mac` has 6 bytes. Comes before disks and shares.
+/// Adds a network card; `mac` has 6 bytes, and then the 16 of the address that
+/// DHCP gives away first. Comes before disks and shares.
 AUKLET_EXPORT(addNetwork)
-int host_add_network(const std::byte* mac, std::uint32_t mtu, std::uint32_t reaches_ipv6) {
+int host_add_network(const std::byte* mac, std::uint32_t mtu, std::uint32_t translates, std::uint32_t reaches_ipv6) {
     virtio::NetworkDescription card{.mac = {}, .mtu = static_cast<std::uint16_t>(mtu)};
     std::copy_n(mac, card.mac.size(), card.mac.begin());
-    return succeed_or_keep(instance->machine.add_network(card, {.reaches_ipv6 = reaches_ipv6 != 0, .mtu = card.mtu}));
+    return succeed_or_keep(
+        instance->machine.add_network(card, {.first_guest = network::Address::of(std::span(mac + card.mac.size(), 16)),
+                                             .translates = translates != 0,
+                                             .reaches_ipv6 = reaches_ipv6 != 0,
+                                             .mtu = card.mtu}));
+}
+
+/// Lets the cards reach other machines.
+AUKLET_EXPORT(addRemote) int host_add_remote(std::uint32_t offloads, std::uint32_t mtu) {
+    return succeed_or_keep(
+        instance->machine.add_remote({.offloads = offloads != 0, .mtu = static_cast<std::uint16_t>(mtu)}));
 }
 
 /// Returns the address of the device tree, or 0 after an error.
@@ -410,6 +432,19 @@ void host_name_resolved(std::uint32_t id, std::uint32_t error, const std::byte* 
 AUKLET_EXPORT(nameAnswered) void host_name_answered(std::uint32_t id, const void* message, std::size_t size) {
     instance->machine.translator()->answered(id, bytes_of(message, size));
 }
+
+/// A network::Offload, padded to 12 bytes, and a frame. Returns 0 if it was not
+/// taken.
+AUKLET_EXPORT(linkReceive) int host_link_receive(const std::byte* bytes, std::size_t size) {
+    constexpr std::size_t header = 12;
+    network::Offload offload;
+    static_assert(sizeof offload <= header);
+    if (size < header)
+        return 1;
+    std::memcpy(&offload, bytes, sizeof offload);
+    return instance->machine.remote()->receive(offload, {bytes + header, size - header}) ? 1 : 0;
+}
+AUKLET_EXPORT(linkWritable) void host_link_writable() { instance->machine.remote()->writable(); }
 
 AUKLET_EXPORT(diagnose) void host_diagnose() { text_result = instance->machine.diagnostics(); }
 

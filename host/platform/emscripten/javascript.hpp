@@ -69,6 +69,9 @@ AUKLET_IMPORT(flowClosed) void flow_closed(std::uint32_t id, std::uint32_t reset
 AUKLET_IMPORT(nameResolve)
 void name_resolve(std::uint32_t id, const void* name, std::size_t size, std::uint32_t ipv6);
 AUKLET_IMPORT(nameAsk) void name_ask(std::uint32_t id, const void* message, std::size_t size);
+/// `offload` is a network::Offload. Returns 1, or 0 if there is no room.
+AUKLET_IMPORT(linkSend) std::uint32_t link_send(const void* offload, const void* bytes, std::size_t size);
+AUKLET_IMPORT(linkReady) void link_ready();
 AUKLET_IMPORT(log) void log(std::uint32_t level, const void* text, std::size_t size);
 
 } // namespace auklet::javascript

@@ -9,11 +9,19 @@ namespace auklet::network {
 
 LocalNetwork::LocalNetwork(Clock& clock, TimerQueue& timers, Random& random, FlowBackend& flows, NameBackend& names,
                            const Settings& settings)
-    : switch_(clock), translator_(flows, names, timers, random, settings) {
+    : settings_(settings), switch_(clock), translator_(flows, names, timers, random, settings) {
+    if (!settings.translates)
+        return;
     // The switch has no other port yet, so nobody has this address. The
     // translator keeps what finds no room, so its connections lose nothing.
-    (void)switch_.attach(translator_, WhenFull::wait, settings.mac);
+    (void)switch_.attach(translator_, WhenFull::wait, settings.mac, Side::inside);
     translator_.attach(switch_);
+}
+
+void LocalNetwork::add_remote(LinkBackend& backend, const RemoteDescription& description) {
+    remote_.emplace(switch_, backend, description, settings_.translates ? &settings_ : nullptr);
+    // The backend says when a machine has stood still for too long.
+    (void)switch_.attach(*remote_, WhenFull::wait, {}, Side::outside);
 }
 
 std::string LocalNetwork::diagnostics() const {

@@ -4,6 +4,7 @@
 
 #include "../backends/flows.hpp"
 #include "../backends/names.hpp"
+#include "remote_port.hpp"
 #include "switch.hpp"
 #include "translator.hpp"
 
@@ -11,7 +12,7 @@
 
 namespace auklet::network {
 
-/// A switch, and the translator on it.
+/// A switch, the translator on it, and maybe a way to other machines.
 class LocalNetwork {
   public:
     /// All of these outlive the network.
@@ -20,12 +21,18 @@ class LocalNetwork {
 
     [[nodiscard]] Switch& link() { return switch_; }
     [[nodiscard]] Translator& translator() { return translator_; }
+    /// Lets the machine reach others. Called once at most.
+    void add_remote(LinkBackend& backend, const RemoteDescription& description);
+    /// Null before that.
+    [[nodiscard]] RemotePort* remote() { return remote_ ? &*remote_ : nullptr; }
     /// A line of text.
     [[nodiscard]] std::string diagnostics() const;
 
   private:
+    const Settings settings_;
     Switch switch_;
     Translator translator_;
+    std::optional<RemotePort> remote_;
 };
 
 } // namespace auklet::network

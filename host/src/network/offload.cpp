@@ -153,6 +153,13 @@ std::size_t longest_of(Bytes frame, std::size_t mtu) {
     return network_place(frame, type) + mtu;
 }
 
+bool is_within(const Frame& frame, std::size_t mtu) {
+    const auto& offload = frame.offload;
+    const std::size_t length =
+        offload.gso_type == gso_none ? frame.bytes.size() : std::size_t{offload.header_length} + offload.gso_size;
+    return length <= longest_of(frame.bytes, mtu);
+}
+
 void complete_checksum(Buffer frame, const Offload& offload) {
     // The field has the sum of the pseudo header.
     const auto value = checksum(sum_of(frame.subspan(offload.checksum_start)));

@@ -32,6 +32,10 @@ struct Offloads {
 /// The length of a frame with `mtu` bytes of IP. Tags of a VLAN come on top.
 [[nodiscard]] std::size_t longest_of(Bytes frame, std::size_t mtu);
 
+/// Whether a frame, or each of its segments, has at most `mtu` bytes of IP
+/// (virtio 1.2, 5.1.6.2.1).
+[[nodiscard]] bool is_within(const Frame& frame, std::size_t mtu);
+
 /// Finishes the checksum of a frame that has needs_checksum.
 void complete_checksum(Buffer frame, const Offload& offload);
 

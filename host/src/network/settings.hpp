@@ -22,6 +22,9 @@ struct Settings {
     Address resolver6 = Address::v6(0xfd00'0000, 3);
     Address link_local = Address::v6(0xfe80'0000, 2);
 
+    /// Without it, the network's addresses come from elsewhere, and there is
+    /// only the way out of the machine.
+    bool translates = true;
     /// Whether the backend reaches addresses of IPv6. Without, guests get no
     /// default route, and no such addresses of names.
     bool reaches_ipv6 = false;

@@ -22,16 +22,18 @@ Mac address_at(const Frame& frame, std::size_t place) {
 /// Multicast or broadcast.
 bool is_group(const Mac& address) { return (address[0] & std::byte{1}) != std::byte{0}; }
 
+bool are_apart(Side one, Side other) { return one != Side::any && other != Side::any && one != other; }
+
 } // namespace
 
-bool Switch::attach(Port& port, WhenFull when_full, std::optional<Mac> address) {
+bool Switch::attach(Port& port, WhenFull when_full, std::optional<Mac> address, Side side) {
     if (address) {
         if (const auto* entry = find(*address); entry != nullptr && entry->fixed)
             return false;
         std::erase_if(addresses_, [&](const Entry& entry) { return entry.address == *address; });
         addresses_.push_back({*address, &port, 0, true});
     }
-    ports_.push_back({&port, when_full});
+    ports_.push_back({&port, when_full, side});
     return true;
 }
 
@@ -107,7 +109,7 @@ bool Switch::send(Port& from, const Frame& frame) {
         entry = nullptr;
     }
     if (entry == nullptr) {
-        flood(from, frame);
+        flood(*sender, frame);
         return true;
     }
     // Sender and receiver are at the same place, and need no switch.
@@ -117,6 +119,10 @@ bool Switch::send(Port& from, const Frame& frame) {
 }
 
 bool Switch::forward(Attached& from, Attached& to, const Frame& frame) {
+    if (are_apart(from.side, to.side)) {
+        ++counters_.refused;
+        return true;
+    }
     if (to.port->deliver(frame)) {
         ++counters_.forwarded;
         return true;
@@ -132,10 +138,10 @@ bool Switch::forward(Attached& from, Attached& to, const Frame& frame) {
 
 /// Nobody waits for one of many receivers: the others would get the frame
 /// twice.
-void Switch::flood(const Port& from, const Frame& frame) {
+void Switch::flood(const Attached& from, const Frame& frame) {
     ++counters_.flooded;
     for (const auto& each : ports_)
-        if (each.port != &from && !each.port->deliver(frame))
+        if (each.port != from.port && !are_apart(from.side, each.side) && !each.port->deliver(frame))
             ++counters_.lost;
 }
 

@@ -20,6 +20,16 @@ enum class WhenFull : std::uint8_t {
     wait,
 };
 
+/// Which ports a port has to do with.
+enum class Side : std::uint8_t {
+    any,
+    /// This machine's own cards. The translator of each machine has the same
+    /// addresses, and must not be heard by others, nor believe what they say.
+    inside,
+    /// Other machines: all but what is inside.
+    outside,
+};
+
 /// Forwards each frame to the port where its destination was last seen as a
 /// source, or to all others. No loops: two ports must not lead to each other.
 class Switch final : public Link {
@@ -29,7 +39,7 @@ class Switch final : public Link {
     /// Adds a port. With an address, frames from that address come from nowhere
     /// else, and frames to it go nowhere else. False: another port has that
     /// address. Not to be called from within deliver() or room(), as detach().
-    [[nodiscard]] bool attach(Port& port, WhenFull when_full, std::optional<Mac> address = {});
+    [[nodiscard]] bool attach(Port& port, WhenFull when_full, std::optional<Mac> address = {}, Side side = Side::any);
     /// Removes a port. Those that wait for it hear of room.
     void detach(Port& port);
 
@@ -40,7 +50,7 @@ class Switch final : public Link {
         std::uint64_t forwarded = 0; ///< to one port
         std::uint64_t flooded = 0;   ///< to all others
         std::uint64_t lost = 0;      ///< a receiver had no room
-        std::uint64_t refused = 0;   ///< a source that cannot be
+        std::uint64_t refused = 0;   ///< a source or a destination that cannot be
     };
     [[nodiscard]] const Counters& counters() const { return counters_; }
     /// How many addresses the switch knows.
@@ -56,6 +66,7 @@ class Switch final : public Link {
     struct Attached {
         Port* port;
         WhenFull when_full;
+        Side side;
         std::vector<Port*> waiting = {}; ///< for this port's room
     };
     struct Entry {
@@ -70,7 +81,7 @@ class Switch final : public Link {
     [[nodiscard]] bool learn(Port& port, const Mac& address);
     void add(Port& port, const Mac& address);
     [[nodiscard]] bool forward(Attached& from, Attached& to, const Frame& frame);
-    void flood(const Port& from, const Frame& frame);
+    void flood(const Attached& from, const Frame& frame);
 
     Clock& clock_;
     std::vector<Attached> ports_;

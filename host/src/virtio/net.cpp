@@ -214,14 +214,8 @@ Result<void> NetDevice::read_frame(Reader& reader) {
 
 bool NetDevice::may_send(const Frame& frame) const {
     // A foreign source address could take the frames of another machine.
-    if (!std::ranges::equal(frame.bytes.subspan(source_place, sizeof(network::Mac)), description_.mac))
-        return false;
-    // 5.1.6.2.1. Segments have the same limit.
-    const auto& offload = frame.offload;
-    const std::size_t length = offload.gso_type == network::gso_none
-                                   ? frame.bytes.size()
-                                   : std::size_t{offload.header_length} + offload.gso_size;
-    return length <= network::longest_of(frame.bytes, description_.mtu);
+    return std::ranges::equal(frame.bytes.subspan(source_place, sizeof(network::Mac)), description_.mac) &&
+           network::is_within(frame, description_.mtu);
 }
 
 // ---- frames to the guest ----------------------------------------------------

@@ -12,7 +12,20 @@ import {
 } from '../machine/options.ts';
 import { isNode } from '../machine/platform.ts';
 import type { InitialDirectory, InitialEntry, InitialFile, InitialLink } from '../machine/protocol.ts';
-import type { FetchNetworkOptions, NatOptions, NetworkOptions, WispOptions } from '../network/options.ts';
+import { Link } from '../network/link.ts';
+import {
+  LAST_GUEST,
+  LEAST_GUEST,
+  NETWORK_PREFIX,
+  type EthernetOptions,
+  type FetchNetworkOptions,
+  type LinkOptions,
+  type NatOptions,
+  type NetworkOptions,
+  type OffOptions,
+  type OnlyLinkOptions,
+  type WispOptions,
+} from '../network/options.ts';
 import { parseRule } from '../network/policy.ts';
 import { parsePublishedPort, parseRelayPort } from '../network/published-ports.ts';
 import { parseSize } from '../storage/size.ts';
@@ -243,13 +256,36 @@ const each =
   };
 
 const type: Check = () => undefined;
+
+const guestAddress: Check = (value) => {
+  const least = NETWORK_PREFIX + LEAST_GUEST;
+  const most = NETWORK_PREFIX + LAST_GUEST;
+  const number = typeof value === 'string' ? /^10\.0\.2\.([1-9]\d{0,2})$/.exec(value)?.[1] : undefined;
+  return isInRange(Number(number), { least: LEAST_GUEST, most: LAST_GUEST, unit: '' })
+    ? undefined
+    : `must be from ${least} to ${most}, not ${shown(value)}`;
+};
+const LINK_OPTIONS: Checks<LinkOptions> = {
+  link: (value) =>
+    value instanceof Link || (typeof value === 'string' && /^channel:[\w.-]{1,64}$/.test(value))
+      ? undefined
+      : `must be createLink(), or channel: with a name of letters, digits, ., - and _, not ${shown(value)}`,
+  address: guestAddress,
+  hostname: (value) =>
+    typeof value === 'string' && /^[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?$/.test(value)
+      ? undefined
+      : `must have 1 to 63 of a-z, 0-9 and -, not ${shown(value)}`,
+};
+
 const NAT: Checks<NatOptions> = {
+  ...LINK_OPTIONS,
   type,
   allow: each(parseRule),
   deny: each(parseRule),
   publish: each(parsePublishedPort),
 };
 const WISP: Checks<WispOptions> = {
+  ...LINK_OPTIONS,
   type,
   url: ofType('string'),
   name: ofType('string'),
@@ -266,10 +302,20 @@ const onlyNode =
     isNode ? check(value) : 'is only for Node.js';
 
 const FETCH: Checks<FetchNetworkOptions> = {
+  ...LINK_OPTIONS,
   type,
   plain: ofType('boolean'),
   allow: onlyNode(each(parseRule)),
   deny: onlyNode(each(parseRule)),
+};
+
+const NO_MORE: Checks<OffOptions | OnlyLinkOptions> = { ...LINK_OPTIONS, type };
+const ETHERNET: Checks<EthernetOptions> = {
+  type,
+  url: (value) =>
+    typeof value === 'string' && /^wss?:\/\/./.test(value) && URL.canParse(value)
+      ? undefined
+      : `must be ws://... or wss://..., not ${shown(value)}`,
 };
 
 const network: Check = (value) => {
@@ -282,14 +328,28 @@ const network: Check = (value) => {
     if (options.url === undefined) throw invalid('network: wisp needs the url of a relay');
   } else if (options?.type === 'fetch') {
     checkNames('network', value, FETCH);
-  } else if (options?.type === 'off') checkNames('network', value, { type });
-  else throw invalid(`network: type must be nat, wisp, fetch or off, not ${shown(options?.type)}`);
+  } else if (options?.type === 'off' || options?.type === 'link') {
+    checkNames('network', value, NO_MORE);
+    if (options.type === 'link' && options.link === undefined) throw invalid('network: link needs a link');
+  } else if (options?.type === 'ethernet') {
+    checkNames('network', value, ETHERNET);
+    if (options.url === undefined) throw invalid('network: ethernet needs the url of a relay');
+  } else throw invalid(`network: type must be nat, wisp, fetch, link, ethernet or off, not ${shown(options?.type)}`);
   return undefined;
 };
 
-/** @throws MachineError 'invalid-option' */
+/**
+ * Checks what another network is exchanged for.
+ *
+ * @throws MachineError 'invalid-option'
+ */
 export function checkNetwork(options: unknown): void {
   network(options);
+  const given = options as NetworkOptions;
+  if (given.type === 'ethernet' || given.type === 'link')
+    throw invalid(`network: a machine has the type ${given.type} from its start on, or never`);
+  const name = (['link', 'address', 'hostname'] as const).find((each) => given[each] !== undefined);
+  if (name !== undefined) throw invalid(`network: ${name} is for the whole life of a machine`);
 }
 
 const NUMBERS = Object.fromEntries(

@@ -16,7 +16,7 @@ import { filesForRoot, rootSource } from './root.ts';
 import { MachineDisk } from './machine-disk.ts';
 import { SocketClient } from './sockets.ts';
 import { createHostWorker, sentBytes } from './host-messages.ts';
-import { MachineNetwork, networkFiles } from './network.ts';
+import { MachineNetwork } from './network.ts';
 import { mountFiles, SharesClient } from './shares.ts';
 import { StorageClient } from './storage.ts';
 import {
@@ -357,8 +357,7 @@ export class Machine {
   }
 
   private async load(): Promise<void> {
-    const { assets, files = [], shares = [], guestWorkerUrl, root, network } = this.options;
-    const initial = [...mountFiles(shares), ...networkFiles(network), ...files];
+    const { assets, files = [], shares = [], guestWorkerUrl, root } = this.options;
     const loaded = (bytes: number) => this.report({ loaded: this.progress.loaded + bytes });
     const { signal } = this.abort;
     this.report({});
@@ -368,13 +367,15 @@ export class Machine {
     const initramfs = loadBytes(assets.initramfs, loaded, signal);
     kernel.catch(() => {});
     initramfs.catch(() => {});
+    const network = await this.network.start();
+    const initial = [...mountFiles(shares), ...network.files, ...files];
     this.post({
       type: 'start',
       options: {
         configuration: configurationOf(this.options),
         host: await loadModule(assets.host, loaded, signal),
         files: root === undefined ? initial : filesForRoot(initial),
-        ...(network === undefined ? {} : { network }),
+        ...network.options,
         ...(guestWorkerUrl === undefined ? {} : { guestWorkerUrl }),
         ...(this.storage === undefined ? {} : { hasDisks: true }),
         ...(this.shares === undefined ? {} : { hasShares: true }),

@@ -2,37 +2,46 @@
 // A machine's network, as its owner sees it.
 
 import { FIRST_OWNED } from '../machine/owner-flows.ts';
+import type { NetworkStart } from '../machine/network.ts';
 import type { InitialEntry, NetworkEvent, NetworkRequest } from '../machine/protocol.ts';
 import { GuestHttp } from '../network/guest-http.ts';
 import type { NetworkReport } from '../network/open-network.ts';
-import { GUEST_ADDRESS, NETWORK_BITS, type NetworkOptions } from '../network/options.ts';
+import { NETWORK_BITS, type NetworkOptions } from '../network/options.ts';
 import { GATEWAYS, RESOLVERS } from '../network/policy.ts';
 import { checkNetwork } from './check-options.ts';
 import { reportException } from './handlers.ts';
+import { takePlace, type TakenPlace } from './link-place.ts';
 import { SocketClient } from './sockets.ts';
 import { MachineError, type MachineSocket } from './types.ts';
 
 /** By these, /sbin/sysinit sets the address, and programs find names. */
-export function networkFiles(network: NetworkOptions | undefined): InitialEntry[] {
-  if (network === undefined) return [];
+function networkFiles({ options, address, hostname }: NetworkStart): InitialEntry[] {
+  // DHCP says the rest.
+  if (options.type === 'ethernet') return [{ path: '/etc/network.addresses', content: 'eth0 dhcp\n' }];
+  const name = hostname === undefined ? [] : [{ path: '/etc/hostname', content: `${hostname}\n` }];
   return [
-    { path: '/etc/network.addresses', content: `eth0 ${GUEST_ADDRESS}/${NETWORK_BITS} ${GATEWAYS[0]}\n` },
+    { path: '/etc/network.addresses', content: `eth0 ${address}/${NETWORK_BITS} ${GATEWAYS[0]}\n` },
     { path: '/etc/resolv.conf', content: `nameserver ${RESOLVERS[0]}\n` },
+    ...name,
   ];
 }
 
 const LARGEST_PORT = 65_535;
 
 export class MachineNetwork {
+  /** The guest's address. Undefined without a network, and before the start. */
+  address: string | undefined;
   private readonly sockets: SocketClient;
-  private readonly exists: boolean;
+  private readonly options: NetworkOptions | undefined;
   private readonly http: GuestHttp;
   private readonly request: (request: NetworkRequest) => void;
   private readonly reports = new Set<NetworkReport>();
   private state: Parameters<NetworkReport> | undefined;
+  private place: TakenPlace | undefined;
+  private hasEnded = false;
 
   constructor(options: NetworkOptions | undefined, request: (request: NetworkRequest) => void) {
-    this.exists = options !== undefined;
+    this.options = options;
     this.request = request;
     this.sockets = new SocketClient(request, FIRST_OWNED, LARGEST_PORT);
     this.http = new GuestHttp((port) => this.sockets.connect(port));
@@ -43,7 +52,8 @@ export class MachineNetwork {
    * accepted the connection.
    * @throws MachineError 'refused' if no program listens there;
    *   'invalid-option' if the port is none; 'failed' if the machine was booted
-   *   without a network; the machine's error if the machine has ended.
+   *   without a network, or with a relay's; the machine's error if the machine
+   *   has ended.
    */
   async connect(port: number): Promise<MachineSocket> {
     this.check();
@@ -95,6 +105,27 @@ export class MachineNetwork {
     return () => void this.reports.delete(handler);
   }
 
+  /**
+   * For the machine, which starts: what its guest and its host get.
+   *
+   * @throws MachineError
+   */
+  async start(): Promise<{ files: InitialEntry[]; options: { network?: NetworkStart } }> {
+    if (this.options === undefined) return { files: [], options: {} };
+    this.place = await takePlace(this.options, (change) => this.request({ type: 'link', change }));
+    if (this.hasEnded) this.place.leave();
+    const { options, mac, address, hostname, link } = this.place;
+    const network: NetworkStart = {
+      options,
+      mac,
+      address,
+      ...(hostname === undefined ? {} : { hostname }),
+      ...(link === undefined ? {} : { link }),
+    };
+    if (options.type !== 'ethernet') this.address = address;
+    return { files: networkFiles(network), options: { network } };
+  }
+
   /** For the machine. */
   handle(event: NetworkEvent): void {
     if (event.type !== 'state') return this.sockets.handle(event);
@@ -110,11 +141,15 @@ export class MachineNetwork {
 
   /** For the machine, which has ended. */
   ended(error: MachineError): void {
+    this.hasEnded = true;
+    this.place?.leave();
     this.sockets.ended(error);
     this.http.close();
   }
 
   private check(): void {
-    if (!this.exists) throw new MachineError('failed', 'the machine was booted without a network');
+    if (this.options === undefined) throw new MachineError('failed', 'the machine was booted without a network');
+    if (this.options.type === 'ethernet')
+      throw new MachineError('failed', 'the guest is in the network of a relay, where only machines there reach it');
   }
 }

@@ -4,7 +4,13 @@
 
 import { DURABLE, type DiskDescription, type DiskRequest } from '../storage/protocol.ts';
 import type { ShareDescription } from '../storage/share-protocol.ts';
-import { NetworkModule, networkImports, type NetworkCalls, type NetworkExports } from './network-module.ts';
+import {
+  NetworkModule,
+  networkImports,
+  type CardDescription,
+  type NetworkCalls,
+  type NetworkExports,
+} from './network-module.ts';
 import { losesWakeUps } from './platform.ts';
 import type { InitialEntry, SocketEvent, SocketRequest } from './protocol.ts';
 
@@ -276,9 +282,13 @@ export class HostModule {
     );
   }
 
-  /** A card with this address of 6 bytes. Comes before disks and shares. */
-  addNetwork(mac: Uint8Array, mtu: number, reachesIpv6: boolean): void {
-    this.check(Number(this.network.addNetwork(mac, mtu, reachesIpv6)));
+  /**
+   * A card, and a link to other machines if `offloads` says what that has.
+   * Comes before disks and shares.
+   */
+  addNetwork(card: CardDescription, offloads: boolean | undefined): void {
+    this.check(Number(this.network.addNetwork(card)));
+    if (offloads !== undefined) this.check(Number(this.network.addLink(offloads, card.mtu)));
   }
 
   /** Comes before prepare(). Throws with a message for users. */

@@ -4,7 +4,7 @@
 
 import { bytesOfAddress, parseAddress } from '../network/address.ts';
 import type { FlowError, FlowEvents, FlowKind } from '../network/backend.ts';
-import { GUEST_ADDRESS } from '../network/options.ts';
+import { OFFLOAD, OFFLOAD_FIELDS, LONGEST_FRAME } from '../network/frame-ring.ts';
 
 /** What the C++ host calls; the arrays are copies, but for flowSend(). */
 export interface NetworkCalls {
@@ -18,12 +18,29 @@ export interface NetworkCalls {
   flowClosed(id: number, reset: boolean): void;
   nameResolve(id: number, name: string, ipv6: boolean): void;
   nameAsk(id: number, message: Uint8Array): void;
+  /** Both are only valid during the call. False: there is no room now. */
+  linkSend(offload: Uint8Array, frame: Uint8Array): boolean;
+  linkReady(): void;
+}
+
+/** A network card, and what it is connected to. */
+export interface CardDescription {
+  mac: Uint8Array;
+  mtu: number;
+  /** The guest's address. */
+  address: string;
+  /** Whether there is a translator. */
+  translates: boolean;
+  reachesIpv6: boolean;
 }
 
 export interface NetworkExports {
   memory: WebAssembly.Memory;
   allocate(size: number): number;
-  addNetwork(mac: number, mtu: number, reachesIpv6: number): number;
+  addNetwork(mac: number, mtu: number, translates: number, reachesIpv6: number): number;
+  addRemote(offloads: number, mtu: number): number;
+  linkReceive(bytes: number, size: number): number;
+  linkWritable(): void;
   flowOpened(id: number, room: number): void;
   flowFailed(id: number, error: number): void;
   flowIncoming(id: number, address: number, port: number, room: number): number;
@@ -65,6 +82,10 @@ export function networkImports(
     nameResolve: (id, name, size, ipv6) =>
       calls()?.nameResolve(id >>> 0, new TextDecoder().decode(own(name, size)), ipv6 !== 0),
     nameAsk: (id, message, size) => calls()?.nameAsk(id >>> 0, own(message, size).slice()),
+    // A machine that ends waits for nobody.
+    linkSend: (offload, frame, size) =>
+      Number(calls()?.linkSend(own(offload, OFFLOAD_FIELDS), own(frame, size)) ?? true),
+    linkReady: () => calls()?.linkReady(),
   };
 }
 
@@ -73,14 +94,36 @@ export class NetworkModule implements FlowEvents {
   private readonly exports: NetworkExports;
   /** The address of BUFFER bytes of the module's memory. */
   private buffer: number | undefined;
+  /** The address of a frame with its offloads there. */
+  private frame: number | undefined;
+  /** The guest's, of 16 bytes. */
+  private address: Uint8Array = new Uint8Array(16);
 
   constructor(exports: NetworkExports) {
     this.exports = exports;
   }
 
   /** Returns false after an error, whose text the module has. */
-  addNetwork(mac: Uint8Array, mtu: number, reachesIpv6: boolean): boolean {
-    return this.exports.addNetwork(this.lend(mac), mtu, Number(reachesIpv6)) !== 0;
+  addNetwork({ mac, mtu, address, translates, reachesIpv6 }: CardDescription): boolean {
+    this.address = bytesOfAddress(parseAddress(address)!);
+    const addresses = new Uint8Array([...mac, ...this.address]);
+    return this.exports.addNetwork(this.lend(addresses), mtu, Number(translates), Number(reachesIpv6)) !== 0;
+  }
+
+  /** Comes after addNetwork(). */
+  addLink(offloads: boolean, mtu: number): boolean {
+    return this.exports.addRemote(Number(offloads), mtu) !== 0;
+  }
+
+  /** As LinkEvents. */
+  receive(size: number, copy: (target: Uint8Array) => void): boolean {
+    this.frame ??= this.exports.allocate(OFFLOAD + LONGEST_FRAME) >>> 0;
+    copy(new Uint8Array(this.exports.memory.buffer, this.frame, size));
+    return this.exports.linkReceive(this.frame, size) !== 0;
+  }
+
+  linkWritable(): void {
+    this.exports.linkWritable();
   }
 
   opened(id: number, room: number): void {
@@ -92,7 +135,7 @@ export class NetworkModule implements FlowEvents {
   }
 
   incoming(id: number, port: number, room: number): boolean {
-    return this.exports.flowIncoming(id, this.lend(bytesOfAddress(parseAddress(GUEST_ADDRESS)!)), port, room) !== 0;
+    return this.exports.flowIncoming(id, this.lend(this.address), port, room) !== 0;
   }
 
   data(id: number, bytes: Uint8Array): number {

@@ -3,8 +3,9 @@
 // backend's answers to the C++ host.
 
 import { addressOfBytes, formatAddress } from '../network/address.ts';
-import type { FlowBackend, FlowEvents, FlowKind } from '../network/backend.ts';
+import type { Addresses, FlowBackend, FlowEvents, FlowKind } from '../network/backend.ts';
 import { ExchangeableNetwork } from '../network/exchangeable-network.ts';
+import { openLink, type HostLink, type LinkEvents, type LinkStart } from '../network/host-link.ts';
 import { MTU, type NetworkOptions } from '../network/options.ts';
 import { GATEWAYS, isGateway } from '../network/policy.ts';
 import { errorText, HostFailure } from './failure.ts';
@@ -16,6 +17,17 @@ import type { NetworkEvent, NetworkRequest } from './protocol.ts';
 /** Runs the C++ host. Undefined if the machine has ended. */
 export type WithModule = <T>(use: (module: HostModule) => T) => T | undefined;
 
+/** What the owner's thread has chosen for a machine with a network. */
+export interface NetworkStart {
+  options: NetworkOptions;
+  /** Of the card: 6 bytes. */
+  mac: Uint8Array;
+  /** The guest's. */
+  address: string;
+  hostname?: string;
+  link?: LinkStart;
+}
+
 /** This name is the owner's, and leads to the ports that it serves. */
 const OWNER_NAME = 'owner.auklet';
 
@@ -26,14 +38,14 @@ const OWNER_NAME = 'owner.auklet';
  * @throws HostFailure
  */
 export async function openHostNetwork(
-  options: NetworkOptions,
+  start: NetworkStart,
   module: HostModule,
   withModule: WithModule,
   post: (event: NetworkEvent) => void,
 ): Promise<HostNetwork> {
   let network: HostNetwork | undefined;
   try {
-    network = new HostNetwork(options, withModule, post);
+    network = new HostNetwork(start, withModule, post);
     await network.open(module);
     return network;
   } catch (error) {
@@ -46,8 +58,11 @@ export class HostNetwork implements NetworkCalls {
   private readonly withModule: WithModule;
   private readonly backend: ExchangeableNetwork;
   private readonly owner: OwnerFlows;
+  private readonly start: NetworkStart;
+  private readonly link: HostLink | undefined;
 
-  constructor(options: NetworkOptions, withModule: WithModule, post: (event: NetworkEvent) => void) {
+  constructor(start: NetworkStart, withModule: WithModule, post: (event: NetworkEvent) => void) {
+    this.start = start;
     this.withModule = withModule;
     const events: FlowEvents = {
       opened: (id, room) => this.tell((network) => network.opened(id, room)),
@@ -59,20 +74,32 @@ export class HostNetwork implements NetworkCalls {
       aborted: (id) => this.tell((network) => network.aborted(id)),
     };
     this.owner = new OwnerFlows(events, post);
-    this.backend = new ExchangeableNetwork(options, events, (state, text) => post({ type: 'state', state, text }));
+    const linkEvents: LinkEvents = {
+      receive: (size, copy) => this.tell((network) => network.receive(size, copy)) ?? true,
+      writable: () => this.tell((network) => network.linkWritable()),
+    };
+    this.backend = new ExchangeableNetwork(start.options, events, (state, text) =>
+      post({ type: 'state', state, text }),
+    );
+    if (start.link !== undefined) this.link = openLink(start.link, start.mac, linkEvents);
   }
 
-  open(module: HostModule): Promise<void> {
-    module.addNetwork(makeAddress(), MTU, this.backend.reachesIpv6);
-    return this.backend.ready;
+  async open(module: HostModule): Promise<void> {
+    const { options, mac, address } = this.start;
+    const { reachesIpv6 } = this.backend;
+    const translates = options.type !== 'ethernet';
+    module.addNetwork({ mac, mtu: MTU, address, translates, reachesIpv6 }, this.link?.offloads);
+    await Promise.all([this.backend.ready, this.link?.ready]);
   }
 
   request(request: NetworkRequest): void {
     if (request.type === 'exchange') this.backend.exchange(request.options);
+    else if (request.type === 'link') this.link?.change?.(request.change);
     else this.owner.request(request);
   }
 
   close(): void {
+    this.link?.close();
     this.backend.close();
   }
 
@@ -105,10 +132,13 @@ export class HostNetwork implements NetworkCalls {
   }
 
   nameResolve(id: number, name: string, ipv6: boolean): void {
-    const found =
-      name.toLowerCase() === OWNER_NAME
-        ? Promise.resolve({ addresses: [GATEWAYS[ipv6 ? 1 : 0]], seconds: 60 })
-        : this.backend.names.resolve(name, ipv6);
+    const known = name.toLowerCase();
+    const machine = known === this.start.hostname ? this.start.address : this.link?.find?.(known);
+    let found: Promise<Addresses | undefined>;
+    if (known === OWNER_NAME) found = Promise.resolve({ addresses: [GATEWAYS[ipv6 ? 1 : 0]], seconds: 60 });
+    // Another machine may have the name soon.
+    else if (machine !== undefined) found = Promise.resolve({ addresses: ipv6 ? [] : [machine], seconds: 1 });
+    else found = this.backend.names.resolve(name, ipv6);
     found.then(
       (answer) =>
         this.tell((network) =>
@@ -127,6 +157,14 @@ export class HostNetwork implements NetworkCalls {
     );
   }
 
+  linkSend(offload: Uint8Array, frame: Uint8Array): boolean {
+    return this.link?.send(offload, frame) ?? true;
+  }
+
+  linkReady(): void {
+    this.link?.receiverReady();
+  }
+
   /** Whose flow it is. */
   private flows(id: number): FlowBackend | OwnerFlows {
     return this.owner.has(id) ? this.owner : this.backend;
@@ -135,17 +173,4 @@ export class HostNetwork implements NetworkCalls {
   private tell<T>(use: (network: NetworkModule) => T): T | undefined {
     return this.withModule((module) => use(module.network));
   }
-}
-
-/**
- * The card's address: locally administered, and another one for each machine,
- * since machines may be on one link.
- */
-function makeAddress(): Uint8Array {
-  const address = crypto.getRandomValues(new Uint8Array(6));
-  // "auk", behind the bits of such an address, as the translator's is.
-  address.set([0x02, 0x61, 0x75]);
-  // Never the translator's own, which has 6b there.
-  address[3]! |= 0x80;
-  return address;
 }

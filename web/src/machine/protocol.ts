@@ -3,10 +3,12 @@
 // page or a command line program), its host worker, and its guest workers. Only
 // types, and the few constants that both sides of a message need.
 
+import type { LinkChange } from '../network/link.ts';
 import type { NetworkState } from '../network/open-network.ts';
 import type { NetworkOptions } from '../network/options.ts';
 import type { DisksOfHost } from '../storage/protocol.ts';
 import type { SharesOfHost } from '../storage/share-protocol.ts';
+import type { NetworkStart } from './network.ts';
 import type { NumberOptions } from './options.ts';
 
 /**
@@ -87,7 +89,7 @@ export interface StartOptions {
   /** Shares, as disks. */
   hasShares?: boolean;
   /** Without it, the machine has no network card. */
-  network?: NetworkOptions;
+  network?: NetworkStart;
 }
 
 // ---- sockets ----------------------------------------------------------------
@@ -135,7 +137,9 @@ export type SocketEvent =
 export type NetworkRequest =
   | SocketRequest
   /** The card leads there from now on. */
-  | { type: 'exchange'; options: NetworkOptions };
+  | { type: 'exchange'; options: NetworkOptions }
+  /** Another machine has come to the link, or has left it. */
+  | { type: 'link'; change: LinkChange };
 
 export type NetworkEvent = SocketEvent | { type: 'state'; state: NetworkState; text: string };
 

@@ -48,6 +48,9 @@ const BACKENDS: { [Type in NetworkOptions['type']]: Open<Extract<NetworkOptions,
       },
     }),
   fetch: atOnce(openFetch),
+  link: atOnce((_, events) => noNetwork(events)),
+  // The link of the machine is all there is.
+  ethernet: atOnce((_, events) => noNetwork(events)),
   off: (_options, events, report) => {
     report('off', '');
     return noNetwork(events);

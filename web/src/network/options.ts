@@ -1,8 +1,26 @@
 // SPDX-License-Identifier: MIT
 // What the owner of a machine says of its network.
 
+import type { Link } from './link.ts';
+
+/** Other machines, besides what the network reaches. */
+export interface LinkOptions {
+  /**
+   * `createLink()`, the same for all machines of this page or program; or
+   * `channel:NAME` for those in all tabs of this origin.
+   */
+  link?: Link | `channel:${string}`;
+  /**
+   * The guest's address: 10.0.2.4 to 10.0.2.254. Default: 10.0.2.15, and on a
+   * link the first from there on that is free.
+   */
+  address?: string;
+  /** The guest's name, by which the machines of a `Link` find each other. */
+  hostname?: string;
+}
+
 /** Who may be reached, and at which ports of this computer the guest is. */
-export interface NatOptions {
+export interface NatOptions extends LinkOptions {
   /** Node.js: the guest's connections are those of this program. */
   type: 'nat';
   /**
@@ -21,7 +39,7 @@ export interface NatOptions {
 }
 
 /** A relay for the guest's connections. */
-export interface WispOptions {
+export interface WispOptions extends LinkOptions {
   type: 'wisp';
   /** The relay's address: ws://... or wss://..., with a / at its end. */
   url: string;
@@ -46,7 +64,7 @@ export interface WispOptions {
 }
 
 /** HTTP to port 80, sent as https by fetch(). Pages need no server for it. */
-export interface FetchNetworkOptions {
+export interface FetchNetworkOptions extends LinkOptions {
   type: 'fetch';
   /** Send it as http, if the page itself came so. */
   plain?: boolean;
@@ -56,18 +74,38 @@ export interface FetchNetworkOptions {
 }
 
 /** A card that leads nowhere, until `machine.network.exchange()`. */
-export interface OffOptions {
+export interface OffOptions extends LinkOptions {
   type: 'off';
 }
 
-/** One row for each type in open-network.ts. */
-export type NetworkOptions = NatOptions | WispOptions | FetchNetworkOptions | OffOptions;
+/** Nothing but other machines, and the owner. */
+export interface OnlyLinkOptions extends LinkOptions {
+  type: 'link';
+}
 
 /**
- * The guest's own address, and the bits of its network
- * (host/src/network/settings.hpp).
+ * A network behind a relay of Ethernet, which is a WebSocket whose messages are
+ * frames. The guest gets its address there, by DHCP. `machine.network` does not
+ * reach the guest.
  */
-export const GUEST_ADDRESS = '10.0.2.15';
+export interface EthernetOptions {
+  type: 'ethernet';
+  /** The relay's address: ws://... or wss://... */
+  url: string;
+}
+
+/** One row for each type in open-network.ts. */
+export type NetworkOptions =
+  NatOptions | WispOptions | FetchNetworkOptions | OffOptions | OnlyLinkOptions | EthernetOptions;
+
+/**
+ * The guests' own addresses without the last number, the first and the last of
+ * those, and the bits of their network (host/src/network/settings.hpp).
+ */
+export const NETWORK_PREFIX = '10.0.2.';
+export const FIRST_GUEST = 15;
+export const LEAST_GUEST = 4;
+export const LAST_GUEST = 254;
 export const NETWORK_BITS = 24;
 /** Bytes of IP in a frame. */
 export const MTU = 1500;

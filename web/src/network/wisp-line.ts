@@ -64,7 +64,7 @@ function isResolverLiteral(text: string): boolean {
   return address !== undefined && isResolver(address);
 }
 
-function globalWebSocket(url: string, protocols: string[]): WebSocketLike {
+export function globalWebSocket(url: string, protocols: string[]): WebSocketLike {
   if (typeof WebSocket === 'undefined') throw new TypeError('this engine has no WebSocket');
   return new WebSocket(url, protocols) as unknown as WebSocketLike;
 }

@@ -19,6 +19,7 @@ export { boot, Machine } from '../api/machine.ts';
 export { checkPlatform } from '../api/platform-options.ts';
 export type { MachineOptions } from '../api/platform-options.ts';
 export * from '../api/types.ts';
+export { createLink, type Link } from '../network/link.ts';
 export type { NetworkState } from '../network/open-network.ts';
 export { FileError, type FileErrorCode } from '../storage/file-error.ts';
 export type { FileStatus, FolderEntry } from '../storage/share-files.ts';

@@ -10,6 +10,8 @@ import type { Assets, BootOptions, InitialEntry, PlatformOptions } from '../api/
 import { Host } from '../machine/host.ts';
 import { UsageError } from './options.ts';
 
+export { createLink } from '../network/link.ts';
+
 const WASM_PAGE = 65536;
 
 /**

@@ -35,10 +35,15 @@ export function networkOf(line: CommandLine): { network?: NetworkOptions } {
     return { network: { type: 'fetch', allow: allow!, deny: deny! } };
   }
   if (kind.startsWith('wisp:')) return { network: wispOf(kind.slice('wisp:'.length), publish!, allow!, deny!) };
-  if (kind !== 'none') throw new UsageError(`--network ${kind}: write none, nat, fetch or wisp:URL`);
+  const ethernet = kind.startsWith('ethernet:') ? kind.slice('ethernet:'.length) : undefined;
+  if (kind !== 'none' && ethernet === undefined)
+    throw new UsageError(`--network ${kind}: write none, nat, fetch, wisp:URL or ethernet:URL`);
   const given = NETWORK_LISTS.find((name) => line.lists.get(name)!.length > 0);
   if (given !== undefined) throw new UsageError(`--${given} needs --network nat`);
-  return {};
+  if (ethernet === undefined) return {};
+  if (!/^wss?:\/\/./.test(ethernet) || !URL.canParse(ethernet))
+    throw new UsageError(`--network ethernet:${ethernet}: write ethernet:ws://... or ethernet:wss://...`);
+  return { network: { type: 'ethernet', url: ethernet } };
 }
 
 /** What the guest may reach is the relay's to say. */

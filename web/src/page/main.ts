@@ -2,7 +2,7 @@
 // The page: a terminal, and the machine behind it.
 
 import { engineTimeZone } from '../api/time-zone.ts';
-import { Machine, MachineError, type Progress } from '../index.ts';
+import { createLink, Machine, MachineError, type Progress } from '../index.ts';
 import { readAddress, type Address } from './address.ts';
 import type { Console } from './terminal-console.ts';
 import { becomeIsolated } from './isolation.ts';
@@ -99,9 +99,10 @@ class Page {
 
   /**
    * `auklet` in the browser's console is this object. Tests and the curious use
-   * its members Machine, current and terminal.
+   * its members Machine, createLink, current and terminal.
    */
   readonly Machine = Machine;
+  readonly createLink = createLink;
 
   get current(): Machine | undefined {
     return this.machine;
