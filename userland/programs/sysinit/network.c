@@ -1,11 +1,13 @@
 /* SPDX-License-Identifier: MIT */
 /* Addresses: that of loopback, and those that the machine's owner asks for. */
+#define _GNU_SOURCE
 #include <arpa/inet.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <net/if.h>
 #include <net/route.h>
 #include <netinet/in.h>
+#include <spawn.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/ioctl.h>
@@ -16,7 +18,8 @@
 
 /*
  * Lines "INTERFACE ADDRESS/BITS GATEWAY", all IPv4. IPv6 needs none: the kernel
- * asks the router. This is faster than DHCP, which is there for other images.
+ * asks the router. This is faster than DHCP. "INTERFACE dhcp" is for networks
+ * that are not the host's.
  */
 #define TABLE "/etc/network.addresses"
 
@@ -65,15 +68,39 @@ static void hurry_ipv6(const char *name)
 	}
 }
 
+/* It goes on when this program has ended, to keep the address. */
+static void start_dhcp(char *name)
+{
+	char *const words[] = { "udhcpc", "-f", "-i", name, NULL };
+	posix_spawn_file_actions_t actions;
+	int error = posix_spawn_file_actions_init(&actions);
+	pid_t pid;
+	for (int fd = 0; fd <= 2 && !error; fd++)
+		error = posix_spawn_file_actions_addopen(&actions, fd, "/dev/null", O_RDWR, 0);
+	if (!error) error = posix_spawn(&pid, "/sbin/udhcpc", &actions, NULL, words, environ);
+	if (error) {
+		errno = error;
+		complain("/sbin/udhcpc");
+	}
+	posix_spawn_file_actions_destroy(&actions);
+}
+
 static void bring_line_up(int fd, const char *line)
 {
 	char name[IFNAMSIZ], address[INET_ADDRSTRLEN], gateway[INET_ADDRSTRLEN];
 	struct in_addr own, router;
 	unsigned int bits;
-	int read = sscanf(line, "%15s %15[0-9.]/%u %15s", name, address, &bits, gateway);
+	int end = 0;
+	int read = sscanf(line, "%15s dhcp %n", name, &end);
 	if (read == EOF) return;
+	if (end > 0 && line[end] == '\0') {
+		hurry_ipv6(name);
+		start_dhcp(name);
+		return;
+	}
+	read = sscanf(line, "%15s %15[0-9.]/%u %15s", name, address, &bits, gateway);
 	if (read != 4 || bits > 32 || !inet_aton(address, &own) || !inet_aton(gateway, &router)) {
-		fprintf(stderr, "sysinit: " TABLE ": not INTERFACE ADDRESS/BITS GATEWAY: %s", line);
+		fprintf(stderr, "sysinit: " TABLE ": neither INTERFACE ADDRESS/BITS GATEWAY nor INTERFACE dhcp: %s", line);
 		return;
 	}
 	hurry_ipv6(name);
