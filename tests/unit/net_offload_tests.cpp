@@ -194,16 +194,18 @@ TEST_CASE("each lie about segmentation is refused") {
     }
 }
 
-TEST_CASE("a checksum is completed, and is never 0") {
+TEST_CASE("a checksum is completed, and is never 0 in UDP and never 0xffff in TCP") {
     for (std::size_t payload : {0UL, 1UL, 1459UL, 1460UL}) {
         auto made = tcp_frame(mac(1), mac(2), {.payload = payload});
         complete_checksum(made.bytes, made.offload);
         CHECK(is_complete(made.bytes, made, false));
     }
-    FrameBytes bytes(20);
-    write16(bytes, 16, 0xffff);
-    complete_checksum(bytes, {.flags = needs_checksum, .checksum_start = 14, .checksum_offset = 4});
-    CHECK(read16(bytes, 18) == 0xffff);
+    for (const auto& [offset, expected] : {std::pair<std::uint16_t, unsigned>{6, 0xffff}, {16, 0}}) {
+        FrameBytes bytes(34);
+        write16(bytes, 14, 0xffff);
+        complete_checksum(bytes, {.flags = needs_checksum, .checksum_start = 14, .checksum_offset = offset});
+        CHECK(read16(bytes, 14 + offset) == expected);
+    }
 }
 
 TEST_CASE("a large frame becomes the segments that it stands for") {

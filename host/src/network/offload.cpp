@@ -42,6 +42,7 @@ constexpr std::size_t tcp_sequence = 4;
 constexpr std::size_t tcp_offset = 12;
 constexpr std::size_t tcp_flags = 13;
 constexpr std::size_t tcp_checksum = 16;
+constexpr std::size_t udp_checksum = 6;
 // Flags that only the last segment has, and only the first.
 constexpr std::uint8_t tcp_fin_push = 0x01 | 0x08;
 constexpr std::uint8_t tcp_cwr = 0x80;
@@ -163,9 +164,11 @@ bool is_within(const Frame& frame, std::size_t mtu) {
 void complete_checksum(Buffer frame, const Offload& offload) {
     // The field has the sum of the pseudo header.
     const auto value = checksum(sum_of(frame.subspan(offload.checksum_start)));
-    // 0 is "no checksum" in UDP, and equal to 0xffff everywhere.
+    // 0 is "no checksum" in UDP, which has 0xffff instead. Both are right
+    // elsewhere, but no sum gives 0xffff (RFC 1624), and readers wonder.
+    const bool is_none = value == 0 && offload.checksum_offset == udp_checksum;
     put16(frame, std::size_t{offload.checksum_start} + offload.checksum_offset,
-          value != 0 ? value : std::uint16_t{0xffff});
+          is_none ? std::uint16_t{0xffff} : value);
 }
 
 bool Segmenter::next(std::vector<std::byte>& result) {
