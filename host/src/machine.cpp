@@ -50,6 +50,11 @@ Result<void> Machine::add_remote(const network::RemoteDescription& description) 
     return {};
 }
 
+void Machine::set_capture(network::Capture* capture) {
+    for (std::size_t id = 0; id < devices_.networks(); ++id)
+        devices_.network(id)->set_capture(capture);
+}
+
 Result<GuestAddress> Machine::prepare() {
     const auto devices = devices_.all();
     if (devices.size() > AUKLET_MAX_DEVICES)

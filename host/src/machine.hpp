@@ -85,6 +85,8 @@ class Machine final : private virtio::TransportEvents {
     [[nodiscard]] Result<void> add_remote(const network::RemoteDescription& description);
     /// For the backend's answers. Null if the machine has no link.
     [[nodiscard]] network::RemotePort* remote() { return network_ ? network_->remote() : nullptr; }
+    /// Records the frames of all network cards. nullptr: no more.
+    void set_capture(network::Capture* capture);
     /// For the backends' answers. Null if the machine has no network.
     [[nodiscard]] network::Translator* translator() { return network_ ? &network_->translator() : nullptr; }
     /// Comes before prepare(), and so before the disks' requests.

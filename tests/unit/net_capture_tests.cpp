@@ -5,6 +5,7 @@
 #include "src/network/capture.hpp"
 
 #include <cmath>
+#include <utility>
 
 using namespace auklet;
 using namespace auklet::test;
@@ -24,14 +25,17 @@ class SettableClock final : public Clock {
 class File final : public network::CaptureSink {
   public:
     bool captured(network::Bytes bytes) override {
-        if (full)
+        if (full) {
+            ++refused;
             return false;
+        }
         content.insert(content.end(), bytes.begin(), bytes.end());
         return true;
     }
 
     FrameBytes content;
     bool full = false;
+    int refused = 0;
 };
 
 struct Record {
@@ -107,20 +111,22 @@ TEST_CASE("a capture has complete checksums, and large frames as they are") {
     CHECK(is_complete(records[1].bytes, six, true));
 }
 
-TEST_CASE("frames for which a capture has no room are counted") {
+TEST_CASE("a capture's sink refuses a frame for which it has no room once") {
     SettableClock clock;
     File file;
     file.full = true;
     network::Capture capture(clock, file);
+    // The header of the file.
+    CHECK(std::exchange(file.refused, 0) == 1);
     const auto frame = ethernet(mac(2), mac(1));
     capture.record({{}, frame});
-    CHECK(capture.lost() == 1);
+    CHECK(file.refused == 1);
     CHECK(file.content.empty());
     file.full = false;
     capture.record({{}, frame});
     file.full = true;
     capture.record({{}, frame});
-    CHECK(capture.lost() == 2);
+    CHECK(file.refused == 2);
     CHECK(records_of(file.content).size() == 1);
 }
 

@@ -11,6 +11,7 @@
 #include <cstdlib>
 #include <cstring>
 #include <memory>
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -172,6 +173,11 @@ class JavaScriptLinks final : public LinkBackend {
     void link_ready() override { javascript::link_ready(); }
 };
 
+class JavaScriptCapture final : public network::CaptureSink {
+  public:
+    bool captured(network::Bytes bytes) override { return javascript::captured(bytes.data(), bytes.size()) != 0; }
+};
+
 /// Bytes that JavaScript keeps until they are copied to K.
 class JavaScriptSource final : public ByteSource {
   public:
@@ -213,6 +219,8 @@ struct Instance {
     JavaScriptFlows flows;
     JavaScriptNames names;
     JavaScriptLinks links;
+    JavaScriptCapture capture_sink;
+    std::optional<network::Capture> capture;
     SharedMemory memory;
     Machine machine;
 };
@@ -315,6 +323,16 @@ int host_add_network(const std::byte* mac, std::uint32_t mtu, std::uint32_t tran
 AUKLET_EXPORT(addRemote) int host_add_remote(std::uint32_t offloads, std::uint32_t mtu) {
     return succeed_or_keep(
         instance->machine.add_remote({.offloads = offloads != 0, .mtu = static_cast<std::uint16_t>(mtu)}));
+}
+
+/// Begins a capture of the network cards' frames, and ends the one before. The
+/// sink gets the header of its file at once.
+AUKLET_EXPORT(startCapture) void host_start_capture() {
+    instance->machine.set_capture(&instance->capture.emplace(instance->platform, instance->capture_sink));
+}
+AUKLET_EXPORT(stopCapture) void host_stop_capture() {
+    instance->machine.set_capture(nullptr);
+    instance->capture.reset();
 }
 
 /// Returns the address of the device tree, or 0 after an error.

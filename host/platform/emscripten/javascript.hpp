@@ -72,6 +72,8 @@ AUKLET_IMPORT(nameAsk) void name_ask(std::uint32_t id, const void* message, std:
 /// `offload` is a network::Offload. Returns 1, or 0 if there is no room.
 AUKLET_IMPORT(linkSend) std::uint32_t link_send(const void* offload, const void* bytes, std::size_t size);
 AUKLET_IMPORT(linkReady) void link_ready();
+/// Returns 0 if there is no room for the bytes.
+AUKLET_IMPORT(captured) std::uint32_t captured(const void* bytes, std::size_t size);
 AUKLET_IMPORT(log) void log(std::uint32_t level, const void* text, std::size_t size);
 
 } // namespace auklet::javascript

@@ -44,10 +44,8 @@ bool Capture::begin() {
 
 void Capture::record(const Frame& frame) {
     // Without the header of the file, records are nothing.
-    if (!begun_ && !(begun_ = begin())) {
-        ++lost_;
+    if (!begun_ && !(begun_ = begin()))
         return;
-    }
     const auto time = static_cast<std::uint64_t>(std::max(0.0, origin_ + clock_.now() * 1000));
     const auto length = static_cast<std::uint32_t>(frame.bytes.size());
     const RecordHeader header{static_cast<std::uint32_t>(time / 1'000'000),
@@ -57,8 +55,7 @@ void Capture::record(const Frame& frame) {
     record_.insert(record_.end(), frame.bytes.begin(), frame.bytes.end());
     if ((frame.offload.flags & needs_checksum) != 0)
         complete_checksum(std::span(record_).subspan(sizeof header), frame.offload);
-    if (!sink_.captured(record_))
-        ++lost_;
+    (void)sink_.captured(record_);
 }
 
 } // namespace auklet::network

@@ -16,8 +16,8 @@ namespace auklet::network {
 class CaptureSink {
   public:
     virtual ~CaptureSink() = default;
-    /// False: there is no room, and the bytes were not taken. This frame is not
-    /// in the file.
+    /// False: there is no room, and the bytes were not taken. So one frame more
+    /// is not in the file.
     [[nodiscard]] virtual bool captured(Bytes bytes) = 0;
 };
 
@@ -29,9 +29,6 @@ class Capture {
 
     void record(const Frame& frame);
 
-    /// Frames for which the sink had no room.
-    [[nodiscard]] std::uint64_t lost() const { return lost_; }
-
   private:
     [[nodiscard]] bool begin();
 
@@ -41,7 +38,6 @@ class Capture {
     /// wall clock would bring frames out of order.
     double origin_;
     bool begun_ = false;
-    std::uint64_t lost_ = 0;
     std::vector<std::byte> record_;
 };
 

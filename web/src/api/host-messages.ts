@@ -12,6 +12,13 @@ export function createHostWorker(): Worker {
   return worker;
 }
 
+const OF_MACHINE: ReadonlySet<string> = new Set(['input', 'resize', 'socket', 'network', 'network-capture']);
+
+/** Whether a message is lost on a host that has no machine yet. */
+export function needsMachine({ type }: ToHost): boolean {
+  return OF_MACHINE.has(type);
+}
+
 /** The bytes in a message. Their buffer is transferred with the message. */
 export function sentBytes(message: ToHost): Uint8Array | undefined {
   if (message.type === 'input') return message.bytes;

@@ -15,7 +15,7 @@ import { checkPlatform, withPlatform, type MachineOptions } from './platform-opt
 import { filesForRoot, rootSource } from './root.ts';
 import { MachineDisk } from './machine-disk.ts';
 import { SocketClient } from './sockets.ts';
-import { createHostWorker, sentBytes } from './host-messages.ts';
+import { createHostWorker, needsMachine, sentBytes } from './host-messages.ts';
 import { MachineNetwork } from './network.ts';
 import { mountFiles, SharesClient } from './shares.ts';
 import { StorageClient } from './storage.ts';
@@ -98,7 +98,7 @@ export class Machine {
     checkBootOptions(given);
     const options = withPlatform(given);
     this.options = options;
-    this.network = new MachineNetwork(options.network, (request) => this.post({ type: 'network', request }));
+    this.network = new MachineNetwork(options.network, (message) => this.post(message));
     this.progress = { stage: 'loading', loaded: 0, total: totalSize(options.assets) };
     this.started = new Promise((resolve, reject) => {
       this.resolveStarted = resolve;
@@ -289,7 +289,7 @@ export class Machine {
   }
 
   private post(message: ToHost): void {
-    if (this.beforeStart !== undefined && ['input', 'resize', 'socket', 'network'].includes(message.type)) {
+    if (this.beforeStart !== undefined && needsMachine(message)) {
       this.beforeStart.push(message);
       return;
     }
@@ -410,7 +410,8 @@ export class Machine {
         this.sockets.handle(message.event);
         return;
       case 'network':
-        this.network.handle(message.event);
+      case 'network-capture':
+        this.network.handle(message);
         return;
       case 'log':
         this.emit('log', message.level, message.message);

@@ -3,16 +3,17 @@
 
 import { FIRST_OWNED } from '../machine/owner-flows.ts';
 import type { NetworkStart } from '../machine/network.ts';
-import type { InitialEntry, NetworkEvent, NetworkRequest } from '../machine/protocol.ts';
+import type { InitialEntry, NetworkEvents, NetworkRequest, NetworkRequests } from '../machine/protocol.ts';
 import { GuestHttp } from '../network/guest-http.ts';
 import type { NetworkReport } from '../network/open-network.ts';
 import { NETWORK_BITS, type NetworkOptions } from '../network/options.ts';
 import { GATEWAYS, RESOLVERS } from '../network/policy.ts';
+import { CaptureClient } from './captures.ts';
 import { checkNetwork } from './check-options.ts';
 import { reportException } from './handlers.ts';
 import { takePlace, type TakenPlace } from './link-place.ts';
 import { SocketClient } from './sockets.ts';
-import { MachineError, type MachineSocket } from './types.ts';
+import { MachineError, type MachineSocket, type NetworkCapture } from './types.ts';
 
 /** By these, /sbin/sysinit sets the address, and programs find names. */
 function networkFiles({ options, address, hostname }: NetworkStart): InitialEntry[] {
@@ -33,6 +34,7 @@ export class MachineNetwork {
   address: string | undefined;
   private readonly sockets: SocketClient;
   private readonly options: NetworkOptions | undefined;
+  private readonly captures: CaptureClient;
   private readonly http: GuestHttp;
   private readonly request: (request: NetworkRequest) => void;
   private readonly reports = new Set<NetworkReport>();
@@ -40,10 +42,11 @@ export class MachineNetwork {
   private place: TakenPlace | undefined;
   private hasEnded = false;
 
-  constructor(options: NetworkOptions | undefined, request: (request: NetworkRequest) => void) {
+  constructor(options: NetworkOptions | undefined, post: (message: NetworkRequests) => void) {
     this.options = options;
-    this.request = request;
-    this.sockets = new SocketClient(request, FIRST_OWNED, LARGEST_PORT);
+    this.request = (request) => post({ type: 'network', request });
+    this.sockets = new SocketClient(this.request, FIRST_OWNED, LARGEST_PORT);
+    this.captures = new CaptureClient((request) => post({ type: 'network-capture', request }));
     this.http = new GuestHttp((port) => this.sockets.connect(port));
   }
 
@@ -106,6 +109,17 @@ export class MachineNetwork {
   }
 
   /**
+   * Records the frames of the network card from now on. A capture that begins
+   * when the machine is made (`new Machine()`) has them all.
+   * @throws MachineError 'failed' if the machine was booted without a network,
+   *   or has a capture already; the machine's error if the machine has ended.
+   */
+  capture(): NetworkCapture {
+    this.check();
+    return this.captures.start();
+  }
+
+  /**
    * For the machine, which starts: what its guest and its host get.
    *
    * @throws MachineError
@@ -127,7 +141,9 @@ export class MachineNetwork {
   }
 
   /** For the machine. */
-  handle(event: NetworkEvent): void {
+  handle(message: NetworkEvents): void {
+    if (message.type === 'network-capture') return this.captures.handle(message.event);
+    const { event } = message;
     if (event.type !== 'state') return this.sockets.handle(event);
     this.state = [event.state, event.text];
     for (const report of [...this.reports]) {
@@ -144,6 +160,7 @@ export class MachineNetwork {
     this.hasEnded = true;
     this.place?.leave();
     this.sockets.ended(error);
+    this.captures.ended(error);
     this.http.close();
   }
 

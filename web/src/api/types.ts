@@ -313,6 +313,26 @@ export interface MachineSocket {
   reset(): void;
 }
 
+/**
+ * A capture of the frames of a machine's network card, as they pass there, in
+ * both directions.
+ */
+export interface NetworkCapture {
+  /**
+   * A file of libpcap, which tcpdump and Wireshark read: its header, and a
+   * record for each frame. It ends after stop(), and when the machine ends.
+   * Cancelling it stops the capture.
+   */
+  readonly readable: ReadableStream<Uint8Array>;
+  /**
+   * Frames that are missing in what has come so far, because more than 32 MiB
+   * were not read. It is final when `readable` has ended.
+   */
+  readonly lost: number;
+  /** Records no more. What was recorded can still be read. */
+  stop(): void;
+}
+
 /** The kinds of a MachineError. */
 export type MachineErrorCode =
   /**

@@ -42,7 +42,6 @@ import type {
   FromHost,
   HaltReason,
   MachineStage,
-  NetworkEvent,
   RemainingLocks,
   SocketEvent,
   StartOptions,
@@ -131,7 +130,8 @@ export class Host implements HostPlatform, GuestWorkersOwner {
         if (!this.ended) this.module?.socket(message.request);
         return;
       case 'network':
-        if (!this.ended) this.network?.request(message.request);
+      case 'network-capture':
+        if (!this.ended) this.network?.request(message);
         return;
       case 'diagnose':
         this.owner.post({ type: 'diagnostics', text: this.diagnostics() });
@@ -196,8 +196,7 @@ export class Host implements HostPlatform, GuestWorkersOwner {
       // Loaded when it is asked for: most machines have no network. It comes
       // before the disks and shares, which supply() adds.
       const { openHostNetwork } = await import('./network.ts');
-      const post = (event: NetworkEvent) => this.postSocket({ type: 'network', event });
-      this.network = await openHostNetwork(options.network, module, (use) => this.withModule(use), post);
+      this.network = await openHostNetwork(options.network, module, (use) => this.withModule(use), this.postEvent);
       if (this.ended) this.network.close();
     }
     return this.supply(options);
@@ -386,13 +385,13 @@ export class Host implements HostPlatform, GuestWorkersOwner {
   }
 
   socketEvent(event: SocketEvent): void {
-    this.postSocket({ type: 'socket', event });
+    this.postEvent({ type: 'socket', event });
   }
 
-  private postSocket(message: Extract<FromHost, { type: 'socket' | 'network' }>): void {
+  private readonly postEvent = (message: Extract<FromHost, { event: unknown }>): void => {
     const { event } = message;
     this.owner.post(message, event.type === 'data' ? [event.bytes.buffer as ArrayBuffer] : []);
-  }
+  };
 
   readonly diskSubmit = (request: DiskRequest): void => this.disks?.submit(request);
   readonly shareSubmit = (share: number, words: Uint32Array): void => this.shares?.submit(share, words);
@@ -423,6 +422,7 @@ export class Host implements HostPlatform, GuestWorkersOwner {
   fail(error: unknown): void {
     if (this.ended) return;
     this.output.flush();
+    this.network?.flush();
     this.stage = 'error';
     const { message, detail } = errorText(error);
     this.logLines.push(`error: ${message}`);

@@ -6,7 +6,10 @@ import { bytesOfAddress, parseAddress } from '../network/address.ts';
 import type { FlowError, FlowEvents, FlowKind } from '../network/backend.ts';
 import { OFFLOAD, OFFLOAD_FIELDS, LONGEST_FRAME } from '../network/frame-ring.ts';
 
-/** What the C++ host calls; the arrays are copies, but for flowSend(). */
+/**
+ * What the C++ host calls. The arrays are copies, but for flowSend() and
+ * captured().
+ */
 export interface NetworkCalls {
   /** `address` has 16 bytes, as an IPv6 address. */
   flowOpen(id: number, kind: FlowKind, address: Uint8Array, port: number): void;
@@ -21,6 +24,11 @@ export interface NetworkCalls {
   /** Both are only valid during the call. False: there is no room now. */
   linkSend(offload: Uint8Array, frame: Uint8Array): boolean;
   linkReady(): void;
+  /**
+   * The next bytes of a capture, which are only valid during the call. False if
+   * there is no room.
+   */
+  captured(bytes: Uint8Array): boolean;
 }
 
 /** A network card, and what it is connected to. */
@@ -50,6 +58,8 @@ export interface NetworkExports {
   flowAborted(id: number): void;
   nameResolved(id: number, error: number, addresses: number, count: number, seconds: number): void;
   nameAnswered(id: number, message: number, size: number): void;
+  startCapture(): void;
+  stopCapture(): void;
 }
 
 /** Those of host/src/backends/flows.hpp, in this order. */
@@ -86,6 +96,7 @@ export function networkImports(
     linkSend: (offload, frame, size) =>
       Number(calls()?.linkSend(own(offload, OFFLOAD_FIELDS), own(frame, size)) ?? true),
     linkReady: () => calls()?.linkReady(),
+    captured: (bytes, size) => Number(calls()?.captured(own(bytes, size)) ?? false),
   };
 }
 
@@ -174,6 +185,15 @@ export class NetworkModule implements FlowEvents {
   answered(id: number, message: Uint8Array): void {
     const known = message.length <= BUFFER ? message : new Uint8Array(0);
     this.exports.nameAnswered(id, this.lend(known), known.length);
+  }
+
+  /** Calls captured() with the header of a file, and then for each frame. */
+  startCapture(): void {
+    this.exports.startCapture();
+  }
+
+  stopCapture(): void {
+    this.exports.stopCapture();
   }
 
   /** Copies up to BUFFER bytes to the module. They stay until the next call. */

@@ -9,10 +9,11 @@ import { openLink, type HostLink, type LinkEvents, type LinkStart } from '../net
 import { MTU, type NetworkOptions } from '../network/options.ts';
 import { GATEWAYS, isGateway } from '../network/policy.ts';
 import { errorText, HostFailure } from './failure.ts';
+import { HostCapture } from './host-capture.ts';
 import type { HostModule } from './host-module.ts';
 import { NAME_FAILED, NAME_FOUND, NAME_UNKNOWN, type NetworkCalls, type NetworkModule } from './network-module.ts';
 import { OwnerFlows } from './owner-flows.ts';
-import type { NetworkEvent, NetworkRequest } from './protocol.ts';
+import type { NetworkEvent, NetworkEvents, NetworkRequests } from './protocol.ts';
 
 /** Runs the C++ host. Undefined if the machine has ended. */
 export type WithModule = <T>(use: (module: HostModule) => T) => T | undefined;
@@ -33,7 +34,8 @@ const OWNER_NAME = 'owner.auklet';
 
 /**
  * Adds the card to the C++ host. Resolves when the backend is ready. `post`
- * tells the owner of its own connections, and how the network is.
+ * tells the owner of its own connections, of its captures, and how the network
+ * is.
  *
  * @throws HostFailure
  */
@@ -41,7 +43,7 @@ export async function openHostNetwork(
   start: NetworkStart,
   module: HostModule,
   withModule: WithModule,
-  post: (event: NetworkEvent) => void,
+  post: (message: NetworkEvents) => void,
 ): Promise<HostNetwork> {
   let network: HostNetwork | undefined;
   try {
@@ -60,8 +62,9 @@ export class HostNetwork implements NetworkCalls {
   private readonly owner: OwnerFlows;
   private readonly start: NetworkStart;
   private readonly link: HostLink | undefined;
+  private readonly capture: HostCapture;
 
-  constructor(start: NetworkStart, withModule: WithModule, post: (event: NetworkEvent) => void) {
+  constructor(start: NetworkStart, withModule: WithModule, post: (message: NetworkEvents) => void) {
     this.start = start;
     this.withModule = withModule;
     const events: FlowEvents = {
@@ -73,13 +76,19 @@ export class HostNetwork implements NetworkCalls {
       finished: (id) => this.tell((network) => network.finished(id)),
       aborted: (id) => this.tell((network) => network.aborted(id)),
     };
-    this.owner = new OwnerFlows(events, post);
+    const tellOwner = (event: NetworkEvent) => post({ type: 'network', event });
+    this.owner = new OwnerFlows(events, tellOwner);
+    const recorder = {
+      start: () => this.tell((network) => network.startCapture()),
+      stop: () => this.tell((network) => network.stopCapture()),
+    };
+    this.capture = new HostCapture(recorder, (event) => post({ type: 'network-capture', event }));
     const linkEvents: LinkEvents = {
       receive: (size, copy) => this.tell((network) => network.receive(size, copy)) ?? true,
       writable: () => this.tell((network) => network.linkWritable()),
     };
     this.backend = new ExchangeableNetwork(start.options, events, (state, text) =>
-      post({ type: 'state', state, text }),
+      tellOwner({ type: 'state', state, text }),
     );
     if (start.link !== undefined) this.link = openLink(start.link, start.mac, linkEvents);
   }
@@ -92,10 +101,17 @@ export class HostNetwork implements NetworkCalls {
     await Promise.all([this.backend.ready, this.link?.ready]);
   }
 
-  request(request: NetworkRequest): void {
+  request(message: NetworkRequests): void {
+    if (message.type === 'network-capture') return this.capture.request(message.request);
+    const { request } = message;
     if (request.type === 'exchange') this.backend.exchange(request.options);
     else if (request.type === 'link') this.link?.change?.(request.change);
     else this.owner.request(request);
+  }
+
+  /** Tells the owner of all frames that have passed. */
+  flush(): void {
+    this.capture.flush();
   }
 
   close(): void {
@@ -163,6 +179,10 @@ export class HostNetwork implements NetworkCalls {
 
   linkReady(): void {
     this.link?.receiverReady();
+  }
+
+  captured(bytes: Uint8Array): boolean {
+    return this.capture.captured(bytes);
   }
 
   /** Whose flow it is. */

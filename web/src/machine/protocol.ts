@@ -142,8 +142,33 @@ export type NetworkRequest =
   | { type: 'link'; change: LinkChange };
 
 export type NetworkEvent = SocketEvent | { type: 'state'; state: NetworkState; text: string };
+// ---- captures ---------------------------------------------------------------
+
+/**
+ * Requests about a capture of the network card's frames. There is one at a
+ * time; requests for others are ignored.
+ */
+export type CaptureRequest =
+  | { type: 'start'; id: number }
+  /**
+   * The owner has taken so many bytes of 'data'. While too many are not taken,
+   * frames are left out.
+   */
+  | { type: 'taken'; id: number; count: number }
+  /** The answer is 'ended'. */
+  | { type: 'stop'; id: number };
+
+/** `lost` counts the frames that were left out until now. */
+export type CaptureEvent =
+  /** The next bytes of the file. The buffer is transferred. */
+  { type: 'data'; id: number; bytes: Uint8Array; lost: number } | { type: 'ended'; id: number; lost: number };
 
 // ---- owner to host worker ---------------------------------------------------
+
+/** For the network. It ignores them in a machine that has none. */
+/** Requests of the machine's network, and of a capture. */
+export type NetworkRequests =
+  { type: 'network'; request: NetworkRequest } | { type: 'network-capture'; request: CaptureRequest };
 
 export type ToHost =
   | { type: 'start'; options: StartOptions }
@@ -167,7 +192,7 @@ export type ToHost =
   | { type: 'taken'; bytes: number }
   | { type: 'resize'; columns: number; rows: number }
   | { type: 'socket'; request: SocketRequest }
-  | { type: 'network'; request: NetworkRequest }
+  | NetworkRequests
   /**
    * The answer to 'no-room'. `made` means that memory may have come back since.
    */
@@ -181,6 +206,8 @@ export type ToHost =
   | { type: 'dispose' };
 
 // ---- host worker to owner ---------------------------------------------------
+
+export type NetworkEvents = { type: 'network'; event: NetworkEvent } | { type: 'network-capture'; event: CaptureEvent };
 
 /**
  * How far a machine is.
@@ -214,7 +241,7 @@ export type FromHost =
    */
   | { type: 'consumed'; bytes: number }
   | { type: 'socket'; event: SocketEvent }
-  | { type: 'network'; event: NetworkEvent }
+  | NetworkEvents
   | { type: 'log'; level: 'information' | 'warning' | 'error'; message: string }
   /** The machine has ended by itself. To restart it, boot a new one. */
   | { type: 'halted'; reason: HaltReason }

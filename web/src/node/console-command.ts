@@ -12,6 +12,7 @@ import { disksOf, rootOf } from './disks.ts';
 import { filesOf, startMachineHere } from './machine.ts';
 import { NETWORK_LISTS, NETWORK_VALUES, networkOf } from './network.ts';
 import { parseCommandLine, sizeOptions, UsageError } from './options.ts';
+import { pcapOf, PCAP_VALUES } from './pcap.ts';
 import { sharesOf } from './shares.ts';
 
 /** Milliseconds for the guest to write to its disks when somebody leaves. */
@@ -96,7 +97,7 @@ async function untilWritten(machine: Machine, hurried: Promise<void>): Promise<v
 
 export async function consoleCommand(words: readonly string[]): Promise<number> {
   const line = parseCommandLine('console', words, {
-    values: [...TYPED_OPTIONS, 'root', 'root-cache', ...NETWORK_VALUES],
+    values: [...TYPED_OPTIONS, 'root', 'root-cache', ...NETWORK_VALUES, ...PCAP_VALUES],
     lists: ['put', 'disk', 'share', ...NETWORK_LISTS],
   });
   if (line.words.length > 0)
@@ -108,6 +109,9 @@ export async function consoleCommand(words: readonly string[]): Promise<number> 
   const syncs = disks.some(({ readOnly }) => readOnly !== true);
   const network = networkOf(line);
   const timeZone = engineTimeZone();
+  const pcap = pcapOf(line, network.network !== undefined, (message) =>
+    process.stderr.write(`\r\nauklet: ${message}\r\n`),
+  );
   const terminal = process.stdin.isTTY;
   const readerGone = new Promise<'left'>((resolve, reject) =>
     process.stdout.on('error', (error: NodeJS.ErrnoException) =>
@@ -122,7 +126,7 @@ export async function consoleCommand(words: readonly string[]): Promise<number> 
   }
   try {
     for (;;) {
-      const machine = await startMachineHere({
+      const options = {
         columns: process.stdout.columns || 80,
         rows: process.stdout.rows || 24,
         files,
@@ -135,11 +139,13 @@ export async function consoleCommand(words: readonly string[]): Promise<number> 
         ...(syncs ? { exec: true, login: true } : {}),
         ...(timeZone === undefined ? {} : { timeZone }),
         ...(line.rest === undefined ? {} : { kernelArguments: line.rest.join(' ') }),
-      });
+      };
+      const machine = await startMachineHere(options, pcap?.record);
       machine.on('log', (level, message) => {
         if (level === 'error') process.stderr.write(`\r\nauklet: ${message}\r\n`);
       });
       const how = await session(machine, readerGone, syncs);
+      await pcap?.finish();
       if (how !== 'restart') {
         if (how === 'panic') process.stderr.write('\r\nauklet: the kernel panicked\r\n');
         return how === 'panic' ? 125 : 0;
@@ -149,5 +155,6 @@ export async function consoleCommand(words: readonly string[]): Promise<number> 
   } finally {
     if (terminal) process.stdin.setRawMode(false);
     if (process.stdout.isTTY) writeSync(1, `${RESET_TERMINAL}\r\n`);
+    await pcap?.close();
   }
 }

@@ -13,6 +13,7 @@ import { filesOf, startMachineHere } from './machine.ts';
 import { NETWORK_LISTS, NETWORK_VALUES, networkOf } from './network.ts';
 import { numberOption, parseCommandLine, sizeOptions, UsageError } from './options.ts';
 import { Output } from './output.ts';
+import { pcapOf, PCAP_VALUES } from './pcap.ts';
 import { sharesOf } from './shares.ts';
 
 /** The status when the time is over, as of timeout(1). */
@@ -27,7 +28,7 @@ const FORWARDED = { SIGHUP: 1, SIGINT: 2, SIGTERM: 15 } as const;
 
 export async function exec(input: readonly string[]): Promise<number> {
   const line = parseCommandLine('exec', input, {
-    values: [...TYPED_OPTIONS, 'timeout', 'arguments', 'root', 'root-cache', ...NETWORK_VALUES],
+    values: [...TYPED_OPTIONS, 'timeout', 'arguments', 'root', 'root-cache', ...NETWORK_VALUES, ...PCAP_VALUES],
     flags: ['console', 'diagnose'],
     lists: ['put', 'get', 'disk', 'share', ...NETWORK_LISTS],
   });
@@ -46,8 +47,9 @@ export async function exec(input: readonly string[]): Promise<number> {
   const gets = new Gets(line.lists.get('get')!);
   const network = networkOf(line);
   const timeZone = engineTimeZone();
+  const pcap = pcapOf(line, network.network !== undefined, (message) => console.error(`auklet: ${message}`));
 
-  const machine = await startMachineHere({
+  const options = {
     exec: true,
     files,
     disks,
@@ -57,7 +59,8 @@ export async function exec(input: readonly string[]): Promise<number> {
     ...sizes,
     ...(timeZone === undefined ? {} : { timeZone }),
     ...(kernelArguments === undefined ? {} : { kernelArguments }),
-  });
+  };
+  const machine = await startMachineHere(options, pcap?.record);
   const stdout = new Output(1);
   const stderr = new Output(2);
   if (line.flags.has('console')) machine.on('output', (bytes) => void stderr.writeAll(bytes));
@@ -128,6 +131,7 @@ export async function exec(input: readonly string[]): Promise<number> {
     console.error(`auklet: ${error instanceof Error ? error.message : String(error)}`);
     return MACHINE_FAILED;
   });
+  await pcap?.close();
   const failures = left ? [] : await gets.fetch(machine);
   gets.end();
   for (const failure of failures) console.error(`auklet: ${failure}`);

@@ -69,29 +69,38 @@ export async function loadAssets(): Promise<Assets> {
 /** Tests have a storage worker of their own. */
 type NodeOptions = BootOptions & Pick<PlatformOptions, 'storageWorkerUrl'>;
 
-async function start(
+function newMachine(
+  assets: Assets,
   options: NodeOptions,
   host: Pick<PlatformOptions, 'hostHere' | 'hostWorkerUrl'>,
-): Promise<Machine> {
+): Machine {
   return new Machine({
     ...options,
     ...host,
-    assets: await loadAssets(),
+    assets,
     guestWorkerUrl: new URL('guest-worker.mjs', import.meta.url).href,
     storageWorkerUrl: options.storageWorkerUrl ?? new URL('storage-worker.mjs', import.meta.url).href,
   });
 }
 
-export function startMachine(options: NodeOptions = {}): Promise<Machine> {
-  return start(options, { hostWorkerUrl: new URL('host-worker.mjs', import.meta.url).href });
+export async function startMachine(options: NodeOptions = {}): Promise<Machine> {
+  const assets = await loadAssets();
+  return newMachine(assets, options, { hostWorkerUrl: new URL('host-worker.mjs', import.meta.url).href });
 }
 
 /**
  * Starts a machine for a program that does nothing else. The host needs no
- * worker then, and waits while the program writes.
+ * worker then, and waits while the program writes. `made` gets the machine
+ * before it has done anything.
  */
-export function startMachineHere(options: BootOptions = {}): Promise<Machine> {
-  return start(options, { hostHere: (owner) => void new Host(owner) });
+export async function startMachineHere(
+  options: BootOptions = {},
+  made: (machine: Machine) => void = () => {},
+): Promise<Machine> {
+  const assets = await loadAssets();
+  const machine = newMachine(assets, options, { hostHere: (owner) => void new Host(owner) });
+  made(machine);
+  return machine;
 }
 
 /**
