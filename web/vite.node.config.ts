@@ -9,6 +9,7 @@ const build = resolve(process.env.AUKLET_BUILD ?? join(import.meta.dirname, '../
 const source = (path: string) => join(import.meta.dirname, 'src', path);
 
 export default defineConfig({
+  resolve: { alias: { bufferutil: source('relay/buffer-util.ts') } },
   build: {
     ssr: true,
     outDir: join(build, 'cli'),
