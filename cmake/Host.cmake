@@ -38,6 +38,25 @@ add_custom_command(
     VERBATIM)
 add_custom_target(host ALL DEPENDS "${host_wasm}")
 
+# TLS, for pages that end the connections of their guests.
+set(bearssl "${build}/bearssl")
+add_custom_command(
+    OUTPUT "${bearssl}/inc/bearssl.h"
+    COMMAND "${root}/tools/check-source" "${root}/host/tls/pin" "${sources}/bearssl.tar"
+    COMMAND ${CMAKE_COMMAND} -E make_directory "${bearssl}"
+    COMMAND tar --extract --touch --file "${sources}/bearssl.tar" --strip-components=1 --directory "${bearssl}"
+    DEPENDS "${sources}/bearssl.tar" "${root}/host/tls/pin" "${root}/tools/check-source"
+    COMMENT "BearSSL"
+    VERBATIM)
+set(tls_wasm "${build}/tls/auklet-tls.wasm")
+add_custom_command(
+    OUTPUT "${tls_wasm}"
+    COMMAND sh "${root}/host/tls/build.sh" "${bearssl}" "${tls_wasm}"
+    DEPENDS "${root}/host/tls/build.sh" "${root}/host/tls/tls.c" "${bearssl}/inc/bearssl.h"
+    COMMENT "TLS, for the page"
+    VERBATIM)
+add_custom_target(tls ALL DEPENDS "${tls_wasm}")
+
 # clang, because the fuzz target needs its libFuzzer.
 set(host_native "${build}/host/native")
 inputs(host_test_inputs tests/unit tests/fuzz tests/tap)

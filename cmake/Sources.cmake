@@ -22,6 +22,8 @@ source_package(picolibc picolibc.tar --tar-only)
 source_package(busybox busybox.dsc)
 # libfdt, for the host. The other files of this package are not on every mirror.
 source_package(device-tree-compiler device-tree-compiler.tar --tar-only)
+# For TLS in a page, the same.
+source_package(bearssl bearssl.tar --tar-only)
 set(built_packages ${source_packages})
 # For tests/databases.
 source_package(sqlite3 sqlite3.dsc)

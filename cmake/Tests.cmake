@@ -128,7 +128,7 @@ tap_test(host.tap-drop-no-offload 20 --no-offload --drop 1000 -- --lossy)
 # ---- the pure parts of web/src ---------------------------------------------------------------------------------------
 
 add_test(NAME web.unit COMMAND "${node}" --test --test-reporter=spec "${root}/tests/web/*.test.mjs")
-set_tests_properties(web.unit PROPERTIES LABELS unit TIMEOUT 120)
+set_tests_properties(web.unit PROPERTIES LABELS unit TIMEOUT 120 ENVIRONMENT "AUKLET_BUILD=${build}")
 
 # ---- machines -----------------------------------------------------------------------------------------------------
 

@@ -61,6 +61,7 @@ add_custom_command(
     COMMAND ${run_with} "${node}" "${root}/tools/about.mjs" "${build}/dist" "${build}" "${sources}"
     COMMAND ${CMAKE_COMMAND} -E touch "${page}"
     DEPENDS ${web_inputs} "${root}/tools/finish-dist.mjs" "${root}/tools/about.mjs" "${vmlinux}" "${initramfs}" "${host_wasm}"
+        "${tls_wasm}"
     COMMENT "The page"
     VERBATIM)
 add_custom_target(page ALL DEPENDS "${page}")
@@ -70,7 +71,7 @@ set(package "${build}/package")
 add_custom_command(
     OUTPUT "${package}/package.json"
     COMMAND ${run_with} "${node}" "${root}/web/make-package.ts" "${package}"
-    DEPENDS ${web_inputs} "${vmlinux}" "${initramfs}" "${host_wasm}"
+    DEPENDS ${web_inputs} "${vmlinux}" "${initramfs}" "${host_wasm}" "${tls_wasm}"
     COMMENT "The package for npm"
     VERBATIM)
 add_custom_target(package DEPENDS "${package}/package.json")

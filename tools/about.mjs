@@ -53,6 +53,7 @@ function npmPackages() {
 
 const GPL = { 'GPL-2.0-only.txt': read(root, 'LICENSES/GPL-2.0-only.txt') };
 const libfdt = (name) => run('tar', '-xOf', join(sources, 'device-tree-compiler.tar'), '--wildcards', `*/${name}`);
+const bearssl = (name) => run('tar', '-xOf', join(sources, 'bearssl.tar'), '--wildcards', `*/${name}`);
 const linuxPatches = readdirSync(join(root, 'kernel/patches')).length;
 const busyboxPatches = readdirSync(join(root, 'userland/busybox/patches')).length;
 const muslPatches = readdirSync(join(root, 'userland/musl/patches')).length;
@@ -113,6 +114,13 @@ const parts = [
     licence: 'BSD-2-Clause (or GPL-2.0-or-later)',
     what: 'the machine’s device tree, in the host',
     texts: { 'libfdt.txt': libfdt('BSD-2-Clause') },
+  },
+  {
+    name: 'BearSSL',
+    version: versions.get('bearssl'),
+    licence: 'MIT',
+    what: 'TLS of a guest whose owner lets it end in the page; loaded only then',
+    texts: { 'BearSSL.txt': bearssl('LICENSE.txt') },
   },
   {
     name: 'LLVM',

@@ -7,7 +7,7 @@ folder=$(mktemp -d)
 trap 'rm -rf "$folder"' EXIT
 cd "$folder"
 # The tools find the pins beside themselves.
-mkdir -p tree/kernel tree/userland/musl tree/userland/picolibc tree/userland/busybox tree/host tree/initramfs/certificates tree/environment sources/apt
+mkdir -p tree/kernel tree/userland/musl tree/userland/picolibc tree/userland/busybox tree/host/tls tree/initramfs/certificates tree/environment sources/apt
 cp -R "$top/tools" tree/
 cp "$top/environment/mirrors" tree/environment/
 check=tree/tools/check-source
@@ -89,11 +89,14 @@ printf 'Version: 1.2.5-3.1~deb13u1\n' >sources/musl.dsc
 : >sources/device-tree-compiler_1.7.2.orig.tar.xz
 ln -s device-tree-compiler_1.7.2.orig.tar.xz sources/device-tree-compiler.tar
 : >sources/picolibc_1.8.10.orig.tar.gz
+: >sources/bearssl_0.6.orig.tar.xz
+ln -s bearssl_0.6.orig.tar.xz sources/bearssl.tar
 ln -s picolibc_1.8.10.orig.tar.gz sources/picolibc.tar
 pin kernel linux 6.12 "$linux"
 pin userland/musl musl 1.2.5 1.2.5-3.1~deb13u1
 pin userland/picolibc picolibc 1.8.10 1.8.10
 pin host device-tree-compiler 1.7.2 1.7.2
+pin host/tls bearssl 0.6 0.6
 pin initramfs tzdata '' "$(installed tzdata)"
 pin initramfs/certificates ca-certificates '' "$(installed ca-certificates)"
 : >sources/apt/asked
@@ -108,7 +111,7 @@ device-tree-compiler 1.7.2-2 main
 picolibc 1.8.10-2 main
 busybox-something 1:9-1 security
 END
-says "^sources: linux $linux, musl 1.2.5-3.1~deb13u1, picolibc 1.8.10, busybox 1:1.37.0-6, device-tree-compiler 1.7.2, tzdata .*, ca-certificates " $row sources
+says "^sources: linux $linux, musl 1.2.5-3.1~deb13u1, picolibc 1.8.10, busybox 1:1.37.0-6, device-tree-compiler 1.7.2, bearssl 0.6, tzdata .*, ca-certificates " $row sources
 says "none is behind Debian's archives, main and security (lists of 2026-01-02)" $row sources
 cat >>sources/apt/offered <<END
 linux 6.12.9999-1 security
