@@ -106,7 +106,7 @@ const parts = [
     version: versions.get('ca-certificates'),
     licence: 'MPL-2.0',
     what: 'whom programs of the guest trust: Mozilla’s certificates, as Debian has them',
-    texts: { 'MPL-2.0.txt': read('/usr/share/common-licenses/MPL-2.0') },
+    texts: { 'MPL-2.0.txt': read(root, 'LICENSES/MPL-2.0.txt') },
   },
   {
     name: 'libfdt',
