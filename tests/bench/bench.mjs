@@ -14,6 +14,7 @@ import { writePage } from '../tools/write-page.mjs';
 import { measureChromium, measureSavedBoots } from './measure/chromium.mjs';
 import { measureDisks } from './measure/disks.mjs';
 import { measureDownload } from './measure/download.mjs';
+import { measureNetwork } from './measure/network.mjs';
 import { measureNatively, measureNode } from './measure/node.mjs';
 import { measureV86, prepareV86 } from './measure/v86.mjs';
 import { measureWorkload } from './measure/workload.mjs';
@@ -27,6 +28,7 @@ const { values: options } = parseArgs({
     v86: { type: 'boolean' },
     'only-workload': { type: 'boolean' },
     'only-disks': { type: 'boolean' },
+    'only-network': { type: 'boolean' },
     'only-boots': { type: 'boolean' },
     json: { type: 'string' },
     from: { type: 'string' },
@@ -67,16 +69,23 @@ async function measure() {
   checkOptions();
   mkdirSync(output, { recursive: true });
   const v86Folder = options.v86 ? prepareV86(options.workload) : undefined;
-  const onlySome = options['only-workload'] || options['only-disks'] || options['only-boots'];
+  const parts = ['workload', 'disks', 'network', 'boots'];
+  const onlySome = parts.some((part) => options[`only-${part}`]);
+  const wants = (part) => !onlySome || options[`only-${part}`];
   const measured = onlySome ? {} : await measureGeneral(v86Folder);
   if (options['only-boots']) {
     progress('boots in Chromium');
     measured.chromium = await measureSavedBoots();
-  } else if (!options['only-workload']) {
+  }
+  if (wants('disks')) {
     progress('disks');
     measured.disks = await measureDisks(!options['no-chromium']);
   }
-  if (options.workload !== undefined && (!onlySome || options['only-workload']))
+  if (wants('network')) {
+    progress('the network');
+    measured.network = await measureNetwork();
+  }
+  if (options.workload !== undefined && wants('workload'))
     measured.workload = await measureWorkload(options.workload, v86Folder);
   const facts = runFacts();
   if (measured.chromium !== undefined) facts.engines.Chromium = measured.chromium.version;

@@ -56,6 +56,20 @@ const DISKS = [
   ['lstat of 5,000 files', 'diskWalk', 'ms', 1e6, 'twice native'],
 ];
 
+/** Of the network: the same. The ratio of a rate says how much of native it is. */
+const NETWORK = [
+  ['wget of 1 GiB into /dev/null', 'networkDownload', 'MB/s', 1, '400 MB/s'],
+  ['upload of 1 GiB', 'networkUpload', 'MB/s', 1, '400 MB/s'],
+  ['ping of the gateway (native: of loopback)', 'networkPing', 'µs', 1, '150 µs'],
+  ['connect and close', 'networkConnect', 'µs', 1, '667 µs (1,500/s)'],
+  ['a connection that is refused', 'networkRefused', 'µs', 1, '3,000 µs'],
+  ['answers of 1 KiB by machine.network.fetch, 16 at a time', 'networkRequests', '/s', 1, '3,000/s'],
+  ['boot to prompt, without a card', 'networkBootNone', 'ms', 1],
+  ['  in turn with it, with a card', 'networkBoot', 'ms', 1, '10 ms more'],
+  ['CPU while idle, without a card', 'networkIdleNone', '%', 1],
+  ['  with a card', 'networkIdle', '%', 1, 'the same'],
+];
+
 /** A value is a number, or two: the least and the most of several runs. */
 const scaled = (value, scale) =>
   Array.isArray(value) ? value.map((each) => each / scale) : value === undefined ? undefined : value / scale;
@@ -120,8 +134,8 @@ function computeRows({ native, plain, node, chromium }) {
   );
 }
 
-function diskRows({ native, node, chromium }) {
-  return DISKS.map(([name, key, unit, scale, bar]) => ({
+function rowsOf(list, { native, node, chromium }) {
+  return list.map(([name, key, unit, scale, bar]) => ({
     name,
     unit,
     bar,
@@ -158,7 +172,11 @@ function sections(results) {
     { heading: 'Linux, 2 CPUs', rows: measured(generalRows(results)) },
     {
       heading: 'Disks: ext4 on an image in a file (Node.js), and on a saved disk (Chromium)',
-      rows: results.disks === undefined ? [] : diskRows(results.disks),
+      rows: results.disks === undefined ? [] : rowsOf(DISKS, results.disks),
+    },
+    {
+      heading: 'Network: nat in Node.js, and a server on loopback',
+      rows: results.network === undefined ? [] : rowsOf(NETWORK, results.network),
     },
     { heading: 'CPU-bound C', rows: measured(computeRows(results)) },
     { heading: 'fix.sh, a unit', rows: workload === undefined ? [] : fixRows(workload.fix) },
