@@ -6,6 +6,7 @@ const HEADER = 12;
 const FLAG_ANSWER = 0x8000;
 const MASK_OPERATION = 0x7800;
 const FLAG_TRUNCATED = 0x0200;
+const FLAG_RECURSION_WANTED = 0x0100;
 const FLAG_RECURSION = 0x0080;
 const MASK_CODE = 0x000f;
 const SERVER_FAILURE = 2;
@@ -70,7 +71,8 @@ export const noSuchRecord = (question: Question): Uint8Array => emptyAnswer(ques
 
 function emptyAnswer({ message, length }: Question, code: number): Uint8Array {
   const answer = new Uint8Array(message.subarray(0, length));
-  answer[2]! |= FLAG_ANSWER >> 8;
+  // Of the guest's flags, only this one is for answers, too.
+  answer[2] = (FLAG_ANSWER | (word(message, 2) & FLAG_RECURSION_WANTED)) >> 8;
   answer[3] = FLAG_RECURSION | code;
   // Only the question is left.
   answer.fill(0, 6, HEADER);
