@@ -6,6 +6,7 @@ import { once } from 'node:events';
 import { createServer } from 'node:http';
 import { test } from 'node:test';
 import { datagramsFor, echo, FakeTimers, relayFor, serverFor, urlOf } from './network-wisp-peers.mjs';
+import { answerTo, nameIn, TYPES, V6 } from './fake-resolver.mjs';
 import { FakeTranslator } from './fake-translator.mjs';
 import { source } from './source.mjs';
 
@@ -14,21 +15,6 @@ const { DnsNames } = await source('network/dns-names.ts');
 const { dnsOverHttps } = await source('network/doh.ts');
 const { WispLine } = await source('network/wisp-line.ts');
 const { openWisp } = await source('network/wisp-network.ts');
-
-const TYPES = { A: 1, CNAME: 5, AAAA: 28, TXT: 16 };
-
-/** The answer to a question, with records [type, seconds, bytes]. Names in it are pointers to the question's. */
-function answerTo(question, records, { code = 0, flags = 0x80 } = {}) {
-  const bytes = [...question];
-  bytes[2] |= flags;
-  bytes[3] = 0x80 | code;
-  bytes[7] = records.length;
-  for (const [type, seconds, data] of records)
-    bytes.push(0xc0, 12, 0, TYPES[type], 0, 1, 0, 0, seconds >> 8, seconds & 255, 0, data.length, ...data);
-  return Uint8Array.from(bytes);
-}
-
-const V6 = [0x20, 1, 0xd, 0xb8, ...Array(11).fill(0), 1];
 
 test('a question for addresses', () => {
   assert.deepEqual(
@@ -84,11 +70,8 @@ test('an answer that is cut off anywhere, or has any byte changed, is an answer 
 function resolverOf(table) {
   const asked = [];
   const answer = (question) => {
-    const name = [];
-    for (let at = 12; question[at] !== 0; at += question[at] + 1)
-      name.push(String.fromCharCode(...question.subarray(at + 1, at + 1 + question[at])));
-    asked.push(name.join('.'));
-    return table(name.join('.'), question);
+    asked.push(nameIn(question));
+    return table(nameIn(question), question);
   };
   return { asked, answer };
 }

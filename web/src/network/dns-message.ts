@@ -60,6 +60,29 @@ export function answers(answer: Uint8Array, question: Question, id: number): boo
     .every((byte, index) => plain(byte) === plain(answer[HEADER + index]!));
 }
 
+/** By TCP, two bytes of length are in front (RFC 1035, section 4.2.2). */
+export function framed(message: Uint8Array): Uint8Array<ArrayBuffer> {
+  const bytes = new Uint8Array(2 + message.length);
+  setId(bytes, message.length);
+  bytes.set(message, 2);
+  return bytes;
+}
+
+/** Takes one message by TCP, in whatever pieces it comes. */
+export class FramedMessage {
+  private readonly received = new Uint8Array(2 + 65_535);
+  private count = 0;
+
+  /** The message, as soon as it is whole. What comes after it is dropped. */
+  add(bytes: Uint8Array): Uint8Array | undefined {
+    const part = bytes.subarray(0, this.received.length - this.count);
+    this.received.set(part, this.count);
+    this.count += part.length;
+    const end = 2 + word(this.received, 0);
+    return this.count < 2 || this.count < end ? undefined : this.received.subarray(2, end);
+  }
+}
+
 export const isTruncated = (answer: Uint8Array): boolean => (word(answer, 2) & FLAG_TRUNCATED) !== 0;
 export const isFailure = (answer: Uint8Array): boolean => (word(answer, 2) & MASK_CODE) === SERVER_FAILURE;
 

@@ -9,7 +9,17 @@ import { nodeModule } from '../machine/platform.ts';
 import { formatAddress, parseAddress } from './address.ts';
 import { AnsweredNames } from './answered-names.ts';
 import type { Addresses, NameBackend } from './backend.ts';
-import { answers, isFailure, isTruncated, noSuchName, parseQuestion, setId, type Question } from './dns-message.ts';
+import {
+  answers,
+  framed,
+  FramedMessage,
+  isFailure,
+  isTruncated,
+  noSuchName,
+  parseQuestion,
+  setId,
+  type Question,
+} from './dns-message.ts';
 import type { Policy } from './policy.ts';
 
 const MOST_QUESTIONS = 64;
@@ -215,25 +225,16 @@ const askByDatagram: ExchangeWith = ({ address, port }, message, isAnswer, done,
 const askByStream: ExchangeWith = ({ address, port }, message, isAnswer, done, failed) => {
   const { connect } = nodeModule('node:net') as typeof NodeSockets;
   const socket = connect({ host: address, port, noDelay: true });
-  // Two bytes of length are in front of each message.
-  const received = new Uint8Array(2 + 65_535);
-  let count = 0;
+  const received = new FramedMessage();
   socket.on('error', failed);
   socket.on('close', () => failed(new Error('the resolver has closed the connection')));
   socket.on('data', (bytes: Uint8Array) => {
-    const part = bytes.subarray(0, received.length - count);
-    received.set(part, count);
-    count += part.length;
-    const end = 2 + ((received[0]! << 8) | received[1]!);
-    if (count < 2 || count < end) return;
-    const answer = received.subarray(2, end);
+    const answer = received.add(bytes);
+    if (answer === undefined) return;
     if (isAnswer(answer)) done(answer);
     else failed(new Error('the resolver answers something else'));
     socket.destroy();
   });
-  const framed = new Uint8Array(2 + message.length);
-  setId(framed, message.length);
-  framed.set(message, 2);
-  socket.write(framed);
+  socket.write(framed(message));
   return () => socket.destroy();
 };

@@ -3,6 +3,7 @@
 // had an answer too long for a datagram. It does not leave this program, so
 // that a guest can say to the system's resolver nothing but questions.
 
+import { framed } from './dns-message.ts';
 import type { Flow, FlowOwner } from './node-stream.ts';
 
 /** A message with its length in front, at most. */
@@ -110,11 +111,7 @@ export class ResolverStream implements Flow {
       return;
     }
     if (this.isGone) return;
-    const framed = new Uint8Array(2 + message.length);
-    framed[0] = message.length >> 8;
-    framed[1] = message.length & 0xff;
-    framed.set(message, 2);
-    this.answers.push(framed);
+    this.answers.push(framed(message));
     this.pass();
   }
 
