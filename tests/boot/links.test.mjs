@@ -70,7 +70,7 @@ test('three machines on a link', async (suite) => {
     assert.notEqual((await red.result('ping -c 1 -W 1 10.0.2.18')).status, 0);
     assert.notEqual((await red.result('nslookup yellow')).status, 0);
     await assert.rejects(
-      startMachine({ network: { type: 'link', link, address: '10.0.2.16' } }).then((machine) =>
+      startMachine({ network: { type: 'local', link, address: '10.0.2.16' } }).then((machine) =>
         machine.started.finally(() => machine.dispose()),
       ),
       { code: 'network', message: /another machine of the link has the address 10\.0\.2\.16/ },
@@ -138,7 +138,7 @@ test('three machines on a link', async (suite) => {
     await red.run('killall stream');
     assert.notEqual((await sent).status, 0);
     // Its place is free.
-    const white = await start(suite, { type: 'link', link, hostname: 'white' });
+    const white = await start(suite, { type: 'local', link, hostname: 'white' });
     assert.equal(white.machine.network.address, '10.0.2.16');
     await transfer(white, red, 'red', 1006);
   });
@@ -148,8 +148,8 @@ test('three machines on a link', async (suite) => {
 
 test('machines on a channel', async (suite) => {
   const link = `channel:boot-${process.pid}`;
-  const one = await start(suite, { type: 'link', link, address: '10.0.2.20' });
-  const two = await start(suite, { type: 'link', link, address: '10.0.2.21' });
+  const one = await start(suite, { type: 'local', link, address: '10.0.2.20' });
+  const two = await start(suite, { type: 'local', link, address: '10.0.2.21' });
   assert.match(await one.run('ping -c 1 10.0.2.21'), /1 packets received/);
   await transfer(one, two, '10.0.2.21', 1000);
   await transfer(two, one, '10.0.2.20', 1000);

@@ -44,7 +44,7 @@ test(`links in ${BROWSER}`, async (suite) => {
   const page = await open();
 
   await suite.test('two machines in a page', async () => {
-    const networks = [{ type: 'link', hostname: 'red' }, { type: 'link' }];
+    const networks = [{ type: 'local', hostname: 'red' }, { type: 'local' }];
     assert.deepEqual(await page.evaluate(start, networks), ['10.0.2.15', '10.0.2.16']);
     const [one, two] = [0, 1].map((index) => (line) => page.evaluate(run, [index, line]));
     assert.match(await one('ping -c 2 10.0.2.16'), /2 packets received/);
@@ -59,7 +59,7 @@ test(`links in ${BROWSER}`, async (suite) => {
 
   await suite.test('machines in two tabs', async () => {
     const other = await open();
-    const networks = [{ type: 'link', link: 'channel:tabs' }];
+    const networks = [{ type: 'local', link: 'channel:tabs' }];
     assert.deepEqual(await page.evaluate(start, networks), ['10.0.2.15']);
     assert.deepEqual(await other.evaluate(start, networks), ['10.0.2.16']);
     const [one, two] = [page, other].map((tab) => (line) => tab.evaluate(run, [0, line]));

@@ -57,7 +57,7 @@ test('flows end with their backend, and new ones are of the next', async (t) => 
   const opening = guest.open(GATEWAY, port);
   const asked = network.names.resolve('auklet.invalid', false).catch((error) => error);
 
-  network.exchange({ type: 'off' });
+  network.exchange({ type: 'local' });
   assert.deepEqual(first.log.slice(-1), ['aborted']);
   assert.deepEqual(datagrams.log.slice(-1), ['failed unreachable']);
   assert.deepEqual(opening.log, ['failed unreachable']);

@@ -257,7 +257,7 @@ test('a relay that is not there', async () => {
 
 test('addresses on a link', async () => {
   const link = new Link();
-  const place = (options) => takePlace({ type: 'link', link, ...options }, () => {});
+  const place = (options) => takePlace({ type: 'local', link, ...options }, () => {});
   const places = [];
   for (const options of [{}, { address: '10.0.2.17' }, {}, {}]) places.push(await place(options));
   assert.deepEqual(
@@ -265,7 +265,7 @@ test('addresses on a link', async () => {
     ['10.0.2.15', '10.0.2.17', '10.0.2.16', '10.0.2.18'],
   );
   // The host gets what can be sent to a worker.
-  assert.deepEqual(structuredClone(places[3].options), { type: 'link' });
+  assert.deepEqual(structuredClone(places[3].options), { type: 'local' });
   assert.equal(structuredClone(places[3].link).peers.length, 3);
   await assert.rejects(place({ address: '10.0.2.16' }), { code: 'network', message: /has the address 10.0.2.16/ });
   places[0].leave();
@@ -275,7 +275,7 @@ test('addresses on a link', async () => {
 
 test('addresses on a channel', { skip: globalThis.navigator?.locks === undefined }, async () => {
   const name = `places-${process.pid}`;
-  const place = (address) => takePlace({ type: 'link', link: `channel:${name}`, address }, () => {});
+  const place = (address) => takePlace({ type: 'local', link: `channel:${name}`, address }, () => {});
   const first = await place();
   const second = await place();
   assert.deepEqual([first.address, second.address], ['10.0.2.15', '10.0.2.16']);

@@ -20,10 +20,9 @@ import {
   type EthernetOptions,
   type FetchNetworkOptions,
   type LinkOptions,
+  type LocalOptions,
   type NatOptions,
   type NetworkOptions,
-  type OffOptions,
-  type OnlyLinkOptions,
   type WispOptions,
 } from '../network/options.ts';
 import { parseRule } from '../network/policy.ts';
@@ -309,7 +308,7 @@ const FETCH: Checks<FetchNetworkOptions> = {
   deny: onlyNode(each(parseRule)),
 };
 
-const NO_MORE: Checks<OffOptions | OnlyLinkOptions> = { ...LINK_OPTIONS, type };
+const LOCAL: Checks<LocalOptions> = { ...LINK_OPTIONS, type };
 const ETHERNET: Checks<EthernetOptions> = {
   type,
   url: (value) =>
@@ -328,13 +327,12 @@ const network: Check = (value) => {
     if (options.url === undefined) throw invalid('network: wisp needs the url of a relay');
   } else if (options?.type === 'fetch') {
     checkNames('network', value, FETCH);
-  } else if (options?.type === 'off' || options?.type === 'link') {
-    checkNames('network', value, NO_MORE);
-    if (options.type === 'link' && options.link === undefined) throw invalid('network: link needs a link');
+  } else if (options?.type === 'local') {
+    checkNames('network', value, LOCAL);
   } else if (options?.type === 'ethernet') {
     checkNames('network', value, ETHERNET);
     if (options.url === undefined) throw invalid('network: ethernet needs the url of a relay');
-  } else throw invalid(`network: type must be nat, wisp, fetch, link, ethernet or off, not ${shown(options?.type)}`);
+  } else throw invalid(`network: type must be nat, wisp, fetch, local or ethernet, not ${shown(options?.type)}`);
   return undefined;
 };
 
@@ -346,8 +344,7 @@ const network: Check = (value) => {
 export function checkNetwork(options: unknown): void {
   network(options);
   const given = options as NetworkOptions;
-  if (given.type === 'ethernet' || given.type === 'link')
-    throw invalid(`network: a machine has the type ${given.type} from its start on, or never`);
+  if (given.type === 'ethernet') throw invalid('network: a machine has the type ethernet from its start on, or never');
   const name = (['link', 'address', 'hostname'] as const).find((each) => given[each] !== undefined);
   if (name !== undefined) throw invalid(`network: ${name} is for the whole life of a machine`);
 }

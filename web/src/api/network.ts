@@ -89,12 +89,15 @@ export class MachineNetwork {
 
   /**
    * Lets the card lead elsewhere from now on. The guest's connections end, and
-   * the handlers of onState() hear how it goes.
+   * the handlers of onState() hear how it goes. A link to other machines stays,
+   * and is no part of these options.
    * @throws MachineError 'invalid-option', or 'failed' as connect().
    */
   exchange(options: NetworkOptions): void {
     this.check();
     checkNetwork(options);
+    if (this.options?.type === 'ethernet')
+      throw new MachineError('invalid-option', 'network: a card behind a relay of Ethernet stays there');
     this.request({ type: 'exchange', options });
   }
 

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-// What a card has that leads nowhere.
+// What a network has that leads nowhere outside.
 
 import type { FlowEvents } from './backend.ts';
 import type { OpenNetwork } from './open-network.ts';

@@ -21,7 +21,7 @@ export interface OpenNetwork {
 /**
  * What a network is at the moment. connecting: to the relay. away: the relay is
  * not there, and is tried again. refused: it is not, or the options are wrong.
- * off: the card leads nowhere.
+ * off: there is nothing outside.
  */
 export type NetworkState = 'connecting' | 'connected' | 'away' | 'refused' | 'off';
 
@@ -48,10 +48,9 @@ const BACKENDS: { [Type in NetworkOptions['type']]: Open<Extract<NetworkOptions,
       },
     }),
   fetch: atOnce(openFetch),
-  link: atOnce((_, events) => noNetwork(events)),
   // The link of the machine is all there is.
-  ethernet: atOnce((_, events) => noNetwork(events)),
-  off: (_options, events, report) => {
+  ethernet: atOnce((_options, events) => noNetwork(events)),
+  local: (_options, events, report) => {
     report('off', '');
     return noNetwork(events);
   },

@@ -73,14 +73,9 @@ export interface FetchNetworkOptions extends LinkOptions {
   deny?: readonly string[];
 }
 
-/** A card that leads nowhere, until `machine.network.exchange()`. */
-export interface OffOptions extends LinkOptions {
-  type: 'off';
-}
-
-/** Nothing but other machines, and the owner. */
-export interface OnlyLinkOptions extends LinkOptions {
-  type: 'link';
+/** The owner, and the other machines of a link: nothing else. */
+export interface LocalOptions extends LinkOptions {
+  type: 'local';
 }
 
 /**
@@ -95,8 +90,7 @@ export interface EthernetOptions {
 }
 
 /** One row for each type in open-network.ts. */
-export type NetworkOptions =
-  NatOptions | WispOptions | FetchNetworkOptions | OffOptions | OnlyLinkOptions | EthernetOptions;
+export type NetworkOptions = NatOptions | WispOptions | FetchNetworkOptions | LocalOptions | EthernetOptions;
 
 /**
  * The guests' own addresses without the last number, the first and the last of

@@ -170,7 +170,7 @@ export class PageNetwork {
 
   /** For a new machine: it has no card if there is to be no network. */
   options(): { network?: NetworkOptions } {
-    return this.choice.kind === 'none' ? {} : { network: { type: 'off' } };
+    return this.choice.kind === 'none' ? {} : { network: { type: 'local' } };
   }
 
   /** Lets the card of a new machine lead to where it should. */
@@ -198,13 +198,13 @@ export class PageNetwork {
       if (isCurrent()) machine.network.exchange(options);
     } catch (error) {
       if (!isCurrent()) return;
-      machine.network.exchange({ type: 'off' });
+      machine.network.exchange({ type: 'local' });
       this.turn('refused', textOf(error));
     }
   }
 
   private async optionsOf(choice: NetworkChoice): Promise<NetworkOptions> {
-    if (choice.kind === 'none') return { type: 'off' };
+    if (choice.kind === 'none') return { type: 'local' };
     if (choice.kind === 'fetch') return { type: 'fetch' };
     if (choice.kind === 'relay') return { type: 'wisp', url: choice.url };
     const url = await findOwn().catch(() => {
