@@ -29,6 +29,9 @@ function networkFiles({ options, address, hostname }: NetworkStart): InitialEntr
 
 const LARGEST_PORT = 65_535;
 
+/** Gets a port of TCP, and whether programs in the guest listen there. */
+export type PortHandler = (port: number, isOpen: boolean) => void;
+
 export class MachineNetwork {
   /** The guest's address. Undefined without a network, and before the start. */
   address: string | undefined;
@@ -39,6 +42,8 @@ export class MachineNetwork {
   private readonly request: (request: NetworkRequest) => void;
   private readonly reports = new Set<NetworkReport>();
   private state: Parameters<NetworkReport> | undefined;
+  private readonly portHandlers = new Set<PortHandler>();
+  private open: ReadonlySet<number> = new Set();
   private place: TakenPlace | undefined;
   private hasEnded = false;
 
@@ -85,6 +90,34 @@ export class MachineNetwork {
   async fetch(port: number, request: Request | URL | string, init?: RequestInit): Promise<Response> {
     this.check();
     return this.http.fetch(port, new Request(request, init));
+  }
+
+  /** Whether the machine has a card. */
+  get exists(): boolean {
+    return this.options !== undefined;
+  }
+
+  /** The ports of TCP that are open now, as watchPorts() tells of them. */
+  get openPorts(): number[] {
+    return [...this.open];
+  }
+
+  /**
+   * Calls the handler when programs begin to listen at a port that connect()
+   * reaches, and when none does any more; and soon, for each port that is open
+   * already. The guest may lie, and of more than 64 ports it tells 64. Returns
+   * a function to end that.
+   * @throws MachineError as connect().
+   */
+  watchPorts(handler: PortHandler): () => void {
+    this.check();
+    this.portHandlers.add(handler);
+    const known = this.open;
+    queueMicrotask(() => {
+      // What has changed since is told by setPorts().
+      for (const port of known) if (this.open.has(port) && this.portHandlers.has(handler)) call(handler, port, true);
+    });
+    return () => void this.portHandlers.delete(handler);
   }
 
   /**
@@ -147,15 +180,14 @@ export class MachineNetwork {
   handle(message: NetworkEvents): void {
     if (message.type === 'network-capture') return this.captures.handle(message.event);
     const { event } = message;
-    if (event.type !== 'state') return this.sockets.handle(event);
-    this.state = [event.state, event.text];
-    for (const report of [...this.reports]) {
-      try {
-        report(...this.state);
-      } catch (error) {
-        reportException(error);
-      }
-    }
+    if (event.type === 'ports') this.setPorts(event.ports);
+    else if (event.type === 'state') this.setState(event.state, event.text);
+    else this.sockets.handle(event);
+  }
+
+  private setState(...state: Parameters<NetworkReport>): void {
+    this.state = state;
+    for (const report of [...this.reports]) call(report, ...state);
   }
 
   /** For the machine, which has ended. */
@@ -165,11 +197,30 @@ export class MachineNetwork {
     this.sockets.ended(error);
     this.captures.ended(error);
     this.http.close();
+    this.setPorts([]);
+  }
+
+  private setPorts(ports: readonly number[]): void {
+    const before = this.open;
+    this.open = new Set(ports);
+    const tell = (port: number, isOpen: boolean) => {
+      for (const handler of [...this.portHandlers]) call(handler, port, isOpen);
+    };
+    for (const port of before) if (!this.open.has(port)) tell(port, false);
+    for (const port of this.open) if (!before.has(port)) tell(port, true);
   }
 
   private check(): void {
     if (this.options === undefined) throw new MachineError('failed', 'the machine was booted without a network');
     if (this.options.type === 'ethernet')
       throw new MachineError('failed', 'the guest is in the network of a relay, where only machines there reach it');
+  }
+}
+
+function call<Values extends unknown[]>(handler: (...values: Values) => void, ...values: Values): void {
+  try {
+    handler(...values);
+  } catch (error) {
+    reportException(error);
   }
 }

@@ -151,6 +151,7 @@ export class KernelInstance {
       wake: (slot: number) => {
         if (losesWakeUps) this.link.post({ type: 'wake', slot });
       },
+      port: (port: number, isOpen: number) => this.link.post({ type: 'port', port, isOpen: isOpen !== 0 }),
       halt: (reason: number) => this.link.post({ type: 'halt', reason }),
     };
   }

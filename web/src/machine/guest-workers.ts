@@ -54,6 +54,8 @@ function createGuestWorker(): Worker {
 export interface GuestWorkersOwner {
   /** Whether the machine has ended. Messages of workers are ignored then. */
   readonly ended: boolean;
+  /** Hears of ports that the guest opens, if there is a card. */
+  readonly network: { portChanged(port: number, isOpen: boolean): void } | undefined;
   /**
    * Gets the addresses of auklet_machine and __heap_base, if the kernel exports
    * them.
@@ -269,6 +271,9 @@ export class GuestWorkers {
         else guest.handle.post({ type: 'memory', id: message.id, memory });
         return;
       }
+      case 'port':
+        this.owner.network?.portChanged(message.port, message.isOpen);
+        return;
       case 'console':
         this.owner.earlyOutput(message.bytes);
         return;

@@ -13,6 +13,7 @@ import { HostCapture } from './host-capture.ts';
 import type { HostModule } from './host-module.ts';
 import { NAME_FAILED, NAME_FOUND, NAME_UNKNOWN, type NetworkCalls, type NetworkModule } from './network-module.ts';
 import { OwnerFlows } from './owner-flows.ts';
+import { OpenPorts } from './open-ports.ts';
 import type { NetworkEvent, NetworkEvents, NetworkRequests } from './protocol.ts';
 
 /** Runs the C++ host. Undefined if the machine has ended. */
@@ -63,6 +64,7 @@ export class HostNetwork implements NetworkCalls {
   private readonly start: NetworkStart;
   private readonly link: HostLink | undefined;
   private readonly capture: HostCapture;
+  private readonly ports: OpenPorts;
 
   constructor(start: NetworkStart, withModule: WithModule, post: (message: NetworkEvents) => void) {
     this.start = start;
@@ -78,6 +80,7 @@ export class HostNetwork implements NetworkCalls {
     };
     const tellOwner = (event: NetworkEvent) => post({ type: 'network', event });
     this.owner = new OwnerFlows(events, tellOwner);
+    this.ports = new OpenPorts((ports) => tellOwner({ type: 'ports', ports }));
     const recorder = {
       start: () => this.tell((network) => network.startCapture()),
       stop: () => this.tell((network) => network.stopCapture()),
@@ -114,8 +117,13 @@ export class HostNetwork implements NetworkCalls {
     this.capture.flush();
   }
 
+  portChanged(port: number, isOpen: boolean): void {
+    this.ports.changed(port, isOpen);
+  }
+
   close(): void {
     this.link?.close();
+    this.ports.close();
     this.backend.close();
   }
 

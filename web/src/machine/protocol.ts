@@ -141,7 +141,12 @@ export type NetworkRequest =
   /** Another machine has come to the link, or has left it. */
   | { type: 'link'; change: LinkChange };
 
-export type NetworkEvent = SocketEvent | { type: 'state'; state: NetworkState; text: string };
+export type NetworkEvent =
+  | SocketEvent
+  | { type: 'state'; state: NetworkState; text: string }
+  /** Programs in the guest listen at these ports of TCP now. */
+  | { type: 'ports'; ports: number[] };
+
 // ---- captures ---------------------------------------------------------------
 
 /**
@@ -360,6 +365,8 @@ export type FromGuest =
    * worker. -1 means the host's event loop.
    */
   | { type: 'wake'; slot: number }
+  /** A port of TCP is open now, or no longer (engine_port()). */
+  | { type: 'port'; port: number; isOpen: boolean }
   /** Asks for the host's clock. The answer is 'clock'. */
   | { type: 'clock' }
   /**

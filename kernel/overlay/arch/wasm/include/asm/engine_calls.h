@@ -80,6 +80,13 @@ int engine_backtrace(char *text, u32 size) ENGINE_CALL(backtrace);
 void engine_wake(int slot) ENGINE_CALL(wake);
 
 /*
+ * Tells the owner that a port of TCP is open now, or no longer. The messages of
+ * two workers may change places: how often a port was opened and closed counts,
+ * and not what came last.
+ */
+void engine_port(u32 port, bool is_open) ENGINE_CALL(port);
+
+/*
  * Only for a CPU's own worker, and only if auklet_machine.coroutines is set.
  * resume() suspends the caller's stack. It then resumes the stack of @task, or
  * calls wasm_run_coroutine(@task) on a new one. It returns when the task calls
