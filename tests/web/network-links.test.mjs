@@ -9,6 +9,7 @@ const { ChannelLink } = await source('network/channel-link.ts');
 const { EthernetLink } = await source('network/ethernet-link.ts');
 const { OFFLOAD } = await source('network/frame-ring.ts');
 const { Link } = await source('network/link.ts');
+const { checkBootOptions, checkNetwork } = await source('api/check-options.ts');
 const { takePlace } = await source('api/link-place.ts');
 
 const MIB = 1 << 20;
@@ -285,4 +286,44 @@ test('addresses on a channel', { skip: globalThis.navigator?.locks === undefined
   // A lock is free a moment after it was released.
   await navigator.locks.request(`auklet-link-1:${name}:10.0.2.15`, () => {});
   assert.equal((await place('10.0.2.15')).address, '10.0.2.15');
+});
+
+test('what may be said of a link', () => {
+  const link = new Link();
+  for (const network of [
+    { type: 'link', link },
+    { type: 'link', link: 'channel:a.B-c_9', address: '10.0.2.4' },
+    { type: 'off', hostname: 'a-9', address: '10.0.2.254' },
+    { type: 'nat', link, publish: ['80:80'] },
+    { type: 'wisp', link, url: 'ws://x/' },
+    { type: 'ethernet', url: 'wss://example.org/relay' },
+  ])
+    checkBootOptions({ network });
+  for (const [network, message] of [
+    [{ type: 'link' }, /link needs a link/],
+    [{ type: 'link', link: {} }, /link must be createLink\(\), or channel:/],
+    [{ type: 'link', link: 'channel:' }, /link must be/],
+    [{ type: 'link', link: 'channel:a b' }, /link must be/],
+    [{ type: 'nat', link: 'cable' }, /link must be/],
+    [{ type: 'nat', address: '10.0.2.3' }, /address must be from 10\.0\.2\.4 to 10\.0\.2\.254, not "10\.0\.2\.3"/],
+    [{ type: 'nat', address: '10.0.2.255' }, /address must be/],
+    [{ type: 'nat', address: '10.0.2.015' }, /address must be/],
+    [{ type: 'nat', address: '10.0.3.15' }, /address must be/],
+    [{ type: 'nat', hostname: 'a.b' }, /hostname must have/],
+    [{ type: 'nat', hostname: '-a' }, /hostname must have/],
+    [{ type: 'nat', hostname: 'a\nb' }, /hostname must have/],
+    [{ type: 'ethernet' }, /ethernet needs the url/],
+    [{ type: 'ethernet', url: 'http://x/' }, /url must be ws/],
+    [{ type: 'ethernet', url: 'wss://x/', link }, /has no link/],
+  ])
+    assert.throws(() => checkBootOptions({ network }), { code: 'invalid-option', message });
+  // A machine that runs keeps its link.
+  checkNetwork({ type: 'off' });
+  for (const network of [
+    { type: 'link', link },
+    { type: 'nat', link },
+    { type: 'nat', address: '10.0.2.20' },
+    { type: 'ethernet', url: 'wss://x/' },
+  ])
+    assert.throws(() => checkNetwork(network), { code: 'invalid-option' });
 });
