@@ -52,7 +52,11 @@ test('records: loops of aliases, loops of pointers, thousands, other types, no e
   const answers = {
     // To itself, and to and fro: nobody follows them here.
     'alias.example': (question) => answerTo(question, [['CNAME', 60, [0xc0, 12]]]),
-    'aliases.example': (question) => answerTo(question, Array(100).fill(['CNAME', 60, [0xc0, 12]])),
+    'aliases.example': (question) =>
+      answerTo(
+        question,
+        Array.from({ length: 100 }, () => ['CNAME', 60, [0xc0, 12]]),
+      ),
     'pointer.example': (question) => {
       const answer = answerTo(question, [GOOD]);
       // The name of the record is a pointer to itself.
