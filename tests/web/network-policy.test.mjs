@@ -7,6 +7,7 @@ import { source } from './source.mjs';
 
 const { Policy, parseRule, parseRules } = await source('network/policy.ts');
 const { formatAddress, parseAddress, parseNetwork } = await source('network/address.ts');
+const { ownAddresses } = await source('network/node-sockets.ts');
 
 const policy = ({ allow = [], deny = [], own = [] }) => new Policy(parseRules(allow), parseRules(deny), () => own);
 const usual = policy({});
@@ -23,14 +24,13 @@ test('every blocked range, from its first address to its last, and what is besid
     ['192.168.0.0', '192.168.255.255', '192.167.255.255', '192.169.0.0'],
     ['198.18.0.0', '198.19.255.255', '198.17.255.255', '198.20.0.0'],
     ['224.0.0.0', '255.255.255.255', '223.255.255.255', undefined],
-    ['::', '::ffff:ffff', undefined, '::1:0:0'],
-    ['64:ff9b::', '64:ff9b::ffff:ffff', '64:ff9a:ffff:ffff:ffff:ffff:ffff:ffff', '64:ff9b::1:0:0'],
-    ['64:ff9b:1::', '64:ff9b:1:ffff:ffff:ffff:ffff:ffff', '64:ff9b:0:ffff::', '64:ff9b:2::'],
+    ['::', '1fff:ffff:ffff:ffff:ffff:ffff:ffff:ffff', undefined, '2000::'],
     ['2001::', '2001:0:ffff:ffff:ffff:ffff:ffff:ffff', '2000:ffff::', '2001:1::'],
     ['2002::', '2002:ffff:ffff:ffff:ffff:ffff:ffff:ffff', '2001:ffff::', '2003::'],
-    ['fc00::', 'fdff:ffff:ffff:ffff:ffff:ffff:ffff:ffff', 'fbff:ffff:ffff:ffff:ffff:ffff:ffff:ffff', 'fe00::'],
-    ['fe80::', 'feff:ffff:ffff:ffff:ffff:ffff:ffff:ffff', 'fe7f:ffff:ffff:ffff:ffff:ffff:ffff:ffff', undefined],
-    ['ff00::', 'ffff:ffff:ffff:ffff:ffff:ffff:ffff:ffff', undefined, undefined],
+    ['4000::', 'ffff:ffff:ffff:ffff:ffff:ffff:ffff:ffff', '3fff:ffff:ffff:ffff:ffff:ffff:ffff:ffff', undefined],
+    ['8000::', 'fc00::', undefined, undefined],
+    ['fd00::', 'fe80::1', undefined, undefined],
+    ['fec0::', 'ff02::1', undefined, undefined],
   ];
   for (const [first, last, before, after] of ranges) {
     for (const address of [first, last]) assert.equal(usual.allows(address, 80), false, address);
@@ -55,6 +55,10 @@ test('the same addresses in other spellings', () => {
     '0::1',
     '64:ff9b::127.0.0.1',
     '64:ff9b::7f00:1',
+    '64:ff9b:1::a00:1',
+    // Translated (RFC 2765), which is none of the mapped ones.
+    '::ffff:0:127.0.0.1',
+    '::ffff:0:7f00:1',
     '2002:7f00:1::',
     '2002:a00:1::1',
     'FE80::1',
@@ -211,6 +215,27 @@ test('this computer: by the gateway, and by the rule for it', () => {
   assert.equal(policy(cards).allows('2606:0::9', 80), false);
   assert.equal(policy(cards).allows('203.0.113.8', 80), true);
   assert.equal(policy({ ...cards, allow: ['203.0.113.9:80'] }).allows('203.0.113.9', 80), true);
+});
+
+test('neighbours with addresses of the internet are private, unless the network is very large', () => {
+  const card = (address, bits) => ({ address, cidr: bits === undefined ? null : `${address}/${bits}` });
+  const own = ownAddresses(() => ({
+    eth0: [card('203.0.113.9', 24), card('2606:4700:0:7::9', 64), card('fe80::9', 64)],
+    tun0: [card('198.51.100.9', 1), card('2a00:1::9', 3)],
+    ppp0: [card('192.0.2.9')],
+    none: undefined,
+  }))();
+  const here = policy({ own, allow: ['203.0.113.77:80', '2606:4700:0:7::77'] });
+  for (const address of [
+    ...['203.0.113.9', '203.0.113.8', '::ffff:203.0.113.8', '203.0.113.255', '198.51.100.9', '192.0.2.9'],
+    ...['2606:4700:0:7::9', '2606:4700:0:7:ffff::1', '2a00:1::9'],
+  ])
+    assert.equal(here.allows(address, 80), false, address);
+  for (const address of ['203.0.112.9', '198.51.100.8', '192.0.2.8', '2606:4700:0:8::9', '2a00:1::8'])
+    assert.equal(here.allows(address, 80), true, address);
+  assert.equal(here.allows('203.0.113.77', 80), true);
+  assert.equal(here.allows('203.0.113.77', 81), false);
+  assert.equal(here.allows('2606:4700:0:7::77', 1), true);
 });
 
 test('rules that are none', () => {

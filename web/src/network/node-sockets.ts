@@ -36,9 +36,21 @@ export interface NodeFlowsOptions {
   connectTimeout?: number;
 }
 
-/** The addresses of this computer's cards, for the policy. */
-export function ownAddresses(): () => readonly string[] {
-  const system = nodeModule('node:os') as typeof NodeSystem;
+/**
+ * Larger networks are no neighbourhood: a tunnel may have all of the internet.
+ */
+const LEAST_BITS = { 4: 16, 6: 48 } as const;
+
+/** A card's address, with the bits of its network if that is a small one. */
+function ownNetwork({ address, cidr }: NodeSystem.NetworkInterfaceInfo): string {
+  const bits = Number(cidr?.split('/')[1]);
+  return bits >= LEAST_BITS[address.includes(':') ? 6 : 4] ? `${address}/${bits}` : address;
+}
+
+/** The addresses and networks of this computer's cards, for the policy. */
+export function ownAddresses(
+  cards: () => ReturnType<typeof NodeSystem.networkInterfaces> = systemCards,
+): () => readonly string[] {
   let addresses: string[] = [];
   let until = -Infinity;
   return () => {
@@ -46,8 +58,7 @@ export function ownAddresses(): () => readonly string[] {
     if (now < until) return addresses;
     until = now + OWN_GOOD_FOR;
     try {
-      const cards = system.networkInterfaces();
-      addresses = Object.values(cards).flatMap((card) => (card ?? []).map(({ address }) => address));
+      addresses = Object.values(cards()).flatMap((card) => (card ?? []).map(ownNetwork));
     } catch {
       // Android does not tell.
     }
@@ -58,9 +69,13 @@ export function ownAddresses(): () => readonly string[] {
 /** Whether a card of this computer has an address of the internet's IPv6. */
 export function hasIpv6(): boolean {
   return ownAddresses()().some((literal) => {
-    const address = parseAddress(literal);
+    const address = parseAddress(literal.replace(/\/.*/, ''));
     return address?.version === 6 && address.value >> 125n === 1n;
   });
+}
+
+function systemCards(): ReturnType<typeof NodeSystem.networkInterfaces> {
+  return (nodeModule('node:os') as typeof NodeSystem).networkInterfaces();
 }
 
 function isResolverLiteral(text: string): boolean {

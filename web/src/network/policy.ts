@@ -34,15 +34,14 @@ const BLOCKED = [
   '198.18.0.0/15', // of benchmarks (RFC 2544)
   '224.0.0.0/4', // multicast
   '240.0.0.0/4', // reserved, and broadcast
-  '::/96', // IPv4 in IPv6, which nobody uses any longer
-  '64:ff9b::/96', // NAT64, by which any address of IPv4 can be written
-  '64:ff9b:1::/48', // NAT64 of local networks (RFC 8215)
+  // The internet's IPv6 is 2000::/3. Elsewhere are private addresses, those of
+  // one link, multicast, and many ways to write an address of IPv4: compatible,
+  // translated (RFC 2765), NAT64.
+  '::/3',
+  '4000::/2',
+  '8000::/1',
   '2001::/32', // Teredo: has an address of IPv4
   '2002::/16', // 6to4: the same
-  'fc00::/7', // private
-  'fe80::/10', // link-local
-  'fec0::/10', // private, in the past
-  'ff00::/8', // multicast
 ].map(parseNetwork);
 
 /** One rule. Without a port it is for all ports. */
@@ -124,7 +123,8 @@ export class Policy {
 
   /**
    * `own`: the addresses of this computer's cards, which are private to it even
-   * where the internet has them.
+   * where the internet has them. With ADDRESS/BITS it is all of the network, as
+   * neighbours may have addresses of the internet, too.
    */
   constructor(allowed: readonly Rule[] = [], denied: readonly Rule[] = [], own: () => readonly string[] = () => []) {
     this.allowed = allowed;
@@ -147,9 +147,10 @@ export class Policy {
     if (LOOPBACK.some((network) => contains(network, parsed))) return false;
     if (this.allowed.some(matches)) return true;
     if (BLOCKED.some((network) => contains(network, parsed))) return false;
-    return !this.own().some((literal) => {
-      const card = parseAddress(literal);
-      return card !== undefined && isSame(card, parsed);
+    return !this.own().some((card) => {
+      const [literal = '', bits] = card.split('/');
+      const address = parseAddress(literal);
+      return address !== undefined && contains({ address, length: Number(bits ?? bitsOf(address)) }, parsed);
     });
   }
 
