@@ -252,6 +252,7 @@ test('the command line', async (suite) => {
   for (const [given, expected] of [
     [['--network=maybe'], /--network maybe: write none, nat, fetch, wisp:URL or ethernet:URL/],
     [['--network=ethernet:http://x'], /--network ethernet:http:..x: write ethernet:ws/],
+    [['--network=wisp'], /write wisp:ws:.* or wisp and AUKLET_RELAY_URL/],
     [['--publish', '1:2'], /--publish needs --network nat/],
     [['--network=nat', '--publish', 'x'], /--publish x/],
     [['--network=nat', '--network-allow', 'a b'], /a b/],

@@ -9,6 +9,9 @@ import { UsageError, type CommandLine } from './options.ts';
 export const NETWORK_VALUES = ['network'] as const;
 export const NETWORK_LISTS = ['publish', 'network-allow', 'network-deny'] as const;
 
+/** The address of a relay: other users can read the command line. */
+const RELAY = 'AUKLET_RELAY_URL';
+
 function check(option: string, values: readonly string[], parse: (text: string) => unknown): void {
   for (const value of values)
     try {
@@ -34,6 +37,7 @@ export function networkOf(line: CommandLine): { network?: NetworkOptions } {
     if (publish!.length > 0) throw new UsageError('--publish needs --network nat, or a relay');
     return { network: { type: 'fetch', allow: allow!, deny: deny! } };
   }
+  if (kind === 'wisp') return { network: wispOf(process.env[RELAY] ?? '', publish!, allow!, deny!) };
   if (kind.startsWith('wisp:')) return { network: wispOf(kind.slice('wisp:'.length), publish!, allow!, deny!) };
   const ethernet = kind.startsWith('ethernet:') ? kind.slice('ethernet:'.length) : undefined;
   if (kind !== 'none' && ethernet === undefined)
@@ -48,7 +52,8 @@ export function networkOf(line: CommandLine): { network?: NetworkOptions } {
 
 /** What the guest may reach is the relay's to say. */
 function wispOf(url: string, publish: string[], allow: string[], deny: string[]): NetworkOptions {
-  if (!/^wss?:\/\//.test(url)) throw new UsageError(`--network wisp:${url}: write wisp:ws://... or wisp:wss://...`);
+  if (!/^wss?:\/\//.test(url))
+    throw new UsageError(`--network wisp:${url}: write wisp:ws://... or wisp:wss://..., or wisp and ${RELAY}`);
   if (allow.length + deny.length > 0)
     throw new UsageError('--network-allow and --network-deny need --network nat; a relay has its own');
   check('publish', publish, parseRelayPort);
