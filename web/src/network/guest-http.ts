@@ -29,6 +29,18 @@ interface Body {
   rest: ReadableStreamDefaultReader<Bytes> | undefined;
 }
 
+/** A request whose parts are the caller's: `fields` have Host. */
+export interface GuestRequest {
+  method: string;
+  target: string;
+  fields: Fields;
+  body: ReadableStream<Bytes> | null;
+  signal: AbortSignal;
+}
+
+/** Hears of fields that no Response shows, such as Set-Cookie. */
+type OnHead = (head: ResponseHead) => void;
+
 /** What comes after a response that changes the protocol. */
 export interface Upgraded extends ByteDuplex {
   head: ResponseHead;
@@ -54,10 +66,29 @@ export class GuestHttp {
     const { signal, method } = request;
     signal.throwIfAborted();
     const body = await bodyOf(request);
-    const head = requestHead(method, ...addressOf(request, body));
+    return this.perform(port, method, requestHead(method, ...addressOf(request, body)), body, signal);
+  }
+
+  /** As fetch(), for fields that no Request takes, such as Cookie. */
+  async send(port: number, request: GuestRequest, onHead: OnHead): Promise<Response> {
+    const { method, target, fields, signal } = request;
+    signal.throwIfAborted();
+    const body = await bodyOf(request);
+    const head = requestHead(method, target, [...fields, ...lengthOf(body)]);
+    return this.perform(port, method, head, body, signal, onHead);
+  }
+
+  private async perform(
+    port: number,
+    method: string,
+    head: Bytes,
+    body: Body,
+    signal: AbortSignal,
+    onHead?: OnHead,
+  ): Promise<Response> {
     const isRepeatable = body.rest === undefined && REPEATABLE.has(method);
     try {
-      return await this.attempt(port, signal, isRepeatable, (exchange) => exchange.run(method, head, body));
+      return await this.attempt(port, signal, isRepeatable, (exchange) => exchange.run(method, head, body, onHead));
     } catch (error) {
       void body.rest?.cancel(error).catch(() => {});
       throw error;
@@ -123,13 +154,15 @@ class Exchange {
     signal?.addEventListener('abort', this.onAbort);
   }
 
-  async run(method: string, head: Bytes, { whole, rest }: Body): Promise<Response> {
+  async run(method: string, head: Bytes, { whole, rest }: Body, onHead?: OnHead): Promise<Response> {
     const { connection } = this;
     const isOne = rest === undefined && whole !== undefined && whole.length <= SMALL;
     connection.begin(method, isOne ? joined([head, whole]) : head);
     if (rest !== undefined) void this.sendStream(whole, rest);
     else if (whole !== undefined && !isOne) void connection.write(whole);
-    return this.responseOf(await connection.head());
+    const answer = await connection.head();
+    onHead?.(answer);
+    return this.responseOf(answer);
   }
 
   async upgrade(bytes: Bytes): Promise<Upgraded> {
@@ -236,20 +269,23 @@ function addressOf(request: Request, body: Body): [target: string, fields: Field
   fields.push(...endToEnd(all).filter(([name]) => !OWN.has(name)));
   // Nobody decodes what comes.
   if (!request.headers.has('accept-encoding')) fields.push(['accept-encoding', 'identity']);
-  if (body.rest !== undefined) fields.push(['transfer-encoding', 'chunked']);
-  else if (body.whole !== undefined) fields.push(['content-length', String(body.whole.length)]);
-  return [url.pathname + url.search, fields];
+  return [url.pathname + url.search, [...fields, ...lengthOf(body)]];
+}
+
+function lengthOf({ whole, rest }: Body): Fields {
+  if (rest !== undefined) return [['transfer-encoding', 'chunked']];
+  return whole === undefined ? [] : [['content-length', String(whole.length)]];
 }
 
 /** Reads a body, or as much of it as is sent as a whole. */
-async function bodyOf(request: Request): Promise<Body> {
+async function bodyOf(request: Request | GuestRequest): Promise<Body> {
   const { method, signal } = request;
   const hasNone = method === 'GET' || method === 'HEAD';
   const empty = hasNone ? undefined : new Uint8Array(0);
   if (request.body === null) return { whole: empty, rest: undefined };
   try {
     // Some engines have no streams here.
-    if (request.body === undefined)
+    if (!('target' in request) && request.body === undefined)
       return { whole: hasNone ? undefined : new Uint8Array(await request.arrayBuffer()), rest: undefined };
     return await collect((request.body as ReadableStream<Bytes>).getReader(), signal);
   } catch (cause) {
