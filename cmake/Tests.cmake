@@ -213,6 +213,7 @@ foreach(browser chromium firefox)
     node_test(browser.page-network-${browser} browser/page-network.test.mjs 600 browser
         ENVIRONMENT AUKLET_TEST_BROWSER=${browser})
     node_test(browser.links-${browser} browser/links.test.mjs 300 browser ENVIRONMENT AUKLET_TEST_BROWSER=${browser})
+    node_test(browser.preview-${browser} browser/preview.test.mjs 300 browser ENVIRONMENT AUKLET_TEST_BROWSER=${browser})
     node_test(browser.shares-${browser} browser/shares.test.mjs 600 browser ENVIRONMENT AUKLET_TEST_BROWSER=${browser})
     node_test(browser.root-${browser} browser/root.test.mjs 600 browser ENVIRONMENT AUKLET_TEST_BROWSER=${browser})
     node_test(browser.saving-${browser} browser/saving.test.mjs 600 browser ENVIRONMENT AUKLET_TEST_BROWSER=${browser})

@@ -1,9 +1,9 @@
 // SPDX-License-Identifier: MIT
 // The page: a folder of static files with content-hashed names, in AUKLET_BUILD/dist.
 
-import { statSync } from 'node:fs';
+import { readFileSync, statSync } from 'node:fs';
 import { join, resolve } from 'node:path';
-import { defineConfig, type Plugin } from 'vite';
+import { build as bundle, defineConfig, type Plugin, type Rolldown } from 'vite';
 
 const build = resolve(process.env.AUKLET_BUILD ?? join(import.meta.dirname, '../build'));
 
@@ -38,8 +38,8 @@ function preload(): Plugin {
     name: 'auklet-preload',
     transformIndexHtml: {
       order: 'post',
-      handler: (_html, { bundle }) =>
-        Object.values(bundle ?? {})
+      handler: (_html, { bundle, path }) =>
+        Object.values(path === '/index.html' ? (bundle ?? {}) : {})
           .filter((output) => output.type === 'asset' && output.originalFileNames.some((name) => isPart(name)))
           .map(({ fileName }) => ({
             tag: 'link',
@@ -50,10 +50,46 @@ function preload(): Plugin {
   };
 }
 
+/** As those of web/src/node/preview-origin.ts. */
+const PREVIEW_HEADERS = `/*
+  Cross-Origin-Embedder-Policy: require-corp
+  Cross-Origin-Resource-Policy: cross-origin
+  X-Content-Type-Options: nosniff
+  Cache-Control: no-cache
+`;
+
+/** The folder for the origins of previews. Each script is one file, whose address stays. */
+function previewOrigin(): Plugin {
+  const source = (name: string) => join(import.meta.dirname, 'src/preview', name);
+  const scripts = { worker: 'worker.ts', keeper: 'keeper.ts', socket: 'socket-script.ts' };
+  return {
+    name: 'auklet-preview-origin',
+    async generateBundle() {
+      const emit = (name: string, content: string) =>
+        this.emitFile({ type: 'asset', fileName: `preview-origin/${name}`, source: content });
+      const page = readFileSync(source('keeper.html'), 'utf8');
+      for (const name of ['auklet-preview.html', 'index.html', '404.html']) emit(name, page);
+      emit('_headers', PREVIEW_HEADERS);
+      for (const [name, path] of Object.entries(scripts)) {
+        const made = (await bundle({
+          configFile: false,
+          logLevel: 'warn',
+          build: {
+            write: false,
+            target: 'es2022',
+            rollupOptions: { input: source(path), output: { format: 'iife' } },
+          },
+        })) as Rolldown.RolldownOutput;
+        emit(`auklet-preview-${name}.js`, made.output[0].code);
+      }
+    },
+  };
+}
+
 export default defineConfig({
   // Works in any folder of a site.
   base: './',
-  plugins: [assets(), preload()],
+  plugins: [assets(), preload(), previewOrigin()],
   worker: { format: 'es' },
   build: {
     outDir: join(build, 'dist'),
@@ -65,6 +101,7 @@ export default defineConfig({
     rollupOptions: {
       input: {
         main: join(import.meta.dirname, 'index.html'),
+        port: join(import.meta.dirname, 'port.html'),
         'service-worker': join(import.meta.dirname, 'src/service-worker.ts'),
       },
       output: {

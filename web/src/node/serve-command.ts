@@ -11,6 +11,7 @@ import type { Policy } from '../network/policy.ts';
 import { RELAY_FILE } from '../network/relay-file.ts';
 import { numberOption, parseCommandLine, UsageError, type CommandLine } from './options.ts';
 import { PageRelay } from './page-relay.ts';
+import { previewFile, previewPattern } from './preview-origin.ts';
 import { policyOf } from './relay.ts';
 
 const TYPES: Record<string, string> = {
@@ -49,10 +50,13 @@ async function answer(
 ): Promise<void> {
   const headers: Record<string, string> = {
     'X-Content-Type-Options': 'nosniff',
+    'Cache-Control': 'no-cache',
     ...(options.isolate === false ? {} : ISOLATION),
   };
   const refuse = (status: number, text: string) => response.writeHead(status, headers).end(`${text}\n`);
   if (request.method !== 'GET' && request.method !== 'HEAD') return void refuse(405, 'GET and HEAD only');
+  const json = (text: string) =>
+    response.writeHead(200, { ...headers, 'Content-Type': TYPES['.json']! }).end(request.method === 'HEAD' ? '' : text);
   let path: string;
   try {
     path = normalize(decodeURIComponent(new URL(request.url ?? '/', 'http://localhost').pathname));
@@ -65,6 +69,15 @@ async function answer(
     response.writeHead(200, { ...headers, 'Content-Type': TYPES['.json'], 'Cache-Control': 'no-store' });
     return void response.end(JSON.stringify(file));
   }
+  const preview = previewFile(request, path);
+  const pattern = previewPattern(request);
+  if (preview !== undefined) {
+    for (const name of Object.keys(ISOLATION)) delete headers[name];
+    Object.assign(headers, preview.headers);
+    if (preview.json !== undefined) return void json(preview.json);
+    path = preview.file!;
+  } else if (path === `${sep}preview.json` && pattern !== undefined)
+    return void json(JSON.stringify({ origin: pattern }));
   if (path.endsWith(sep)) path += 'index.html';
   const file = join(options.folder, path);
   if (!file.startsWith(options.folder + sep) || file.includes('\0')) return void refuse(404, 'not found');
@@ -87,7 +100,7 @@ async function answer(
   }
   headers['Vary'] = 'Accept-Encoding';
   headers['Content-Type'] = TYPES[extname(file)] ?? 'application/octet-stream';
-  headers['Cache-Control'] = path.startsWith(`${sep}assets${sep}`) ? 'public, max-age=31536000, immutable' : 'no-cache';
+  if (path.startsWith(`${sep}assets${sep}`)) headers['Cache-Control'] = 'public, max-age=31536000, immutable';
   headers['Content-Length'] = String(await found(served));
   response.writeHead(200, headers);
   if (request.method === 'HEAD') response.end();

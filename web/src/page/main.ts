@@ -11,6 +11,7 @@ import { Notice, TaskBar } from './bars.ts';
 import { makeFilesMenu } from './files-menu.ts';
 import { PageNetwork } from './network.ts';
 import { Overlay } from './overlay.ts';
+import { Ports } from './ports.ts';
 import { Saving } from './saving.ts';
 import { Transfers } from './transfers.ts';
 import { RESUMED } from '../machine/protocol.ts';
@@ -77,6 +78,7 @@ class Page {
     copy: () => this.console?.copy(),
     paste: () => void this.console?.paste(),
   });
+  readonly ports = new Ports(() => this.machine);
   private machine: Machine | undefined;
   private failure: MachineError | undefined;
   private running = false;
@@ -209,6 +211,7 @@ class Page {
     this.machine = machine;
     this.transfers.serve(machine);
     this.network.use(machine);
+    void this.ports.serve(machine);
     // Programs wait until the terminal has read what they have written.
     machine.on('output', (bytes) => {
       const reading = new Promise<void>((taken) => this.output.push({ bytes, taken }));
