@@ -5,13 +5,16 @@ import assert from 'node:assert/strict';
 import { once } from 'node:events';
 import { createServer } from 'node:http';
 import { connect } from 'node:net';
+import { hostname, networkInterfaces } from 'node:os';
 import { test } from 'node:test';
 import { datagramsFor, echo, FakeTimers, guestFor, relayFor, serverFor, TOKEN, urlOf } from './network-wisp-peers.mjs';
 import { source } from './source.mjs';
 
 const { encode } = await source('network/wisp-packets.ts');
+const { ownAddresses } = await source('network/node-sockets.ts');
+const { Policy } = await source('network/policy.ts');
 const { startRelay } = await source('relay/relay.ts');
-const { Destinations } = await source('relay/destination.ts');
+const { Destinations, NoWay } = await source('relay/destination.ts');
 
 /** A WebSocket of a page of that origin. */
 const pageOf = (origin) => ({
@@ -132,6 +135,34 @@ test('the filter sees resolved addresses, and the relay connects to those', asyn
   // What both sides say goes through, whichever address it was.
   const flow = guest.open(port, { address: 'both.example' });
   await roundTrip(flow, 300_000);
+});
+
+test('every spelling of this computer and of private networks is refused', async () => {
+  const guarded = new Destinations(new Policy([], [], ownAddresses()), undefined);
+  const own = Object.values(networkInterfaces())
+    .flat()
+    .map(({ address }) => address);
+  for (const host of [
+    ...own,
+    ...['localhost', 'LocalHost.', 'localhost.localdomain', '127.0.0.1', '127.1', '2130706433', '0x7f000001', '0x7f.1'],
+    ...[
+      '0177.0.0.1',
+      '127.0.0.1.',
+      '017700000001',
+      '１２７.0.0.1',
+      '①②⑦.0.0.1',
+      '127。0。0。1',
+      '0',
+      '0.0.0.0',
+      '::',
+      '::1',
+    ],
+    ...['0:0::1', '::ffff:127.0.0.1', '::ffff:7f00:1', '::127.0.0.1', '::ffff:0:127.0.0.1', '64:ff9b::7f00:1'],
+    ...['2002:7f00:1::', '2001:0:7f00:1::', '[::1]', '::1%lo', 'fe80::1%eth0', 'fe80::1', 'fd00::2', 'fc00::1'],
+    ...['169.254.169.254', '2852039166', '0xa9fea9fe', '10.0.0.1', '10.1', '172.16.0.1', '192.168.0.1', '3232235521'],
+    ...['100.64.0.1', '198.18.0.1', '224.0.0.1', '255.255.255.255', 'ff02::1', '10.0.2.2', '10.0.2.3', hostname()],
+  ])
+    await assert.rejects(guarded.find(host, 80), NoWay, host);
 });
 
 test('the gateway is the computer of the relay, and the resolver is that of the relay', async (t) => {
