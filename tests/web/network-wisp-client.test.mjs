@@ -27,6 +27,9 @@ async function version1(t, options = {}) {
   return { timers, server, guest, peer, flow, stream };
 }
 
+/** Bytes of one packet to a server. */
+const PIECE = 65_531;
+
 /** The same of version 2. */
 async function version2(t, ...offered) {
   const timers = new FakeTimers();
@@ -43,17 +46,17 @@ test('version 1: open after 300 ms of silence, with the first credit', async (t)
   const { timers, peer, flow, stream } = await version1(t);
   assert.deepEqual(flow.log, []);
   assert.equal(timers.fire(300), 1);
-  assert.deepEqual(flow.log, ['opened 131072']);
-  await flow.send(Buffer.alloc(40_000, 1));
-  assert.equal((await peer.next('data')).bytes.length, 32768);
-  assert.equal((await peer.next('data')).bytes.length, 40_000 - 32768);
-  assert.equal(flow.room, 65536);
-  await flow.send(Buffer.alloc(65536));
+  assert.deepEqual(flow.log, [`opened ${4 * PIECE}`]);
+  await flow.send(Buffer.alloc(70_000, 1));
+  assert.equal((await peer.next('data')).bytes.length, PIECE);
+  assert.equal((await peer.next('data')).bytes.length, 70_000 - PIECE);
+  assert.equal(flow.room, 2 * PIECE);
+  await flow.send(Buffer.alloc(2 * PIECE));
   await peer.next('data');
   await peer.next('data');
   assert.equal(flow.room, 0);
   peer.send({ type: 'continue', stream, count: 1 });
-  await flow.has('writable 32768');
+  await flow.has(`writable ${PIECE}`);
   peer.send({ type: 'continue', stream, count: 2 ** 32 - 1 });
   await flow.has('writable 524288');
 });
@@ -61,7 +64,7 @@ test('version 1: open after 300 ms of silence, with the first credit', async (t)
 test('version 1: open with the first CONTINUE, or with the first bytes', async (t) => {
   const { timers, guest, peer, flow, stream } = await version1(t);
   peer.send({ type: 'continue', stream, count: 2 });
-  await flow.has('opened 65536');
+  await flow.has(`opened ${2 * PIECE}`);
   const second = guest.open(80);
   const { stream: number } = await peer.next('connect');
   assert.notEqual(number, stream);
@@ -168,7 +171,7 @@ test('version 2 without the extension: opened when it is confirmed, and not befo
   assert.equal(timers.fire(300), 0);
   assert.deepEqual(flow.log, []);
   peer.send({ type: 'continue', stream, count: 8 });
-  await flow.has('opened 262144');
+  await flow.has(`opened ${8 * PIECE}`);
   const second = guest.open(80);
   const { stream: number } = await peer.next('connect');
   assert.equal(timers.fire(60_000), 1);
@@ -181,7 +184,7 @@ test('version 2 without the extension: opened when it is confirmed, and not befo
 test('version 2 without confirmation: as version 1', async (t) => {
   const { timers, flow } = await version2(t, UDP);
   assert.equal(timers.fire(300), 1);
-  assert.deepEqual(flow.log, ['opened 131072']);
+  assert.deepEqual(flow.log, [`opened ${4 * PIECE}`]);
 });
 
 test('the extension: credit in bytes, from the first byte on', async (t) => {
@@ -350,14 +353,14 @@ test('a WebSocket that does not send: flows wait, and go on when it has sent', a
   amount = 5_000_000;
   assert.equal(guest.backend.send(flow.id, Buffer.alloc(10)), 0);
   assert.equal(guest.backend.send(other.id, Buffer.alloc(10)), 0);
-  timers.fire(10);
-  amount = 2_000_000;
-  timers.fire(10);
+  timers.fire(4);
+  amount = 3_000_000;
+  timers.fire(4);
   assert.ok(!flow.log.some((each) => each.startsWith('writable')));
-  amount = 1_000_000;
-  timers.fire(10);
+  amount = 2_000_000;
+  timers.fire(4);
   assert.ok(flow.log.includes('writable 524288') && other.log.includes('writable 524288'));
-  assert.equal(timers.fire(10), 0);
+  assert.equal(timers.fire(4), 0);
 });
 
 test('names: CONNECT has the name that the guest has asked for', async (t) => {

@@ -71,7 +71,7 @@ class FakeWebSocket {
 
   send(bytes) {
     assert(!this.isClosed);
-    assert(bytes.length <= 32_768 + 5);
+    assert(bytes.length <= 65_536);
   }
 
   close() {

@@ -60,7 +60,7 @@ test('a relay that no longer answers is given up, and tried again', async (t) =>
   assert.deepEqual(await peer.next('continue'), { type: 'continue', stream: 0, count: 0 });
   look(timers);
   await peer.next('continue');
-  assert.deepEqual(flow.log, ['opened 131072']);
+  assert.deepEqual(flow.log, ['opened 262124']);
   look(timers);
   await flow.has('aborted');
   assert.equal(guest.states.at(-1), 'waiting: the relay no longer answers');
@@ -76,7 +76,7 @@ test('a relay that answers stays', async (t) => {
     peer.send(SIGN);
     await arrived(guest, peer);
   }
-  assert.deepEqual(flow.log, ['opened 131072']);
+  assert.deepEqual(flow.log, ['opened 262124']);
 });
 
 test('after sleep, and when the computer is online again, the relay has 10 s', async (t) => {
@@ -94,7 +94,7 @@ test('after sleep, and when the computer is online again, the relay has 10 s', a
     peer.send(SIGN);
     await arrived(guest, peer);
     assert.equal(timers.fire(10_000), 1);
-    assert.deepEqual(flow.log, ['opened 131072']);
+    assert.deepEqual(flow.log, ['opened 262124']);
     wakes(all);
     assert.equal(timers.fire(10_000), 1);
     await flow.has('aborted');

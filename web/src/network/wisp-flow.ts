@@ -6,7 +6,7 @@ import type { FlowError, FlowKind } from './backend.ts';
 import { ByteQueue } from './byte-queue.ts';
 import type { Timers } from './timers.ts';
 import type { ServerTraits } from './wisp-link.ts';
-import { REASON, type Packet } from './wisp-packets.ts';
+import { HEADER, REASON, type Packet } from './wisp-packets.ts';
 
 /** As of FlowEvents (backend.ts), for one flow. */
 export interface FlowListener {
@@ -42,8 +42,11 @@ export interface Line {
 
 /** Bytes of a new stream that the server may send before it hears of us. */
 export const FIRST_CREDIT = 64 * 1024;
-/** Bytes of one packet to the server, whose credit counts packets. */
-const PIECE = 32 * 1024;
+/**
+ * Bytes of one packet to the server, whose credit counts packets: a segment of
+ * a guest's. Chromium sends messages of more than 64 KiB at half the rate.
+ */
+const PIECE = 64 * 1024 - HEADER;
 /** The most room that is told. All of it may come while the line is full. */
 const MOST_ROOM = 512 * 1024;
 /** Bytes of the far side that a stream may queue without the extension. */

@@ -46,9 +46,9 @@ const MOST_WINDOW = 1024 * 1024;
 const ALL_WINDOWS = 64 * 1024 * 1024;
 /** A WebSocket is full with this many bytes, and has room again with fewer. */
 const FULL = 4 * 1024 * 1024;
-const ROOM_AGAIN = 1024 * 1024;
+const ROOM_AGAIN = 2 * 1024 * 1024;
 /** A WebSocket does not tell when it has sent, so a full one is looked at. */
-const LOOK_AGAIN = 10;
+const LOOK_AGAIN = 4;
 /** Milliseconds between attempts: the first, doubled up to the last. */
 const FIRST_WAIT = 250;
 const LAST_WAIT = 10_000;
