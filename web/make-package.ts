@@ -19,6 +19,7 @@ const PARTS = {
   kernel: join(built, 'kernel/vmlinux.wasm'),
   initramfs: join(built, 'initramfs/initramfs.cpio.gz'),
   host: join(built, 'host/emscripten/auklet-host.wasm'),
+  tls: join(built, 'tls/auklet-tls.wasm'),
 };
 const SCRIPTS = {
   browser: 'index.ts',

@@ -12,9 +12,12 @@ const parts = {
   kernel: join(build, 'kernel/vmlinux.wasm'),
   initramfs: join(build, 'initramfs/initramfs.cpio.gz'),
   host: join(build, 'host/emscripten/auklet-host.wasm'),
+  tls: join(build, 'tls/auklet-tls.wasm'),
 };
 
-const isPart = (name: string): boolean => Object.values(parts).includes(resolve(import.meta.dirname, name));
+/** Those that each machine needs. */
+const isPreloaded = (name: string): boolean =>
+  [parts.kernel, parts.initramfs, parts.host].includes(resolve(import.meta.dirname, name));
 
 /** The module auklet:assets: where the parts are in the output, and how large. */
 function assets(): Plugin {
@@ -40,7 +43,7 @@ function preload(): Plugin {
       order: 'post',
       handler: (_html, { bundle, path }) =>
         Object.values(path === '/index.html' ? (bundle ?? {}) : {})
-          .filter((output) => output.type === 'asset' && output.originalFileNames.some((name) => isPart(name)))
+          .filter((output) => output.type === 'asset' && output.originalFileNames.some((name) => isPreloaded(name)))
           .map(({ fileName }) => ({
             tag: 'link',
             attrs: { rel: 'preload', as: 'fetch', crossorigin: '', href: `./${fileName}` },

@@ -77,6 +77,22 @@ test('HTTP by Node.js', async (suite) => {
   });
 });
 
+test('https that ends in the program', async (suite) => {
+  const result = await start(suite, { intercept: true });
+  const authority = '/usr/local/share/ca-certificates/auklet-interception.crt';
+  assert.match((await result(`cat ${authority}`)).text, /^-----BEGIN CERTIFICATE-----/);
+  for (const [where, expected] of [
+    ['no-such-name.invalid/', /502 .*nobody has this name/],
+    ['localhost.localdomain/', /403|502|bad address/],
+    ['no-such-name.invalid:444/', /Connection refused/],
+    [`${GATEWAY}/`, /Connection refused/],
+  ]) {
+    const { status, text } = await result(`wget -O /dev/null https://${where}`);
+    assert.notEqual(status, 0, where);
+    assert.match(text, expected, where);
+  }
+});
+
 test('by the command line', async () => {
   const run = (...words) => runCli(['exec', ...words, '--', 'wget', '-O', '-', 'http://169.254.169.254/']);
   const { status, stderr } = await run('--network=fetch');

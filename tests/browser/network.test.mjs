@@ -3,7 +3,7 @@
 
 import assert from 'node:assert/strict';
 import { spawn } from 'node:child_process';
-import { createHash, randomBytes } from 'node:crypto';
+import { createHash, randomBytes, X509Certificate } from 'node:crypto';
 import { once } from 'node:events';
 import { createServer as createHttpServer } from 'node:http';
 import { createServer } from 'node:net';
@@ -96,11 +96,39 @@ test(`the network in ${BROWSER}`, async (suite) => {
     assert.match(await command('wget -q -O - http://origin.auklet/about.html'), /^0 [^]*<title>/);
     assert.match(await command('wget -O - http://origin.auklet/none'), /^1 [^]*404/);
     assert.match(await command('wget -O - http://origin.auklet:81/'), /^1 [^]*refused/);
+    assert.match(await command('wget -O - https://origin.auklet/'), /^1 [^]*refused/);
     assert.match(await command(`ping -c 1 ${GATEWAY}`), /1 packets received/);
   });
 
   await suite.test('the owner and programs in the guest', async () => {
     assert.deepEqual(await page.evaluate(own), ['200 hello', 'you said hi', 'refused']);
+  });
+
+  await suite.test('fetch with interception: https ends in the page', async () => {
+    assert.equal(await boot({ type: 'fetch', plain: true, intercept: true }), 'started');
+    const plain = await command('wget -q -O - http://origin.auklet/about.html | sha256sum');
+    assert.match(plain, /^0 [\da-f]{64}  -$/);
+    assert.equal(await command('wget -q -O - https://origin.auklet/about.html 2> /dev/null | sha256sum'), plain);
+    const both = 'wget -q -O - https://origin.auklet/about.html 2> /dev/null | sha256sum';
+    assert.equal(await command(`(${both}) & (${both}) & wait`), `${plain}\n${plain.slice(2)}`);
+    assert.match(await command('wget -O - https://origin.auklet/none'), /^1 [^]*404/);
+    // Addresses have no certificate, and only port 443 has TLS.
+    assert.match(await command(`wget -O - https://${GATEWAY}/`), /^1 [^]*refused/);
+    assert.match(await command('wget -O - https://origin.auklet:444/'), /^1 [^]*refused/);
+    // Another name than that of the address.
+    const other = 'echo $(nslookup origin.auklet | grep -o "198[.].*") other.example >> /etc/hosts';
+    assert.match(await command(`${other}; wget -O - https://other.example/`), /^1 [^]*(handshake|alert|reset)/i);
+    // The guest trusts one authority more, and a new one each time.
+    const authority = 'cat /usr/local/share/ca-certificates/auklet-interception.crt';
+    const bundle = '/etc/ssl/certs/ca-certificates.crt';
+    const counted = await command(`grep -c BEGIN ${bundle} /usr/share/ca-certificates/mozilla.crt`);
+    const [all, mozilla] = counted.match(/(?<=:)\d+/g).map(Number);
+    assert(mozilla > 100 && all === mozilla + 1, counted);
+    const pem = await command(authority);
+    assert.equal(await command(`tail -n ${pem.split('\n').length} ${bundle}`), pem);
+    assert.match(new X509Certificate(pem.slice(2)).subject, /Auklet/);
+    assert.equal(await boot({ type: 'fetch', plain: true, intercept: true }), 'started');
+    assert.notEqual(await command(authority), pem);
   });
 
   await suite.test('wisp: by a relay, which dies and comes back', async (part) => {

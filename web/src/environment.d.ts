@@ -13,6 +13,6 @@ interface DedicatedWorkerGlobalScope {
  * make this module.
  */
 declare module 'auklet:assets' {
-  const assets: Record<'kernel' | 'initramfs' | 'host', { url: string | URL; size: number }>;
+  const assets: Record<'kernel' | 'initramfs' | 'host' | 'tls', { url: string | URL; size: number }>;
   export default assets;
 }

@@ -19,6 +19,7 @@
 #include <string.h>
 #include <sys/mount.h>
 #include <sys/stat.h>
+#include <sys/wait.h>
 #include <unistd.h>
 
 #include "sysinit.h"
@@ -203,6 +204,20 @@ static void set_time_zone(void)
 	}
 }
 
+/*
+ * A certificate of the machine's owner, who reads what is sent to port 443
+ * (web/src/api/interception.ts), is added to those that programs trust. This
+ * program waits: commands are to find them.
+ */
+static void trust_owner(void)
+{
+	static char *const words[] = { "update-ca-certificates", NULL };
+	pid_t pid;
+	if (access("/usr/local/share/ca-certificates/auklet-interception.crt", F_OK)) return;
+	errno = posix_spawn(&pid, "/usr/sbin/update-ca-certificates", NULL, NULL, words, environ);
+	if (errno || waitpid(pid, NULL, 0) < 0) complain("/usr/sbin/update-ca-certificates");
+}
+
 /* Whether the kernel's command line has this word. */
 static int kernel_was_told(const char *word)
 {
@@ -241,6 +256,7 @@ int main(int argc, char **argv)
 	read_line("/etc/hostname", name, sizeof name);
 	if (name[0] && sethostname(name, strlen(name))) complain("/etc/hostname");
 	bring_network_up();
+	trust_owner();
 	set_time_zone();
 	if (kernel_was_told("auklet.exec")) {
 		/*

@@ -304,6 +304,7 @@ const FETCH: Checks<FetchNetworkOptions> = {
   ...LINK_OPTIONS,
   type,
   plain: ofType('boolean'),
+  intercept: ofType('boolean'),
   allow: onlyNode(each(parseRule)),
   deny: onlyNode(each(parseRule)),
 };
@@ -369,7 +370,7 @@ const BOOT: Checks<BootOptions & PlatformOptions> = {
   sockets: ofType('boolean'),
   onProgress: ofType('function'),
   signal: ofType('object', 'an AbortSignal'),
-  assets: ofType('object', 'an object with kernel, initramfs and host'),
+  assets: ofType('object', 'an object with kernel, initramfs, host and maybe tls'),
   hostWorkerUrl: ofType('string'),
   hostHere: ofType('function'),
   guestWorkerUrl: ofType('string'),

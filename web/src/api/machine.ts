@@ -367,7 +367,7 @@ export class Machine {
     const initramfs = loadBytes(assets.initramfs, loaded, signal);
     kernel.catch(() => {});
     initramfs.catch(() => {});
-    const network = await this.network.start();
+    const network = await this.network.start(assets, signal);
     const initial = [...mountFiles(shares), ...network.files, ...files];
     this.post({
       type: 'start',

@@ -5,15 +5,15 @@ import { FIRST_OWNED } from '../machine/owner-flows.ts';
 import type { NetworkStart } from '../machine/network.ts';
 import type { InitialEntry, NetworkEvents, NetworkRequest, NetworkRequests } from '../machine/protocol.ts';
 import { GuestHttp } from '../network/guest-http.ts';
-import type { NetworkReport } from '../network/open-network.ts';
-import { NETWORK_BITS, type NetworkOptions } from '../network/options.ts';
+import type { HostNetworkOptions, NetworkReport } from '../network/open-network.ts';
+import { NETWORK_BITS, type FetchNetworkOptions, type NetworkOptions } from '../network/options.ts';
 import { GATEWAYS, RESOLVERS } from '../network/policy.ts';
 import { CaptureClient } from './captures.ts';
 import { checkNetwork } from './check-options.ts';
 import { reportException } from './handlers.ts';
 import { takePlace, type TakenPlace } from './link-place.ts';
 import { SocketClient } from './sockets.ts';
-import { MachineError, type MachineSocket, type NetworkCapture } from './types.ts';
+import { MachineError, type Assets, type MachineSocket, type NetworkCapture } from './types.ts';
 
 /** By these, /sbin/sysinit sets the address, and programs find names. */
 function networkFiles({ options, address, hostname }: NetworkStart): InitialEntry[] {
@@ -25,6 +25,26 @@ function networkFiles({ options, address, hostname }: NetworkStart): InitialEntr
     { path: '/etc/resolv.conf', content: `nameserver ${RESOLVERS[0]}\n` },
     ...name,
   ];
+}
+
+function intercepts(options: NetworkOptions): options is FetchNetworkOptions {
+  return options.type === 'fetch' && options.intercept === true;
+}
+
+/**
+ * The options with what the host needs for them, and what the guest is to
+ * trust.
+ * @throws MachineError
+ */
+async function trustedOf(
+  options: NetworkOptions,
+  assets: Assets,
+  signal: AbortSignal,
+): Promise<{ options: HostNetworkOptions; files: InitialEntry[] }> {
+  if (!intercepts(options)) return { options, files: [] };
+  const { makeInterception } = await import('./interception.ts');
+  const { interception, file } = await makeInterception(assets, signal);
+  return { options: { ...options, interception }, files: [file] };
 }
 
 const LARGEST_PORT = 65_535;
@@ -123,7 +143,8 @@ export class MachineNetwork {
   /**
    * Lets the card lead elsewhere from now on. The guest's connections end, and
    * the handlers of onState() hear how it goes. A link to other machines stays,
-   * and is no part of these options.
+   * and is no part of these options. `intercept` is for machines that were
+   * booted with it, whose guests trust its authority.
    * @throws MachineError 'invalid-option', or 'failed' as connect().
    */
   exchange(options: NetworkOptions): void {
@@ -131,6 +152,9 @@ export class MachineNetwork {
     checkNetwork(options);
     if (this.options?.type === 'ethernet')
       throw new MachineError('invalid-option', 'network: a card behind a relay of Ethernet stays there');
+    // Others' guests trust no authority of ours.
+    if (intercepts(options) && !intercepts(this.options!))
+      throw new MachineError('invalid-option', 'network: intercept is for machines that were booted with it');
     this.request({ type: 'exchange', options });
   }
 
@@ -160,20 +184,24 @@ export class MachineNetwork {
    *
    * @throws MachineError
    */
-  async start(): Promise<{ files: InitialEntry[]; options: { network?: NetworkStart } }> {
+  async start(
+    assets: Assets,
+    signal: AbortSignal,
+  ): Promise<{ files: InitialEntry[]; options: { network?: NetworkStart } }> {
     if (this.options === undefined) return { files: [], options: {} };
     this.place = await takePlace(this.options, (change) => this.request({ type: 'link', change }));
     if (this.hasEnded) this.place.leave();
     const { options, mac, address, hostname, link } = this.place;
+    const trusted = await trustedOf(options, assets, signal);
     const network: NetworkStart = {
-      options,
+      options: trusted.options,
       mac,
       address,
       ...(hostname === undefined ? {} : { hostname }),
       ...(link === undefined ? {} : { link }),
     };
     if (options.type !== 'ethernet') this.address = address;
-    return { files: networkFiles(network), options: { network } };
+    return { files: [...networkFiles(network), ...trusted.files], options: { network } };
   }
 
   /** For the machine. */

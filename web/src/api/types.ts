@@ -38,6 +38,8 @@ export interface Assets {
   initramfs: Asset<Uint8Array>;
   /** The C++ host, auklet-host.wasm. */
   host: Asset<WebAssembly.Module | Uint8Array>;
+  /** auklet-tls.wasm, for `intercept` of the network `fetch` only. */
+  tls?: Asset<WebAssembly.Module | Uint8Array>;
 }
 
 /** How far a machine is with loading and booting. */

@@ -6,6 +6,7 @@ import { addressOfBytes, formatAddress } from '../network/address.ts';
 import type { Addresses, FlowBackend, FlowEvents, FlowKind } from '../network/backend.ts';
 import { ExchangeableNetwork } from '../network/exchangeable-network.ts';
 import { openLink, type HostLink, type LinkEvents, type LinkStart } from '../network/host-link.ts';
+import type { HostNetworkOptions } from '../network/open-network.ts';
 import { MTU, type NetworkOptions } from '../network/options.ts';
 import { GATEWAYS, isGateway } from '../network/policy.ts';
 import { errorText, HostFailure } from './failure.ts';
@@ -21,7 +22,7 @@ export type WithModule = <T>(use: (module: HostModule) => T) => T | undefined;
 
 /** What the owner's thread has chosen for a machine with a network. */
 export interface NetworkStart {
-  options: NetworkOptions;
+  options: HostNetworkOptions;
   /** Of the card: 6 bytes. */
   mac: Uint8Array;
   /** The guest's. */
@@ -107,9 +108,16 @@ export class HostNetwork implements NetworkCalls {
   request(message: NetworkRequests): void {
     if (message.type === 'network-capture') return this.capture.request(message.request);
     const { request } = message;
-    if (request.type === 'exchange') this.backend.exchange(request.options);
+    if (request.type === 'exchange') this.backend.exchange(this.withAuthority(request.options));
     else if (request.type === 'link') this.link?.change?.(request.change);
     else this.owner.request(request);
+  }
+
+  /** The guest has trusted one authority from the start on, or none. */
+  private withAuthority(options: NetworkOptions): HostNetworkOptions {
+    const { options: first } = this.start;
+    if (options.type !== 'fetch' || options.intercept !== true || first.type !== 'fetch') return options;
+    return { ...options, interception: first.interception };
   }
 
   /** Tells the owner of all frames that have passed. */

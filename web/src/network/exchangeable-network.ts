@@ -4,8 +4,7 @@
 
 import type { FlowBackend, FlowEvents, FlowKind, NameBackend } from './backend.ts';
 import { noNetwork } from './no-network.ts';
-import { openNetwork, type NetworkReport, type OpenNetwork } from './open-network.ts';
-import type { NetworkOptions } from './options.ts';
+import { openNetwork, type HostNetworkOptions, type NetworkReport, type OpenNetwork } from './open-network.ts';
 
 interface Flow {
   kind: FlowKind;
@@ -20,7 +19,7 @@ export class ExchangeableNetwork implements FlowBackend {
   private current: OpenNetwork;
 
   /** @throws Error with a message for users. */
-  constructor(options: NetworkOptions, events: FlowEvents, report: NetworkReport) {
+  constructor(options: HostNetworkOptions, events: FlowEvents, report: NetworkReport) {
     this.events = events;
     this.report = report;
     this.current = this.make((own, tell) => openNetwork(options, own, tell));
@@ -42,7 +41,7 @@ export class ExchangeableNetwork implements FlowBackend {
    * Takes another backend. If that fails, the report says so, and there is
    * none. Open questions for names fail.
    */
-  exchange(options: NetworkOptions): void {
+  exchange(options: HostNetworkOptions): void {
     // Its ports are free for the next one then.
     this.disconnect();
     try {

@@ -4,6 +4,7 @@
 
 import type { Addresses, FlowBackend, FlowEvents, FlowKind, NameBackend } from './backend.ts';
 import { BodyBudget } from './collected-body.ts';
+import type { Interceptor } from './interception.ts';
 import { FetchFlow, type Sender } from './fetch-flow.ts';
 import { failureText, isPublicName, ORIGIN_NAME } from './fetch-request.ts';
 import { isPlaceholder, Placeholders } from './placeholders.ts';
@@ -40,8 +41,9 @@ export interface FetchOptions {
   failureText?: Sender['failureText'];
 }
 
-/** The port that is served. */
+/** The ports that are served, the second one if there is an interceptor. */
 const HTTP = 80;
+const HTTPS = 443;
 /** Connections at a time; there are more names. */
 const MOST_FLOWS = 1024;
 /** Bytes of all bodies of requests that wait for their ends. */
@@ -79,6 +81,9 @@ type Flow = Pick<FetchFlow, 'send' | 'finish' | 'consumed' | 'close'>;
 export class FetchBackend implements FlowBackend, NameBackend {
   private readonly events: FlowEvents;
   private readonly sender: Sender;
+  /** For what comes by TLS. */
+  private readonly secureSender: Sender;
+  private interceptor: Interceptor | undefined;
   private readonly names: Placeholders;
   private readonly flows = new Map<number, Flow>();
   private readonly held = new Map<number, string>();
@@ -90,26 +95,36 @@ export class FetchBackend implements FlowBackend, NameBackend {
     this.serves = options.serves ?? (() => undefined);
     const isSecure = origin !== undefined && new URL(origin).protocol !== 'http:';
     const scheme = options.plain === true && !isSecure ? 'http' : 'https';
+    const streams = options.streams ?? streamsBodies();
     this.sender = {
       fetch: options.fetch ?? ((input, init) => fetch(input, init)),
-      rules: { origin, scheme, fixed: undefined },
+      rules: { origin, scheme, port: HTTP, fixed: undefined },
       failureText: options.failureText ?? failureText,
       permits: (url) => (origin !== undefined && url.origin === new URL(origin).origin) || permits(url.hostname),
       // Engines stream by HTTP/2 only, which is never plain.
-      streams: scheme === 'https' && (options.streams ?? streamsBodies()),
+      streams: scheme === 'https' && streams,
       budget: new BodyBudget(MOST_COLLECTED),
     };
+    // What a guest has encrypted is never sent plain.
+    this.secureSender = { ...this.sender, rules: { origin, scheme: 'https', port: HTTPS, fixed: undefined }, streams };
     this.names = new Placeholders((name) =>
       name === ORIGIN_NAME ? origin !== undefined : !/(?:^|\.)auklet$/.test(name),
     );
   }
 
+  /** From now on, port 443 is served, too. */
+  intercept(interceptor: Interceptor | undefined): void {
+    this.interceptor = interceptor;
+  }
+
   open(id: number, kind: FlowKind, address: string, port: number): void {
     const isFree = kind === 'stream' && this.flows.size < MOST_FLOWS;
     const fixed = isFree ? this.serves(address, port) : undefined;
-    const isServed = isFree && (port === HTTP || fixed !== undefined);
+    const interceptor = port === HTTPS && fixed === undefined ? this.interceptor : undefined;
+    const isServed = isFree && (port === HTTP || fixed !== undefined || interceptor?.hasRoom === true);
     const name = isServed ? this.names.hold(address) : undefined;
-    if (!isServed || (name === undefined && isPlaceholder(address))) {
+    // Of an address without a name, there can be no certificate.
+    if (!isServed || (name === undefined && (interceptor !== undefined || isPlaceholder(address)))) {
       this.refuse(id);
       return;
     }
@@ -119,9 +134,18 @@ export class FetchBackend implements FlowBackend, NameBackend {
       this.forget(id);
       this.events.aborted(id);
     };
-    const { sender } = this;
+    const failed = () => {
+      this.forget(id);
+      this.events.failed(id, 'refused');
+    };
+    const { sender, secureSender } = this;
     const own = fixed === undefined ? sender : { ...sender, rules: { ...sender.rules, fixed } };
-    this.flows.set(id, new FetchFlow(id, host, this.events, own, cut));
+    const flow = interceptor?.open(id, host, this.events, {
+      cut,
+      failed,
+      makeInner: (events, cutInner) => new FetchFlow(id, host, events, secureSender, cutInner),
+    });
+    this.flows.set(id, flow ?? new FetchFlow(id, host, this.events, own, cut));
   }
 
   send(id: number, bytes: Uint8Array): number {

@@ -21,6 +21,9 @@ export interface Sender {
   failureText: (url: URL, error: unknown, isStreamed: boolean) => string;
 }
 
+/** What a flow tells of itself, besides `cut`. */
+export type FetchFlowEvents = Pick<FlowEvents, 'opened' | 'data' | 'writable' | 'finished'>;
+
 /** Bytes of the guest's that may wait here. */
 const WINDOW = 262_144;
 /** From here on a body is sent while it comes, if that can be. */
@@ -36,7 +39,7 @@ type Bytes = Uint8Array<ArrayBuffer>;
 export class FetchFlow {
   private readonly id: number;
   private readonly host: string;
-  private readonly events: FlowEvents;
+  private readonly events: FetchFlowEvents;
   private readonly sender: Sender;
   private readonly cut: () => void;
   private parser = new RequestParser();
@@ -59,7 +62,7 @@ export class FetchFlow {
    * `host`: what the guest has connected to, as URLs write it. `cut` tells that
    * the connection is cut off, and its number free.
    */
-  constructor(id: number, host: string, events: FlowEvents, sender: Sender, cut: () => void) {
+  constructor(id: number, host: string, events: FetchFlowEvents, sender: Sender, cut: () => void) {
     this.id = id;
     this.host = host;
     this.events = events;

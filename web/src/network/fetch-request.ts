@@ -15,6 +15,8 @@ export interface Rules {
   origin: string | undefined;
   /** Of other servers: "http" only where the page itself came so. */
   scheme: 'http' | 'https';
+  /** Which port of the server the guest has connected to: http, or https. */
+  port: 80 | 443;
   /** All requests go to this origin, whatever they say. */
   fixed: string | undefined;
 }
@@ -61,7 +63,7 @@ const DISPENSABLE = new Set([
 const REFUSED_METHODS = new Set(['CONNECT', 'TRACE', 'TRACK']);
 
 /**
- * The request that a guest has sent to port 80 of `host`.
+ * The request that a guest has sent to `host`.
  *
  * @throws HttpError with a text for the guest's user.
  */
@@ -87,17 +89,17 @@ export function outgoing(head: RequestHead, host: string, rules: Rules): Outgoin
   return { url, init };
 }
 
-function urlOf({ target, fields }: RequestHead, host: string, { origin, scheme, fixed }: Rules): URL {
+function urlOf({ target, fields }: RequestHead, host: string, { origin, scheme, port: own, fixed }: Rules): URL {
   // As to a proxy: all of the address is in the target, and Host says nothing.
-  const absolute = /^http:\/\/([^/?#]*)(.*)$/i.exec(target);
+  const absolute = (own === 80 ? /^http:\/\/([^/?#]*)(.*)$/i : /^https:\/\/([^/?#]*)(.*)$/i).exec(target);
   const authority = absolute?.[1] ?? fieldOf(fields, 'host') ?? host;
   const rest = absolute === null ? target : absolute[2]!.replace(/^(?!\/)/, '/');
   if (!rest.startsWith('/') || rest.includes('#')) throw new HttpError(400, 'The request is for no path.');
   if (fixed !== undefined) return new URL(fixed + rest);
   const [, name, port] = /^([\w.-]+|\[[\da-f:.]+\])(?::(\d*))?$/i.exec(authority) ?? [];
   if (name === undefined) throw new HttpError(400, 'Host is not the name of a server.');
-  if (port !== undefined && port !== '' && Number(port) !== 80)
-    throw new HttpError(421, 'Without a relay, there is only port 80.');
+  if (port !== undefined && port !== '' && Number(port) !== own)
+    throw new HttpError(421, `Without a relay, there is only port ${own} for ${own === 80 ? 'http' : 'https'}.`);
   const isOwn = name.toLowerCase() === ORIGIN_NAME;
   if (isOwn && origin === undefined) throw new HttpError(404, 'There is no page, so it has no files.');
   try {

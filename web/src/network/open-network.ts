@@ -2,10 +2,10 @@
 // The table of backends.
 
 import type { FlowBackend, FlowEvents, NameBackend } from './backend.ts';
-import { openFetch } from './fetch-network.ts';
+import { openFetch, type FetchHostOptions } from './fetch-network.ts';
 import { noNetwork } from './no-network.ts';
 import { openNat } from './node-network.ts';
-import type { NetworkOptions } from './options.ts';
+import type { FetchNetworkOptions, NetworkOptions } from './options.ts';
 import { openWisp } from './wisp-network.ts';
 
 export interface OpenNetwork {
@@ -17,6 +17,9 @@ export interface OpenNetwork {
   ready: Promise<void>;
   close(): void;
 }
+
+/** What the owner's options are for the host. */
+export type HostNetworkOptions = Exclude<NetworkOptions, FetchNetworkOptions> | FetchHostOptions;
 
 /**
  * What a network is at the moment. connecting: to the relay. away: the relay is
@@ -39,7 +42,7 @@ const atOnce =
     return network;
   };
 
-const BACKENDS: { [Type in NetworkOptions['type']]: Open<Extract<NetworkOptions, { type: Type }>> } = {
+const BACKENDS: { [Type in NetworkOptions['type']]: Open<Extract<HostNetworkOptions, { type: Type }>> } = {
   nat: atOnce(openNat),
   wisp: (options, events, report) =>
     openWisp(options, events, {
@@ -47,7 +50,15 @@ const BACKENDS: { [Type in NetworkOptions['type']]: Open<Extract<NetworkOptions,
         if (state !== 'closed') report(state === 'waiting' ? 'away' : state, text);
       },
     }),
-  fetch: atOnce(openFetch),
+  fetch: (options, events, report) => {
+    const network = openFetch(options, events);
+    // Port 443 is served from then on. Who waits for `ready` tells of errors.
+    network.ready.then(
+      () => report('connected', ''),
+      () => {},
+    );
+    return network;
+  },
   // The link of the machine is all there is.
   ethernet: atOnce((_options, events) => noNetwork(events)),
   local: (_options, events, report) => {
@@ -57,7 +68,7 @@ const BACKENDS: { [Type in NetworkOptions['type']]: Open<Extract<NetworkOptions,
 };
 
 /** @throws Error with a message for users. */
-export function openNetwork(options: NetworkOptions, events: FlowEvents, report: NetworkReport): OpenNetwork {
-  const open = BACKENDS[options.type] as Open<NetworkOptions>;
+export function openNetwork(options: HostNetworkOptions, events: FlowEvents, report: NetworkReport): OpenNetwork {
+  const open = BACKENDS[options.type] as Open<HostNetworkOptions>;
   return open(options, events, report);
 }

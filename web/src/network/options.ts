@@ -68,6 +68,12 @@ export interface FetchNetworkOptions extends LinkOptions {
   type: 'fetch';
   /** Send it as http, if the page itself came so. */
   plain?: boolean;
+  /**
+   * Serve port 443, too: the guest's TLS ends in the page, which reads what the
+   * guest sends, and has a certificate for each name from an authority of this
+   * machine's own. The guest is made to trust it. Default: https is refused.
+   */
+  intercept?: boolean;
   /** Only in Node.js, where nothing else guards it: as those of `nat`. */
   allow?: readonly string[];
   deny?: readonly string[];

@@ -63,7 +63,7 @@ export async function loadAssets(): Promise<Assets> {
     read('initramfs/initramfs.cpio.gz'),
     read('host/emscripten/auklet-host.wasm'),
   ]);
-  return { kernel, initramfs, host };
+  return { kernel, initramfs, host, tls: part('tls/auklet-tls.wasm') };
 }
 
 /** Tests have a storage worker of their own. */
