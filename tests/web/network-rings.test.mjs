@@ -76,13 +76,13 @@ test('a sender that waits is rung once, when half of the ring is free', () => {
   for (let got; (got = take(receiver)) !== undefined;) rings.push(got.rings);
   assert.equal(rings.filter(Boolean).length, 1);
   const at = rings.indexOf(true);
-  assert(at >= 6 && at <= 9, `rung after ${at} of ${rings.length}`);
+  assert(Math.abs(at - rings.length / 2) <= 2, `rung after ${at} of ${rings.length}`);
   assert(sender.hasRoom);
 });
 
 test('a receiver finds each lie of the other end', () => {
   const lies = {
-    'more than the ring has': (words) => (words[0] = 1 << 21),
+    'more than the ring has': (words) => (words[0] = 1 << 23),
     'less than was taken': (words) => (words[0] = -4),
     'a frame that is too short': (words) => (words[48] = OFFLOAD + 13),
     'a frame that is too long': (words) => (words[48] = OFFLOAD + LONGEST_FRAME + 1),
@@ -114,7 +114,7 @@ test('a sender waits for a machine, and no longer when that stands still', (cont
   outlet.room = false;
   assert(!send());
   assert.equal(outlet.wants, 1);
-  context.mock.timers.tick(99);
+  context.mock.timers.tick(249);
   sender.look();
   assert.equal(writable, 0);
   outlet.room = true;
@@ -125,7 +125,7 @@ test('a sender waits for a machine, and no longer when that stands still', (cont
   // It stands still: what waits is lost, and nobody waits any longer.
   outlet.room = false;
   assert(!send());
-  context.mock.timers.tick(100);
+  context.mock.timers.tick(250);
   assert.equal(writable, 2);
   assert(send() && send());
   assert.equal(sender.lost, 2);
@@ -230,7 +230,7 @@ test('three machines on a link', async (context) => {
   two.takes = false;
   let sent = 0;
   while (one.link.send(offload(), frame(LONGEST_FRAME, sent, 2, 1))) ++sent;
-  assert(sent >= 15);
+  assert(sent >= 60);
   assert(one.link.send(offload(), frame(100, 5, 3, 1)));
   await three.until(() => three.got.length === 3);
   two.takes = true;

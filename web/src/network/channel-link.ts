@@ -10,8 +10,8 @@ import { isForGroup, MAC, macAt, SOURCE } from './mac.ts';
 
 /** Tabs with other messages than these do not hear each other. */
 const PREFIX = 'auklet-link-1:';
-/** Bytes on the way to a machine. */
-const WINDOW = 1 << 20;
+/** Bytes on the way to a machine: a stream of TCP has no more. */
+const WINDOW = 1 << 22;
 /** Bytes that a machine has read before it says so, at the latest. */
 const REPORT = WINDOW / 8;
 /** Bytes for the guest that have come. More means that a tab ignores WINDOW. */

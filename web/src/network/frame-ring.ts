@@ -28,8 +28,11 @@ const TAKEN = 16;
 const WANTED = 32;
 const HEADER = 192;
 
-/** A power of two. 16 of the longest frames. */
-const CAPACITY = 1 << 20;
+/**
+ * A power of two. A stream of TCP has no more on its way, so that it never
+ * waits here. What was not used takes no memory.
+ */
+const CAPACITY = 1 << 22;
 
 const wordsOf = (size: number): number => (size + 3) & ~3;
 

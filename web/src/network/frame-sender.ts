@@ -7,7 +7,7 @@
  * it does, because the sender's frames for all others wait meanwhile. A host
  * that is busy, with a compilation for example, takes less.
  */
-const PATIENCE = 100;
+const PATIENCE = 250;
 
 /** The way to the other machine. */
 export interface Outlet {

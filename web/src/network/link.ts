@@ -40,7 +40,7 @@ interface Member extends Card {
   tell: (change: LinkChange) => void;
 }
 
-/** Each pair of machines has two rings of 1 MiB. */
+/** Each pair of machines has two rings. */
 const MOST_MACHINES = 16;
 
 /** Give it to each of the machines as `network.link`: createLink() makes it. */
