@@ -207,6 +207,37 @@ TEST_CASE("connections are limited") {
     CHECK(f.translator.incoming(5, f.guest, 80, 1000));
 }
 
+TEST_CASE("a guest that has forgotten a connection of which the far side never ends") {
+    ScriptFixture f;
+    f.open();
+    f.run(R"(
+        > F 0 ack 0
+        = finish
+        < . 0 ack 1
+        wait 74999
+        < nothing
+        wait 1
+        < . -1 ack 1)");
+    SECTION("a program still reads") {
+        f.run(R"(
+            > . 1 ack 0
+            < nothing
+            wait 75000
+            < . -1 ack 1
+            > . 1 ack 0
+            data 10
+            < P 0:10 ack 1
+            > . 1 ack 10
+            finished
+            < F 10 ack 1
+            > . 1 ack 11
+            = consumed 10, closed)");
+    }
+    SECTION("nobody does") { f.run("> R 1\n = reset"); }
+    f.run("wait 1000000\n < nothing\n =");
+    CHECK(f.translator.counts().connections == 0);
+}
+
 TEST_CASE("large segments, if the link takes them") {
     ScriptFixture f(true);
     f.run(R"(
