@@ -88,3 +88,14 @@ test('certificates', async (suite) => {
     assert.equal((await result('update-ca-certificates --help')).status, 2);
   });
 });
+
+test("the owner's, which the page makes for interception, is there from the first command on", async (suite) => {
+  const { cert } = makeAuthority();
+  const path = `${OWN}/auklet-interception.crt`;
+  const machine = await startMachine({ exec: true, memory: 256, files: [{ path, content: cert }] });
+  suite.after(() => machine.dispose());
+  const { stdout } = await machine.exec(['cat', BUNDLE]);
+  const all = fingerprints(new TextDecoder().decode(stdout));
+  assert(all.length > 100);
+  assert.equal(all.at(-1), new X509Certificate(cert).fingerprint256);
+});

@@ -89,6 +89,7 @@ test(`the network in ${BROWSER}`, async (suite) => {
   await suite.test('no sockets in a page', async () => {
     assert.match(await boot({ type: 'nat' }), /^invalid-option: .*only Node\.js has sockets/);
     assert.match(await boot({ type: 'wisp' }), /^invalid-option: .*url/);
+    assert.match(await boot({ type: 'fetch', intercept: 'yes' }), /^invalid-option: .*intercept/);
   });
 
   await suite.test('fetch: the page’s own files, and nothing else', async () => {
