@@ -2,6 +2,8 @@
 // Previews: sites of the guest's servers in tabs of their own.
 
 import assert from 'node:assert/strict';
+import { once } from 'node:events';
+import { createServer } from 'node:http';
 import { test } from 'node:test';
 import { BROWSER, launchTabs, makeProfile, servePage } from './browsers.mjs';
 
@@ -119,7 +121,8 @@ test(`previews in ${BROWSER}`, async (suite) => {
   const { port: serverPort } = new URL(address);
   const origin = (port) => `http://${port}.localhost:${serverPort}`;
   // Playwright turns the partitions of Chromium's storage off.
-  const page = await (await launchTabs(suite, makeProfile(suite))).newPage();
+  const browser = await launchTabs(suite, makeProfile(suite));
+  const page = await browser.newPage();
   // A tab that is not seen draws nothing, and then the drivers wait.
   const load = async () => {
     await page.bringToFront();
@@ -162,6 +165,31 @@ test(`previews in ${BROWSER}`, async (suite) => {
     // In Firefox all frames of an isolated page are isolated. This one has a process of its own all the same.
     const isolated = BROWSER === 'firefox';
     assert.deepEqual(found, { origin: origin(8080), isolated, parent: true, opener: true, top: true });
+  });
+
+  await suite.test('pages from elsewhere get nothing', async (part) => {
+    const keeper = `${origin(8080)}/auklet-preview.html`;
+    const evil = createServer((_, response) => {
+      const script = `globalThis.heard = []; onmessage = ({ data }) => heard.push(data)`;
+      const knock = `this.contentWindow.postMessage({ type: 'welcome' }, '*'); globalThis.isLoaded = true`;
+      response.setHeader('Content-Type', 'text/html');
+      response.end(`<script>${script}</script><iframe src="${keeper}" onload="${knock}"></iframe>`);
+    });
+    evil.listen(0, '127.0.0.1');
+    await once(evil, 'listening');
+    part.after(() => (evil.close(), evil.closeAllConnections()));
+    const other = await browser.newPage();
+    await other.goto(`http://127.0.0.1:${evil.address().port}/`);
+    await until(other, 'globalThis.isLoaded');
+    // A keeper would have asked for its settings by now, and said hello.
+    const settings = `${origin(8080)}/auklet-preview.json`;
+    await other.evaluate((url) => fetch(url, { mode: 'no-cors' }).then(() => {}), settings);
+    assert.deepEqual(await other.evaluate(() => globalThis.heard), []);
+    // Nobody finds more there than a text, without the page's tab around it.
+    await other.goto(`${origin(8080)}/`);
+    await until(other, `document.body?.textContent.includes('A port of a machine is here only in the tab')`);
+    assert.equal(await other.evaluate(() => navigator.serviceWorker.controller), null);
+    await other.close();
   });
 
   await suite.test('a form, cookies, a redirect', async () => {
