@@ -4,9 +4,10 @@
 
 import assert from 'node:assert/strict';
 import { EventEmitter, once } from 'node:events';
+import { connect as connectTo } from 'node:net';
 import { setImmediate as turn } from 'node:timers/promises';
 import { test } from 'node:test';
-import { FakeTimers, guestFor, openFilter, relayFor, scripted, urlOf } from './network-wisp-peers.mjs';
+import { echo, FakeTimers, guestFor, openFilter, relayFor, scripted, serverFor, urlOf } from './network-wisp-peers.mjs';
 import { source } from './source.mjs';
 
 const { decode, encode, EXTENSION, REASON } = await source('network/wisp-packets.ts');
@@ -222,4 +223,75 @@ test('a client that asks and does not read is cut off', async () => {
     }
     assert.ok(count < 100_000, `${what}: ${count}`);
   }
+});
+
+test('names that a client asks for and forgets are looked up 256 at a time', async (t) => {
+  const pending = [];
+  const lookup = (_name, _options, done) => pending.push(() => done(null, [{ address: '127.0.0.1', family: 4 }]));
+  const relay = await relayFor(t, { lookup });
+  const socket = new WebSocket(urlOf(relay));
+  socket.binaryType = 'arraybuffer';
+  await once(socket, 'message');
+  const closes = [];
+  const waiting = [];
+  socket.addEventListener('message', ({ data }) => {
+    const packet = decode(new Uint8Array(data));
+    if (packet.type !== 'close') return;
+    closes.push([packet.stream, packet.reason]);
+    waiting.shift()?.();
+  });
+  const closed = () => new Promise((resolve) => waiting.push(resolve));
+  const connect = (stream, host) => socket.send(encode({ type: 'connect', stream, kind: 'stream', port: 9, host }));
+  for (let stream = 1; stream <= 256; ++stream) {
+    connect(stream, 'slow.example');
+    socket.send(encode({ type: 'close', stream, reason: REASON.voluntary }));
+  }
+  connect(1000, 'one-too-many.example');
+  await closed();
+  assert.deepEqual(closes, [[1000, REASON.throttled]]);
+  assert.equal(pending.length, 256);
+  pending.pop()();
+  connect(1001, 'next.example');
+  socket.send(encode({ type: 'connect', stream: 1002, kind: 'datagrams', port: 9, host: 'next.example' }));
+  await closed();
+  assert.equal(closes.at(-1)[1], REASON.throttled);
+  assert.equal(pending.length, 256);
+  socket.close();
+});
+
+test('strangers who say nothing have a bound', async (t) => {
+  const relay = await relayFor(t, { limits: { clients: 2 } });
+  const { port } = relay.address;
+  const guest = guestFor(t, urlOf(relay));
+  await guest.state('connected');
+  const strangers = [];
+  t.after(() => strangers.forEach((stranger) => stranger.destroy()));
+  // All but the one that is a client.
+  for (let count = 0; count < 257; ++count) {
+    strangers.push(connectTo(port, '127.0.0.1').on('error', () => {}));
+    await once(strangers.at(-1), 'connect');
+  }
+  const oneMore = connectTo(port, '127.0.0.1').on('error', () => {});
+  await once(oneMore, 'close');
+  // Who was a client before is one still.
+  const flow = guest.open(await serverFor(t, echo));
+  await flow.has('opened');
+  await flow.send(Buffer.from('still here'));
+  await flow.until(() => flow.text === 'still here');
+});
+
+test('datagrams that wait for a relay are no more than one of the longest', async (t) => {
+  const timers = new FakeTimers();
+  const server = await scripted(t);
+  const guest = guestFor(t, server.url, { timers, world: new EventTarget() });
+  const flow = guest.open(53, { kind: 'datagrams' });
+  for (let count = 0; count < 20; ++count) guest.backend.send(flow.id, Buffer.alloc(30_000, count));
+  const other = guest.open(53, { kind: 'datagrams' });
+  for (let count = 0; count < 20; ++count) guest.backend.send(other.id, Buffer.alloc(10, count));
+  const peer = await server.peer();
+  peer.send({ type: 'continue', stream: 0, count: 4 });
+  const packets = [];
+  while (packets.filter(({ type }) => type === 'data').length < 18) packets.push(await peer.next(() => true));
+  const sizes = packets.filter(({ type }) => type === 'data').map(({ bytes }) => bytes.length);
+  assert.deepEqual(sizes, [30_000, 30_000, ...Array(16).fill(10)]);
 });

@@ -53,7 +53,7 @@ const MOST_ROOM = 512 * 1024;
 const MOST_QUEUED = 16 * 1024 * 1024;
 /** The largest datagram of UDP. */
 const MOST_DATAGRAM = 65_527;
-/** Datagrams that wait for the line. */
+/** Datagrams that wait for the line. Together they are no longer than one. */
 const MOST_EARLY = 16;
 /**
  * Milliseconds after which a stream counts as open if nothing speaks against.
@@ -315,7 +315,8 @@ export class WispFlow {
 
   private sendDatagram(bytes: Uint8Array): number {
     if (this.state === 'waiting') {
-      if (this.early.length < MOST_EARLY) this.early.push(bytes.slice());
+      const waiting = this.early.reduce((sum, each) => sum + each.length, bytes.length);
+      if (this.early.length < MOST_EARLY && waiting <= MOST_DATAGRAM) this.early.push(bytes.slice());
       return MOST_DATAGRAM;
     }
     if (this.state === 'gone') return 0;

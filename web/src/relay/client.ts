@@ -5,6 +5,7 @@
 import { createHash, timingSafeEqual } from 'node:crypto';
 import type { Socket } from 'node:net';
 import type { WebSocket } from 'ws';
+import { parseAddress } from '../network/address.ts';
 import type { Timers } from '../network/timers.ts';
 import {
   decodeClientCredit,
@@ -21,17 +22,18 @@ import {
   REASON,
   type Packet,
 } from '../network/wisp-packets.ts';
-import type { Destinations } from './destination.ts';
+import { NoWay, type Destinations, type Way } from './destination.ts';
 import {
   FULL,
   HANDSHAKE,
   MESSAGE_COST,
+  MOST_LOOKUPS,
   MOST_SENDING,
   PACKETS,
   ROOM_AGAIN,
   ROUND,
-  SILENT_ROUNDS,
   type RelayLimits,
+  SILENT_ROUNDS,
 } from './limits.ts';
 import type { Metrics } from './metrics.ts';
 import { listenFor, type PortOptions, type RelayPort } from './port.ts';
@@ -60,7 +62,6 @@ export class RelayClient implements StreamOwner {
   readonly limits: RelayLimits;
   readonly metrics: Metrics;
   readonly timers: Timers;
-  readonly destinations: Destinations;
   extended = false;
   confirms = false;
   firstCredit = 0;
@@ -76,6 +77,7 @@ export class RelayClient implements StreamOwner {
   private sending = 0;
   private moved = 0;
   private lingering = 0;
+  private lookups = 0;
   private nextAccepted = FIRST_SERVER_STREAM;
   /** Rounds in which nothing has come from it or gone to it. */
   private silent = 0;
@@ -83,11 +85,10 @@ export class RelayClient implements StreamOwner {
 
   /** `left` is called once, when the client is gone. */
   constructor(socket: WebSocket, options: ClientOptions, left: () => void) {
-    const { limits, metrics, timers, destinations } = options;
+    const { limits, metrics, timers } = options;
     this.limits = limits;
     this.metrics = metrics;
     this.timers = timers;
-    this.destinations = destinations;
     this.options = options;
     this.socket = socket;
     this.left = left;
@@ -268,6 +269,19 @@ export class RelayClient implements StreamOwner {
   }
 
   // ---- for streams
+
+  /** A lookup goes on when its stream is closed, and counts until then. */
+  async find(host: string, port: number): Promise<Way> {
+    const { destinations } = this.options;
+    if (parseAddress(host) !== undefined) return destinations.find(host, port);
+    if (this.lookups >= MOST_LOOKUPS) throw new NoWay(REASON.throttled);
+    this.lookups += 1;
+    try {
+      return await destinations.find(host, port);
+    } finally {
+      this.lookups -= 1;
+    }
+  }
 
   send(packet: Packet): void {
     if (this.state === 'gone') return;

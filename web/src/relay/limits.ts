@@ -49,6 +49,12 @@ export const ROOM_AGAIN = 512 * 1024;
 export const MESSAGE_COST = 256;
 /** With so many bytes on the way to it, a client is cut off. */
 export const MOST_SENDING = 16 * 1024 * 1024;
+/** Names of one client that are looked up at a time. */
+export const MOST_LOOKUPS = 256;
+/** Connections that are no clients, or not yet. */
+export const MOST_STRANGERS = 256;
+/** Milliseconds in which these must say what they want. */
+export const GREETING = 10_000;
 /** Milliseconds in which a client must have made its handshake. */
 export const HANDSHAKE = 15_000;
 /** Milliseconds between looks at what is idle, and at clients that are gone. */

@@ -10,7 +10,7 @@ import { systemTimers, type Timers } from '../network/timers.ts';
 import { SUBPROTOCOL } from '../network/wisp-packets.ts';
 import { isSameSecret, RelayClient } from './client.ts';
 import { Destinations, type AddressFilter, type Lookup, type Resolver } from './destination.ts';
-import { DEFAULT_LIMITS, LARGEST_MESSAGE, ROUND, type RelayLimits } from './limits.ts';
+import { DEFAULT_LIMITS, GREETING, LARGEST_MESSAGE, MOST_STRANGERS, ROUND, type RelayLimits } from './limits.ts';
 import { Metrics } from './metrics.ts';
 import type { PortOptions } from './port.ts';
 
@@ -135,7 +135,9 @@ export async function startRelay(options: RelayOptions): Promise<Relay> {
   };
   round();
 
-  const server = options.server ?? createServer((request, response) => answer(request, response, path, metrics));
+  const quick = { headersTimeout: GREETING, requestTimeout: GREETING, connectionsCheckingInterval: GREETING / 2 };
+  const server = options.server ?? createServer(quick, (request, response) => answer(request, response, path, metrics));
+  if (options.server === undefined) server.maxConnections = limits.clients + MOST_STRANGERS;
   server.on('upgrade', upgrade);
   if (options.server === undefined)
     await new Promise<void>((resolve, reject) => {

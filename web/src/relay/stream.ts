@@ -3,7 +3,7 @@
 
 import type { Packet } from '../network/wisp-packets.ts';
 import type { Timers } from '../network/timers.ts';
-import type { Destinations } from './destination.ts';
+import type { Way } from './destination.ts';
 import type { RelayLimits } from './limits.ts';
 import type { Metrics } from './metrics.ts';
 
@@ -12,7 +12,6 @@ export interface StreamOwner {
   readonly limits: RelayLimits;
   readonly metrics: Metrics;
   readonly timers: Timers;
-  readonly destinations: Destinations;
   /** Whether it has Auklet's extension. */
   readonly extended: boolean;
   /** Whether it is told of streams that are connected. */
@@ -23,6 +22,8 @@ export interface StreamOwner {
   readonly isFull: boolean;
   /** Bytes from the client that wait for far sides. */
   readonly waiting: number;
+  /** @throws NoWay */
+  find(host: string, port: number): Promise<Way>;
   send(packet: Packet): void;
   /** Counts bytes that wait. False: there are too many. */
   hold(count: number): boolean;

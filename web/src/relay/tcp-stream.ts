@@ -61,7 +61,7 @@ export class TcpStream implements Stream {
   open(host: string, port: number): void {
     const { owner } = this;
     this.timer = owner.timers.set(() => this.end(REASON.timedOut), owner.limits.connectSeconds * 1000);
-    owner.destinations.find(host, port).then(
+    owner.find(host, port).then(
       (way) => this.connectTo(way),
       (error: unknown) => {
         this.end(error instanceof NoWay ? error.reason : REASON.unknown);

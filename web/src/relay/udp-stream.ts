@@ -26,7 +26,7 @@ export class UdpStream implements Stream {
   }
 
   open(host: string, port: number): void {
-    this.owner.destinations.find(host, port).then(
+    this.owner.find(host, port).then(
       (way) => this.connectTo(way),
       (error: unknown) => this.end(error instanceof NoWay ? error.reason : REASON.unknown),
     );
