@@ -228,6 +228,17 @@ test('a preview that lies', async (suite) => {
   assert.equal((await ask('/fine')).status, 200);
 });
 
+test('more requests than are answered', async (suite) => {
+  const { bridge, ask } = start(suite, 80, () => new Promise(() => {}));
+  const asked = Array.from({ length: 1024 }, () => ask('/'));
+  assert.equal((await ask('/')).status, 503);
+  // A service worker that begins again begins with none.
+  const { port1, port2 } = new MessageChannel();
+  suite.after(() => port2.close());
+  bridge.serve(port1);
+  for (const { status } of await Promise.all(asked)) assert.equal(status, 502);
+});
+
 test('a service worker that begins again ends what was under way', async (suite) => {
   let closed;
   const wasClosed = new Promise((resolve) => (closed = resolve));

@@ -13,8 +13,8 @@ import { GuestSocket } from './guest-socket.ts';
 import { receivePieces, sendPieces } from './pieces.ts';
 import type { Abort, Answer, Greeting, PageRequest, ToSocket, Untrusted } from './protocol.ts';
 
-/** Requests under way. */
-const MOST_REQUESTS = 256;
+/** Requests under way. A site in development may have a thousand modules. */
+const MOST_REQUESTS = 1024;
 const MOST_SOCKETS = 64;
 const MOST_FIELDS = 200;
 const LONGEST_TARGET = 65_536;
