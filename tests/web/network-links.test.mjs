@@ -291,19 +291,19 @@ test('addresses on a channel', { skip: globalThis.navigator?.locks === undefined
 test('what may be said of a link', () => {
   const link = new Link();
   for (const network of [
-    { type: 'link', link },
-    { type: 'link', link: 'channel:a.B-c_9', address: '10.0.2.4' },
-    { type: 'off', hostname: 'a-9', address: '10.0.2.254' },
+    { type: 'local', link },
+    { type: 'local', link: 'channel:a.B-c_9', address: '10.0.2.4' },
+    { type: 'local', hostname: 'a-9', address: '10.0.2.254' },
     { type: 'nat', link, publish: ['80:80'] },
     { type: 'wisp', link, url: 'ws://x/' },
     { type: 'ethernet', url: 'wss://example.org/relay' },
   ])
     checkBootOptions({ network });
   for (const [network, message] of [
-    [{ type: 'link' }, /link needs a link/],
-    [{ type: 'link', link: {} }, /link must be createLink\(\), or channel:/],
-    [{ type: 'link', link: 'channel:' }, /link must be/],
-    [{ type: 'link', link: 'channel:a b' }, /link must be/],
+    [{ type: 'link', link }, /type must be nat, wisp, fetch, local or ethernet, not "link"/],
+    [{ type: 'local', link: {} }, /link must be createLink\(\), or channel:/],
+    [{ type: 'local', link: 'channel:' }, /link must be/],
+    [{ type: 'local', link: 'channel:a b' }, /link must be/],
     [{ type: 'nat', link: 'cable' }, /link must be/],
     [{ type: 'nat', address: '10.0.2.3' }, /address must be from 10\.0\.2\.4 to 10\.0\.2\.254, not "10\.0\.2\.3"/],
     [{ type: 'nat', address: '10.0.2.255' }, /address must be/],
@@ -318,9 +318,9 @@ test('what may be said of a link', () => {
   ])
     assert.throws(() => checkBootOptions({ network }), { code: 'invalid-option', message });
   // A machine that runs keeps its link.
-  checkNetwork({ type: 'off' });
+  checkNetwork({ type: 'local' });
   for (const network of [
-    { type: 'link', link },
+    { type: 'local', link },
     { type: 'nat', link },
     { type: 'nat', address: '10.0.2.20' },
     { type: 'ethernet', url: 'wss://x/' },

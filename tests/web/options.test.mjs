@@ -220,7 +220,7 @@ test('the page’s address', () => {
     ['?memory=31', 'memory must be a whole number from 32 to 4095 MiB, not 31'],
     [
       '?workerLimit=20',
-      'The address has an unknown option, workerLimit. Known are cpus, memory, arguments, screenreader, saving.',
+      'The address has an unknown option, workerLimit. Known are cpus, memory, arguments, screenreader, saving, network.',
     ],
     ['?toString=1', /^The address has an unknown option, toString\./],
     ['?cpus=1&cpus=1', 'The address has the option cpus twice.'],
