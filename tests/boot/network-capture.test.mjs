@@ -138,7 +138,7 @@ test('--pcap', async (suite) => {
 test('files that cannot be written', async (suite) => {
   const folder = folderFor(suite);
   for (const [given, expected] of [
-    [['--pcap', join(folder, 'x')], /--pcap needs --network nat/],
+    [['--pcap', join(folder, 'x')], /--pcap needs a network card/],
     [['--network=nat', '--pcap', folder], /--pcap .*: it is a folder/],
     [['--network=nat', '--pcap', join(folder, 'x/y')], /--pcap .*: there is no such folder/],
   ]) {

@@ -210,7 +210,7 @@ test('files that cannot be', () => {
   assert.equal(fileOf(undefined, false).file, undefined);
   assert.throws(() => fileOf('/tmp/x', false), {
     status: 2,
-    message: '--pcap needs --network nat or --network wisp:URL',
+    message: '--pcap needs a network card: add --network nat, for example',
   });
   assert.throws(() => fileOf(tmpdir()), { message: `--pcap ${tmpdir()}: it is a folder` });
   assert.throws(() => fileOf('/no/such/file'), { message: '--pcap /no/such/file: there is no such folder' });

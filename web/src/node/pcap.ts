@@ -45,7 +45,7 @@ export function pcapOf(
 ): PcapFile | undefined {
   const path = line.values.get('pcap');
   if (path === undefined) return undefined;
-  if (!hasNetwork) throw new UsageError('--pcap needs --network nat or --network wisp:URL');
+  if (!hasNetwork) throw new UsageError('--pcap needs a network card: add --network nat, for example');
   try {
     return new PcapFile(path, openSync(path, 'w'), complain);
   } catch (error) {
