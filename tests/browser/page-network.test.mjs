@@ -86,6 +86,7 @@ test(`the page’s network in ${BROWSER}`, async (suite) => {
   let { site } = first;
   const { newPage } = await launchPages(suite);
   const page = adapted(await newPage());
+  page.setDefaultTimeout(120_000);
   const download = async () => (await type(page, `wget -q -O - http://${GATEWAY}:${web}/ | sha256sum`)).trim();
 
   await suite.test('nothing, unless it is wanted', async () => {
