@@ -54,7 +54,7 @@ test('three machines on a link', async (suite) => {
   const link = createLink();
   const machines = [];
   for (const hostname of ['red', 'green', 'blue'])
-    machines.push(await start(suite, { type: hostname === 'blue' ? 'nat' : 'link', link, hostname }));
+    machines.push(await start(suite, { type: hostname === 'blue' ? 'nat' : 'local', link, hostname }));
   const [red, green, blue] = machines;
 
   await suite.test('addresses and names', async () => {
