@@ -201,6 +201,8 @@ function join(link, last, { hostname } = {}) {
 }
 
 test('three machines on a link', async (context) => {
+  // Nobody's patience ends here, however slow the computer is.
+  context.mock.timers.enable({ apis: ['setTimeout'] });
   const link = new Link();
   const machines = [1, 2, 3].map((last) => join(link, last, { hostname: `host-${last}` }));
   const [one, two, three] = machines;
