@@ -18,10 +18,11 @@ async function start(suite, network) {
   const machine = await startMachine({ exec: true, memory: 256, network: { type: 'fetch', ...network } });
   suite.after(() => machine.dispose());
   await machine.started;
-  return async (line, options) => {
+  const run = async (line, options) => {
     const { status, stdout, stderr } = await machine.exec(['sh', '-c', line], options);
     return { status, text: Buffer.concat([stdout, stderr]).toString() };
   };
+  return Object.assign(run, { network: machine.network });
 }
 
 test('HTTP by Node.js', async (suite) => {
@@ -91,6 +92,21 @@ test('https that ends in the program', async (suite) => {
     assert.notEqual(status, 0, where);
     assert.match(text, expected, where);
   }
+  // Another network, and this one again, with the same authority.
+  const { network } = result;
+  const states = [];
+  const isBack = new Promise((resolve) => {
+    network.onState((state) => {
+      states.push(state);
+      if (state === 'connected' && states.includes('off')) resolve();
+    });
+  });
+  const before = (await result(`cat ${authority}`)).text;
+  network.exchange({ type: 'local' });
+  network.exchange({ type: 'fetch', intercept: true });
+  await isBack;
+  assert.match((await result('wget -O - https://no-such-name.invalid/')).text, /502 .*nobody has this name/);
+  assert.equal((await result(`cat ${authority}`)).text, before);
 });
 
 test('by the command line', async () => {
