@@ -47,8 +47,6 @@ export const FIRST_CREDIT = 64 * 1024;
  * a guest's. Chromium sends messages of more than 64 KiB at half the rate.
  */
 const PIECE = 64 * 1024 - HEADER;
-/** The most room that is told. All of it may come while the line is full. */
-const MOST_ROOM = 512 * 1024;
 /** Bytes of the far side that a stream may queue without the extension. */
 const MOST_QUEUED = 16 * 1024 * 1024;
 /** The largest datagram of UDP. */
@@ -76,11 +74,21 @@ const ERRORS: Record<number, FlowError> = {
   [REASON.throttled]: 'unreachable',
 };
 
+/** The guest has gone, and hears nothing more. */
+const NOBODY: FlowListener = {
+  opened() {},
+  failed() {},
+  data: (bytes) => bytes.length,
+  writable() {},
+  finished() {},
+  aborted() {},
+};
+
 export class WispFlow {
   readonly kind: FlowKind;
   /** Of the stream. 0: it has none yet. */
   number = 0;
-  private readonly listener: FlowListener;
+  private listener: FlowListener;
   private line: Line | undefined;
   private state: 'waiting' | 'opening' | 'open' | 'gone' = 'waiting';
   /** DATA packets that the server has room for. */
@@ -88,6 +96,13 @@ export class WispFlow {
   /** Bytes that the server may send, with the extension. */
   private credit = 0;
   private readonly queue = new ByteQueue();
+  /** The guest's bytes for which the server has had no packets. */
+  private readonly out = new ByteQueue();
+  /**
+   * Bytes that the guest may send, as it was told. It may have sent them when it
+   * hears that there is less room, so this never shrinks but by what it sends.
+   */
+  private told = 0;
   private early: Uint8Array[] = [];
   private guestFinished = false;
   /** The far side sends nothing more. The queue may have more. */
@@ -95,6 +110,9 @@ export class WispFlow {
   /** The server has closed the stream. */
   private farGone = false;
   private finishTold = false;
+  private finishSent = false;
+  /** The guest has gone, and what it has sent has not. */
+  private isLeaving = false;
   private pumping = false;
   /** Somebody has connected to a port of the guest. */
   private isIncoming = false;
@@ -173,8 +191,9 @@ export class WispFlow {
   private leave(): void {
     this.state = 'gone';
     this.line?.timers.clear(this.timer);
-    this.line?.hold(-this.queue.length);
+    this.line?.hold(-this.queue.length - this.out.length);
     this.queue.clear();
+    this.out.clear();
     this.early = [];
     this.line?.release(this);
   }
@@ -197,6 +216,8 @@ export class WispFlow {
       case 'continue':
         if (this.kind === 'datagrams') return;
         this.packets = packet.count;
+        this.flush();
+        if (this.isGone) return;
         if (this.state === 'open') this.listener.writable(this.room);
         else this.open();
         return;
@@ -228,6 +249,10 @@ export class WispFlow {
     this.farFinished = true;
     this.farGone = true;
     this.line!.timers.clear(this.timer);
+    if (this.isLeaving) return this.leave();
+    // Nobody is there to take it.
+    this.line!.hold(-this.out.length);
+    this.out.clear();
     this.pump();
   }
 
@@ -285,11 +310,12 @@ export class WispFlow {
   /** Bytes that the guest may send. */
   get room(): number {
     const line = this.line!;
-    if (line.full) {
-      line.waitForRoom(this);
-      return 0;
-    }
-    return this.kind === 'datagrams' ? MOST_DATAGRAM : Math.min(this.packets * PIECE, MOST_ROOM);
+    if (line.full) line.waitForRoom(this);
+    if (this.kind === 'datagrams') return line.full ? 0 : MOST_DATAGRAM;
+    // All that was told may come while the line is full.
+    const most = Math.min(this.packets * PIECE, Math.floor(line.window / 2));
+    if (!line.full) this.told = Math.max(this.told, most - this.out.length);
+    return this.told;
   }
 
   /** The line is no longer full. */
@@ -306,11 +332,32 @@ export class WispFlow {
       queueMicrotask(() => this.abort());
       return 0;
     }
-    for (let at = 0; at < bytes.length; at += PIECE) {
-      this.packets = Math.max(0, this.packets - 1);
-      this.line!.send({ type: 'data', stream: this.number, bytes: bytes.subarray(at, at + PIECE) });
-    }
+    this.told = Math.max(0, this.told - bytes.length);
+    let at = 0;
+    if (this.out.length === 0)
+      for (; at < bytes.length && this.packets > 0; at += PIECE) this.sendPiece(bytes.subarray(at, at + PIECE));
+    const rest = bytes.slice(at);
+    if (this.line!.hold(rest.length)) this.out.push(rest);
+    else queueMicrotask(() => this.abort(REASON.client));
     return this.room;
+  }
+
+  private sendPiece(bytes: Uint8Array): void {
+    --this.packets;
+    this.line!.send({ type: 'data', stream: this.number, bytes });
+  }
+
+  /** Sends what waits for packets, and then what comes behind it. */
+  private flush(): void {
+    while (this.out.length > 0 && this.packets > 0) {
+      const bytes = this.out.peek().subarray(0, PIECE);
+      this.sendPiece(bytes);
+      this.out.drop(bytes.length);
+      this.line!.hold(-bytes.length);
+    }
+    if (this.out.length > 0) return;
+    if (this.guestFinished) this.sendFinish();
+    if (this.isLeaving) this.end(false);
   }
 
   private sendDatagram(bytes: Uint8Array): number {
@@ -329,7 +376,12 @@ export class WispFlow {
   finish(): void {
     if (this.state !== 'open' || this.guestFinished) return;
     this.guestFinished = true;
-    if (this.farGone) return;
+    if (!this.farGone && this.out.length === 0) this.sendFinish();
+  }
+
+  private sendFinish(): void {
+    if (this.finishSent) return;
+    this.finishSent = true;
     if (this.line!.traits.abilities !== undefined) this.line!.send({ type: 'finish', stream: this.number });
     else this.waitForEnd();
   }
@@ -355,6 +407,13 @@ export class WispFlow {
   /** As FlowBackend.closed(). The listener hears nothing any more. */
   closed(reset: boolean): void {
     if (this.state === 'gone') return;
+    this.listener = NOBODY;
+    if (reset || this.out.length === 0) return this.end(reset);
+    this.isLeaving = true;
+    this.pump();
+  }
+
+  private end(reset: boolean): void {
     const isOver = this.farGone || (this.guestFinished && this.farFinished);
     if (this.number !== 0 && !isOver)
       this.line!.send({ type: 'close', stream: this.number, reason: reset ? REASON.client : REASON.voluntary });
