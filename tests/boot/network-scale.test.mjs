@@ -10,6 +10,7 @@ import { createServer as createHttpServer } from 'node:http';
 import { createServer } from 'node:net';
 import { join } from 'node:path';
 import { test } from 'node:test';
+import { setImmediate as turn } from 'node:timers/promises';
 import { build } from './machines.mjs';
 import { GATEWAY, listen, MIB, start, text } from './network-guests.mjs';
 
@@ -31,8 +32,9 @@ async function counts(machine) {
   return { connections, flows, questions, lost, refused };
 }
 
+/** Other events have their turn meanwhile. */
 async function until(condition) {
-  while (!(await condition()));
+  while (!(await condition())) await turn();
 }
 
 /** The last connection ends a moment after the program that had it. */
