@@ -18,8 +18,19 @@ struct Error {
 template <typename T> using Result = std::expected<T, Error>;
 
 namespace detail {
-inline void append(std::string& text, std::string_view part) { text += part; }
-inline void append(std::string& text, std::integral auto part) { text += std::to_string(part); }
+// There are hundreds of calls, and none is in a hurry: they are not to be
+// inlined, and not for each type again.
+[[gnu::noinline]] inline void append(std::string& text, std::string_view part) { text += part; }
+[[gnu::noinline]] inline void append_number(std::string& text, long long part) { text += std::to_string(part); }
+[[gnu::noinline]] inline void append_number(std::string& text, unsigned long long part) {
+    text += std::to_string(part);
+}
+inline void append(std::string& text, std::signed_integral auto part) {
+    append_number(text, static_cast<long long>(part));
+}
+inline void append(std::string& text, std::unsigned_integral auto part) {
+    append_number(text, static_cast<unsigned long long>(part));
+}
 } // namespace detail
 
 /// Joins words and numbers. std::format would double the size of the wasm

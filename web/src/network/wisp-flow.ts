@@ -99,8 +99,8 @@ export class WispFlow {
   /** The guest's bytes for which the server has had no packets. */
   private readonly out = new ByteQueue();
   /**
-   * Bytes that the guest may send, as it was told. It may have sent them when it
-   * hears that there is less room, so this never shrinks but by what it sends.
+   * Bytes that the guest may send, as it was told. It may have sent them when
+   * it hears of less room, so this never shrinks but by what it sends.
    */
   private told = 0;
   private early: Uint8Array[] = [];
