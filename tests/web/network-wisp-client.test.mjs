@@ -66,7 +66,7 @@ test('version 1: open after 300 ms of silence, with the first credit', async (t)
 });
 
 test('small segments use up the packets: the rest waits, in order, and what ends comes behind it', async (t) => {
-  for (const ends of ['finish', 'close', 'reset']) {
+  for (const ends of ['finish', 'close', 'reset', 'lost']) {
     const { guest, peer, flow, stream } = await version2(t, CONFIRMS, OURS);
     peer.send({ type: 'continue', stream, count: 2 });
     await flow.has('opened');
@@ -79,6 +79,12 @@ test('small segments use up the packets: the rest waits, in order, and what ends
     assert.equal(String((await peer.next('data')).bytes), '1 ');
     if (ends === 'reset') {
       assert.equal((await peer.next('close')).reason, REASON.client);
+      continue;
+    }
+    if (ends === 'lost') {
+      peer.socket.close();
+      await guest.state('waiting');
+      assert.equal(guest.line.held, 0);
       continue;
     }
     // The guest is gone, but its number may be another flow's.

@@ -200,7 +200,8 @@ export class WispFlow {
 
   /** The line is gone. What has come whole can still be read. */
   lost(): void {
-    if (this.farGone || (this.guestFinished && this.farFinished)) return;
+    if (this.isLeaving) return this.leave();
+    if (this.farGone || (this.finishSent && this.farFinished)) return;
     if (this.isIncoming || (this.state === 'open' && this.kind === 'stream')) this.abort();
     else this.fail('unreachable');
   }
