@@ -116,9 +116,9 @@ test(`the network in ${BROWSER}`, async (suite) => {
     // Addresses have no certificate, and only port 443 has TLS.
     assert.match(await command(`wget -O - https://${GATEWAY}/`), /^1 [^]*refused/);
     assert.match(await command('wget -O - https://origin.auklet:444/'), /^1 [^]*refused/);
-    // Another name than that of the address.
+    // Another name than that of the address. wget may write to its helper after that has ended: SIGPIPE.
     const other = 'echo $(nslookup origin.auklet | grep -o "198[.].*") other.example >> /etc/hosts';
-    assert.match(await command(`${other}; wget -O - https://other.example/`), /^1 [^]*(handshake|alert|reset)/i);
+    assert.match(await command(`${other}; wget -O - https://other.example/`), /^(1|141) [^]*(handshake|alert|reset)/i);
     // The guest trusts one authority more, and a new one each time.
     const authority = 'cat /usr/local/share/ca-certificates/auklet-interception.crt';
     const bundle = '/etc/ssl/certs/ca-certificates.crt';

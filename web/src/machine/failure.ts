@@ -8,6 +8,7 @@ import type { FailureCode } from './protocol.ts';
 const OUT_OF_MEMORY = /out of memory|could not allocate|Allocation failed/i;
 
 export class HostFailure extends Error {
+  override readonly name = 'HostFailure';
   readonly code: FailureCode;
 
   constructor(code: FailureCode, message: string, options?: ErrorOptions) {
@@ -17,7 +18,8 @@ export class HostFailure extends Error {
 }
 
 export function failureCode(error: unknown, message: string): FailureCode {
-  if (error instanceof HostFailure) return error.code;
+  // By its name, because WebKit may have this class twice (host-worker.ts).
+  if (error instanceof Error && error.name === 'HostFailure') return (error as HostFailure).code;
   return OUT_OF_MEMORY.test(message) ? 'out-of-memory' : 'failed';
 }
 

@@ -4,4 +4,11 @@
 import { Host } from './host.ts';
 import { parentPort } from './platform.ts';
 
-new Host(parentPort());
+/**
+ * The module that is loaded for a network imports from the bundle of this
+ * script. WebKit runs it once more then, and a second host would take the
+ * messages for the first one.
+ */
+const scope = globalThis as { aukletHost?: Host };
+
+scope.aukletHost ??= new Host(parentPort());
