@@ -270,6 +270,17 @@ test('a port of UDP where nobody is', async (t) => {
   assert.ok(flow.log.includes('failed refused'));
 });
 
+test('a far side to which the system knows no way', async (t) => {
+  const relay = await relayFor(t);
+  const guest = guestFor(t, urlOf(relay));
+  // As an address of IPv6 on a computer that has none: connect() itself fails.
+  const flow = guest.open(7, { kind: 'datagrams', address: '255.255.255.255' });
+  guest.backend.send(flow.id, Buffer.from('ping'));
+  await flow.has('opened');
+  await flow.until(() => /^(failed|aborted)/.test(flow.log.at(-1)));
+  assert.equal(metric(relay, 'streams'), 0);
+});
+
 test('the relay dies and comes back', async (t) => {
   const timers = new FakeTimers();
   const first = await relayFor(t);

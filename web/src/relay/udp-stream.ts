@@ -41,13 +41,15 @@ export class UdpStream implements Stream {
     socket.on('error', (error: NodeJS.ErrnoException) =>
       this.end(error.code === 'ECONNREFUSED' ? REASON.refused : REASON.unreachable),
     );
-    // Only datagrams of this far side come through a connected socket.
-    socket.connect(port, address, () => {
+    // A callback of connect() would get its error, too, in place of 'error'.
+    socket.once('connect', () => {
       this.isConnected = true;
       const { early } = this;
       this.early = [];
       for (const bytes of early) this.write(bytes);
     });
+    // Only datagrams of this far side come through a connected socket.
+    socket.connect(port, address);
   }
 
   private receive(bytes: Uint8Array): void {
