@@ -401,6 +401,38 @@ test('a WebSocket that does not send: flows wait, and go on when it has sent', a
   assert.equal(timers.fire(4), 0);
 });
 
+test('room that comes before a program has accepted a connection is told when it has', async (t) => {
+  const timers = new FakeTimers();
+  const server = await scripted(t);
+  let amount = 0;
+  const makeWebSocket = (url, protocols) => {
+    const socket = new WebSocket(url, protocols);
+    Object.defineProperty(socket, 'bufferedAmount', { get: () => amount });
+    return socket;
+  };
+  const guest = guestFor(t, server.url, { timers, makeWebSocket });
+  const peer = await server.peer();
+  await peer.greet(CONFIRMS, UDP, OURS);
+  const published = guest.backend.publish(8080, 80);
+  const { stream: listener } = await peer.next('listen');
+  peer.send({ type: 'listen', stream: listener, port: 8080 });
+  await published;
+  // Another flow has filled the line.
+  const other = guest.open(80);
+  peer.send({ type: 'continue', stream: (await peer.next('connect')).stream, count: 100 });
+  await other.has('opened');
+  amount = 5_000_000;
+  guest.backend.send(other.id, Buffer.alloc(10));
+  peer.send({ type: 'accept', stream: 2 ** 31, listener, host: '192.0.2.9', port: 4000 });
+  const flow = await guest.nextIncoming();
+  assert.equal(flow.room, 0);
+  amount = 0;
+  timers.fire(4);
+  flow.accept();
+  await flow.has('writable');
+  assert.ok(flow.room > 0);
+});
+
 test('names: CONNECT has the name that the guest has asked for', async (t) => {
   const server = await scripted(t);
   const nameOf = (address) => ({ '192.0.2.7': 'example.org' })[address];

@@ -153,8 +153,10 @@ export class WispFlow {
     if (this.state !== 'opening' || !this.isIncoming) return;
     this.state = 'open';
     this.topUp();
-    // What waits comes later, because this is a call of the guest's.
+    // What waits comes later, because this is a call of the guest's. So does
+    // room that there is since incoming().
     this.consumed();
+    queueMicrotask(() => this.roomAgain());
   }
 
   private begin(line: Line, number: number): void {
