@@ -96,7 +96,10 @@ export class WispFlow {
   /** Bytes that the server may send, with the extension. */
   private credit = 0;
   private readonly queue = new ByteQueue();
-  /** The guest's bytes for which the server has had no packets. */
+  /**
+   * The guest's bytes for which the server has had no packets, or that came
+   * while the line was full.
+   */
   private readonly out = new ByteQueue();
   /**
    * Bytes that the guest may send, as it was told. It may have sent them when
@@ -323,7 +326,9 @@ export class WispFlow {
 
   /** The line is no longer full. */
   roomAgain(): void {
-    if (this.state === 'open' && !this.farGone) this.listener.writable(this.room);
+    if (this.state !== 'open' || this.farGone) return;
+    this.flush();
+    if (!this.isGone) this.listener.writable(this.room);
   }
 
   /** As FlowBackend.send(). */
@@ -338,11 +343,16 @@ export class WispFlow {
     this.told = Math.max(0, this.told - bytes.length);
     let at = 0;
     if (this.out.length === 0)
-      for (; at < bytes.length && this.packets > 0; at += PIECE) this.sendPiece(bytes.subarray(at, at + PIECE));
+      for (; at < bytes.length && this.maySend; at += PIECE) this.sendPiece(bytes.subarray(at, at + PIECE));
     const rest = bytes.slice(at);
     if (this.line!.hold(rest.length)) this.out.push(rest);
     else queueMicrotask(() => this.abort(REASON.client));
     return this.room;
+  }
+
+  /** What all flows were told of is more than the line takes. */
+  private get maySend(): boolean {
+    return this.packets > 0 && !this.line!.full;
   }
 
   private sendPiece(bytes: Uint8Array): void {
@@ -350,9 +360,9 @@ export class WispFlow {
     this.line!.send({ type: 'data', stream: this.number, bytes });
   }
 
-  /** Sends what waits for packets, and then what comes behind it. */
+  /** Sends what waits, and then what comes behind it. */
   private flush(): void {
-    while (this.out.length > 0 && this.packets > 0) {
+    while (this.out.length > 0 && this.maySend) {
       const bytes = this.out.peek().subarray(0, PIECE);
       this.sendPiece(bytes);
       this.out.drop(bytes.length);
