@@ -173,6 +173,15 @@ test('a body that streams, and an abort', async (suite) => {
   await assert.rejects(reader.read());
 });
 
+test('nothing is left of a request', async (suite) => {
+  const { port } = await serve(suite, (_, response) => response.end('x'));
+  const { ask } = start(suite, port);
+  const answer = await ask('/');
+  const closed = once(answer.own, 'close');
+  assert.equal(await textOf(answer), 'x');
+  await closed;
+});
+
 test('nobody listens, and then somebody does', async (suite) => {
   const { port, server } = await serve(suite, (_, response) => response.end('here'));
   server.close();
@@ -296,6 +305,16 @@ test('WebSockets', async (suite) => {
     await two.until('open');
     fromClient.at(-1).terminate();
     assert.deepEqual(await two.until('close'), { type: 'close', code: 1006, reason: '', wasClean: false });
+  });
+
+  await suite.test('a document that goes without a word leaves no connection', async () => {
+    for (let count = 0; count < 65; ++count) {
+      const one = open('/');
+      await one.until('open');
+      const closed = once(fromClient.at(-1), 'close');
+      one.own.close();
+      await closed;
+    }
   });
 
   await suite.test('a document that does not listen holds the server back', async () => {

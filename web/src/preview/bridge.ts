@@ -116,7 +116,11 @@ export class PreviewBridge {
       return onEnd();
     }
     const { port1, port2 } = new MessageChannel();
-    sendPieces(port1, stream, onEnd);
+    sendPieces(port1, stream, () => {
+      // Else the worker's end would keep it, with all that it can abort.
+      own.close();
+      onEnd();
+    });
     own.postMessage(answer, [port2]);
   }
 

@@ -56,10 +56,12 @@ export class GuestSocket {
     this.port = port;
     this.onEnd = onEnd;
     port.onmessage = ({ data }: MessageEvent<Untrusted<FromSocket>>) => this.handle(data);
+    // The document may go without a word. Not all engines tell.
+    port.addEventListener('close', () => this.end());
     this.run(target).catch((error: unknown) => this.fail(error));
   }
 
-  /** The page or the machine ends. */
+  /** The document or the machine is gone. */
   end(): void {
     this.over(1006, '', false);
   }

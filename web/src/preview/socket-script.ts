@@ -41,6 +41,23 @@ class GuestWebSocket extends EventTarget {
   readyState = 0;
   bufferedAmount = 0;
 
+  /** Those that are not closed. */
+  static readonly #all = new Set<GuestWebSocket>();
+
+  static {
+    // In some engines, the page hears of a document's end from nobody else.
+    addEventListener('pagehide', () => {
+      for (const socket of this.#all) {
+        socket.#post({ type: 'close', code: 1001, reason: '' });
+        socket.#port?.close();
+      }
+    });
+    // It is shown again, and its scripts hear now.
+    addEventListener('pageshow', ({ persisted }) => {
+      if (persisted) for (const socket of this.#all) socket.#over(1006, '', false);
+    });
+  }
+
   #port: MessagePort | undefined;
   /** Blobs are read first, and what follows them waits. */
   #last: Promise<void> = Promise.resolve();
@@ -59,6 +76,7 @@ class GuestWebSocket extends EventTarget {
     port1.onmessage = ({ data }: MessageEvent<ToSocket>) => this.#handle(data);
     url.protocol = location.protocol;
     serviceWorker()!.postMessage({ type: 'socket', url: url.href, protocols: names }, [port2]);
+    GuestWebSocket.#all.add(this);
   }
 
   static override [Symbol.hasInstance](value: unknown): boolean {
@@ -136,6 +154,7 @@ class GuestWebSocket extends EventTarget {
   #over(code: number, reason: string, wasClean: boolean): void {
     if (this.readyState === 3) return;
     this.readyState = 3;
+    GuestWebSocket.#all.delete(this);
     this.#post({ type: 'close', code: undefined, reason: '' });
     this.#port?.close();
     if (!wasClean) this.dispatchEvent(new Event('error'));

@@ -140,7 +140,11 @@ async function ask(request: Request, keepAlive: (work: Promise<unknown>) => void
   answered.abort();
   const { status, statusText, fields } = answer;
   const init = { status, statusText, headers: fields };
-  if (pieces === undefined) return new Response(null, init);
+  if (pieces === undefined) {
+    // The page's end would keep it.
+    own.close();
+    return new Response(null, init);
+  }
   let end = (): void => {};
   keepAlive(new Promise<void>((resolve) => (end = resolve)));
   return new Response(receivePieces(pieces, gone.signal, end), init);
