@@ -4,7 +4,7 @@
 
 import assert from 'node:assert/strict';
 import { EventEmitter, once } from 'node:events';
-import { connect as connectTo } from 'node:net';
+import { connect as connectTo, Server } from 'node:net';
 import { setImmediate as turn } from 'node:timers/promises';
 import { test } from 'node:test';
 import { echo, FakeTimers, guestFor, openFilter, relayFor, scripted, serverFor, urlOf } from './network-wisp-peers.mjs';
@@ -16,6 +16,7 @@ const { RelayClient } = await source('relay/client.ts');
 const { Destinations } = await source('relay/destination.ts');
 const { DEFAULT_LIMITS } = await source('relay/limits.ts');
 const { Metrics } = await source('relay/metrics.ts');
+const { listenFor } = await source('relay/port.ts');
 
 const CONFIRMS = [EXTENSION.confirmation, new Uint8Array(0)];
 const OURS = [EXTENSION.auklet, encodeServerAbilities({ listens: true, resolves: false, answers: true })];
@@ -165,6 +166,38 @@ test('a port of a relay that does not give it back at once is asked for until it
   // One for a port that we have not is closed.
   again.send({ type: 'accept', stream: 2 ** 31 + 1, listener: 999, port: 1, host: '::1' });
   assert.deepEqual(await again.next('close'), { type: 'close', stream: 2 ** 31 + 1, reason: REASON.client });
+});
+
+/** As Node.js tells of errors of accept(). */
+const emitAcceptError = (server) => server.emit('error', Object.assign(new Error('accept'), { code: 'ENOBUFS' }));
+
+test('a relay outlives connections that could not be accepted', async (t) => {
+  const listens = t.mock.method(Server.prototype, 'listen');
+  const relay = await relayFor(t);
+  for (let count = 0; count < 2; ++count) emitAcceptError(listens.mock.calls[0].this);
+  await guestFor(t, urlOf(relay)).state('connected');
+});
+
+test('a port of a relay outlives a connection that could not be accepted', async (t) => {
+  const { mock } = t;
+  const listens = mock.method(Server.prototype, 'listen');
+  const metrics = new Metrics();
+  const failed = mock.fn();
+  const accepted = Promise.withResolvers();
+  const listening = Promise.withResolvers();
+  const own = listenFor({ host: '127.0.0.1', least: 20_000, most: 40_000 }, 0, metrics, {
+    listens: listening.resolve,
+    failed,
+    accepted: accepted.resolve,
+  });
+  const port = await listening.promise;
+  emitAcceptError(listens.mock.calls[0].this);
+  const socket = connectTo(port, '127.0.0.1').on('error', () => {});
+  (await accepted.promise).destroy();
+  await once(socket, 'close');
+  assert.equal(failed.mock.callCount(), 0);
+  own.close();
+  assert.equal(metrics.get('listeners'), 0);
 });
 
 test('a relay that asks and does not read is given up', async (t) => {

@@ -52,7 +52,9 @@ export function listenFor(options: PortOptions, port: number, metrics: Metrics, 
     events.listens((server.address() as { port: number }).port);
   });
   server.on('error', (error: NodeJS.ErrnoException) => {
-    if (!isOver && !isOpen && error.code === 'EADDRINUSE') next();
+    // A connection that could not be accepted: it still listens.
+    if (isOpen) return;
+    if (!isOver && error.code === 'EADDRINUSE') next();
     else fail(REASON.refused);
   });
   server.on('connection', (socket) => {

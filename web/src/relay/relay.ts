@@ -141,7 +141,8 @@ export async function startRelay(options: RelayOptions): Promise<Relay> {
   server.on('upgrade', upgrade);
   if (options.server === undefined)
     await new Promise<void>((resolve, reject) => {
-      server.once('error', reject);
+      // Later ones are of connections that could not be accepted.
+      server.on('error', reject);
       server.listen(options.port ?? 0, options.host ?? '127.0.0.1', resolve);
     });
   const { address: host, port } = server.address() as AddressInfo;
