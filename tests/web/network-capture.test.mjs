@@ -13,6 +13,7 @@ const { CaptureClient } = await source('api/captures.ts');
 const { CAPTURE_ROOM, HostCapture } = await source('machine/host-capture.ts');
 const { parseCommandLine } = await source('node/options.ts');
 const { PCAP_VALUES, pcapOf } = await source('node/pcap.ts');
+const { MachineNetwork } = await source('api/network.ts');
 const { MachineError } = await source('api/types.ts');
 
 const HEADER = new Uint8Array(24).fill(0xa1);
@@ -214,4 +215,12 @@ test('files that cannot be', () => {
   });
   assert.throws(() => fileOf(tmpdir()), { message: `--pcap ${tmpdir()}: it is a folder` });
   assert.throws(() => fileOf('/no/such/file'), { message: '--pcap /no/such/file: there is no such folder' });
+});
+
+test('any card has captures, and no card has none', () => {
+  const posted = [];
+  for (const options of [{ type: 'local' }, { type: 'ethernet', url: 'wss://example.org/' }])
+    new MachineNetwork(options, (message) => posted.push(message.type)).capture();
+  assert.deepEqual(posted, ['network-capture', 'network-capture']);
+  assert.throws(() => new MachineNetwork(undefined, () => {}).capture(), { code: 'failed' });
 });

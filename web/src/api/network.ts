@@ -150,8 +150,6 @@ export class MachineNetwork {
   exchange(options: NetworkOptions): void {
     this.check();
     checkNetwork(options);
-    if (this.options?.type === 'ethernet')
-      throw new MachineError('invalid-option', 'network: a card behind a relay of Ethernet stays there');
     // Others' guests trust no authority of ours.
     if (intercepts(options) && !intercepts(this.options!))
       throw new MachineError('invalid-option', 'network: intercept is for machines that were booted with it');
@@ -175,7 +173,7 @@ export class MachineNetwork {
    *   or has a capture already; the machine's error if the machine has ended.
    */
   capture(): NetworkCapture {
-    this.check();
+    this.checkCard();
     return this.captures.start();
   }
 
@@ -238,9 +236,13 @@ export class MachineNetwork {
     for (const port of this.open) if (!before.has(port)) tell(port, true);
   }
 
+  private checkCard(): void {
+    if (!this.exists) throw new MachineError('failed', 'the machine was booted without a network');
+  }
+
   private check(): void {
-    if (this.options === undefined) throw new MachineError('failed', 'the machine was booted without a network');
-    if (this.options.type === 'ethernet')
+    this.checkCard();
+    if (this.options?.type === 'ethernet')
       throw new MachineError('failed', 'the guest is in the network of a relay, where only machines there reach it');
   }
 }
