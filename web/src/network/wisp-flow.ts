@@ -64,6 +64,12 @@ const CONNECT_TIMEOUT = 60_000;
  * the extension does not hear.
  */
 const QUIET = 60_000;
+/**
+ * Milliseconds for which the server may take nothing of what a guest has sent
+ * that has gone. Nobody else would end such a stream. What is on its way may
+ * need a minute over a slow line.
+ */
+const LINGER = 300_000;
 
 const ERRORS: Record<number, FlowError> = {
   [REASON.invalid]: 'unreachable',
@@ -362,12 +368,14 @@ export class WispFlow {
 
   /** Sends what waits, and then what comes behind it. */
   private flush(): void {
+    const before = this.out.length;
     while (this.out.length > 0 && this.maySend) {
       const bytes = this.out.peek().subarray(0, PIECE);
       this.sendPiece(bytes);
       this.out.drop(bytes.length);
       this.line!.hold(-bytes.length);
     }
+    if (this.isLeaving && this.out.length < before) this.linger();
     if (this.out.length > 0) return;
     if (this.guestFinished) this.sendFinish();
     if (this.isLeaving) this.end(false);
@@ -423,7 +431,14 @@ export class WispFlow {
     this.listener = NOBODY;
     if (reset || this.out.length === 0) return this.end(reset);
     this.isLeaving = true;
+    this.linger();
     this.pump();
+  }
+
+  private linger(): void {
+    const { timers } = this.line!;
+    timers.clear(this.timer);
+    this.timer = timers.set(() => (this.line!.full ? this.linger() : this.end(true)), LINGER);
   }
 
   private end(reset: boolean): void {
