@@ -203,6 +203,18 @@ test('names by DNS over HTTPS, where the relay has no UDP', async (t) => {
   assert.deepEqual(requests, ['POST application/dns-message application/dns-message']);
 });
 
+test('DNS over HTTPS, where streams have no loops', async (t) => {
+  const { asyncIterator } = Symbol;
+  const { prototype } = ReadableStream;
+  const loop = Object.getOwnPropertyDescriptor(prototype, asyncIterator);
+  t.after(() => Object.defineProperty(prototype, asyncIterator, loop));
+  const { answer } = resolverOf(table);
+  delete prototype[asyncIterator];
+  const fetchIt = async (_, { body }) => new Response(answer(Buffer.from(body)));
+  const names = new DnsNames(dnsOverHttps('https://example.org/', fetchIt));
+  assert.deepEqual((await names.resolve('good.example', false)).addresses, ['127.0.0.1']);
+});
+
 test('DNS over HTTPS: servers that do not answer what they should', async (t) => {
   const question = addressQuestion('good.example', 4);
   for (const [answer, message] of [

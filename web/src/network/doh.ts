@@ -12,8 +12,13 @@ const LARGEST = 65_535;
 async function bodyOf(response: Response): Promise<Uint8Array> {
   const body = new Uint8Array(LARGEST);
   let length = 0;
-  for await (const part of response.body ?? []) {
-    if (length + part.length > LARGEST) throw new Error('the resolver answers with too much');
+  // Not all engines have loops over streams.
+  const reader = response.body?.getReader();
+  for (let part; (part = (await reader?.read())?.value) !== undefined;) {
+    if (length + part.length > LARGEST) {
+      void reader!.cancel().catch(() => {});
+      throw new Error('the resolver answers with too much');
+    }
     body.set(part, length);
     length += part.length;
   }
