@@ -173,6 +173,19 @@ test('a body that streams, and an abort', async (suite) => {
   await assert.rejects(reader.read());
 });
 
+test('a coding that nobody has asked for holds no connection', async (suite) => {
+  let closed;
+  const wasClosed = new Promise((resolve) => (closed = resolve));
+  const { port } = await serve(suite, (_, response) =>
+    response.on('close', closed).writeHead(200, { 'Content-Encoding': 'br' }).write('x'),
+  );
+  const { ask } = start(suite, port);
+  const answer = await ask('/');
+  assert.equal(answer.status, 502);
+  assert.match(await textOf(answer), /answers in the coding br/);
+  await wasClosed;
+});
+
 test('nothing is left of a request', async (suite) => {
   const { port } = await serve(suite, (_, response) => response.end('x'));
   const { ask } = start(suite, port);

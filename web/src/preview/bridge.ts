@@ -88,6 +88,8 @@ export class PreviewBridge {
         this.requests.delete(abort),
       );
     } catch (error) {
+      // A body that nobody reads would hold its connection.
+      abort.abort(error);
       this.requests.delete(abort);
       this.refuse(own, error, isDocument);
     }
