@@ -6,12 +6,13 @@ import assert from 'node:assert/strict';
 import { EventEmitter, once } from 'node:events';
 import { connect as connectTo, Server } from 'node:net';
 import { setImmediate as turn } from 'node:timers/promises';
-import { test } from 'node:test';
+import { mock, test } from 'node:test';
 import { echo, FakeTimers, guestFor, openFilter, relayFor, scripted, serverFor, urlOf } from './network-wisp-peers.mjs';
 import { source } from './source.mjs';
 
 const { decode, encode, EXTENSION, REASON } = await source('network/wisp-packets.ts');
 const { encodeClientCredit, encodeServerAbilities } = await source('network/wisp-extensions.ts');
+const { WispLine } = await source('network/wisp-line.ts');
 const { RelayClient } = await source('relay/client.ts');
 const { Destinations } = await source('relay/destination.ts');
 const { DEFAULT_LIMITS } = await source('relay/limits.ts');
@@ -118,6 +119,18 @@ test('online again, with no relay: it is tried at once', async (t) => {
   await (await server.peer()).greet(CONFIRMS, OURS);
   await guest.state('connected');
   assert.equal(timers.fire(1000), 0);
+});
+
+test('an address that the engine does not take leaves nothing', () => {
+  const world = { addEventListener: mock.fn(), removeEventListener: mock.fn() };
+  const timers = new FakeTimers();
+  const makeWebSocket = () => {
+    throw new Error('this page came by https');
+  };
+  const make = () => new WispLine({ url: 'ws://example.org/', resolver: '1.1.1.1', timers, world, makeWebSocket });
+  assert.throws(make, /by https/);
+  assert.equal(world.addEventListener.mock.callCount() - world.removeEventListener.mock.callCount(), 0);
+  assert.equal(timers.list.size, 0);
 });
 
 test('a relay without the extension is asked nothing', async (t) => {

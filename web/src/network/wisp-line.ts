@@ -113,8 +113,9 @@ export class WispLine implements Line {
     });
     // Node.js has no such events.
     this.world = options.world ?? ('addEventListener' in globalThis ? globalThis : undefined);
-    this.world?.addEventListener('online', this.isOnline);
+    // It throws if the engine does not take the address.
     this.attempt();
+    this.world?.addEventListener('online', this.isOnline);
   }
 
   // ---- the link
