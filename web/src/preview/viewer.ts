@@ -24,6 +24,9 @@ const KNOCK = 1000;
 const SANDBOX =
   'allow-scripts allow-same-origin allow-forms allow-modals allow-popups allow-popups-to-escape-sandbox allow-downloads';
 
+/** The site's scripts reach those of the keeper, which has its origin. */
+const KEEPER_SANDBOX = 'allow-scripts allow-same-origin';
+
 const text = document.getElementById('text')!;
 const frames = document.getElementById('frames')!;
 
@@ -86,6 +89,7 @@ class Viewer {
     this.site = undefined;
     const keeper = document.createElement('iframe');
     keeper.hidden = true;
+    keeper.setAttribute('sandbox', KEEPER_SANDBOX);
     keeper.src = origin + KEEPER_PATH;
     this.keeper = keeper;
     document.body.append(keeper);
