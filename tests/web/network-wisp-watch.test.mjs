@@ -326,6 +326,23 @@ test('strangers who say nothing have a bound', async (t) => {
   await flow.until(() => flow.text === 'still here');
 });
 
+test('strangers who are refused do not stay', async (t) => {
+  const relay = await relayFor(t);
+  const socket = connectTo({ port: relay.address.port, host: '127.0.0.1', allowHalfOpen: true });
+  t.after(() => socket.destroy());
+  const upgrade = ['Upgrade: websocket', 'Connection: Upgrade', 'Sec-WebSocket-Version: 13', 'Sec-WebSocket-Key: x'];
+  socket.write(['GET /wrong/ HTTP/1.1', 'Host: a', ...upgrade, '', ''].join('\r\n'));
+  const [answer] = await once(socket, 'data');
+  assert.match(String(answer), /^HTTP\/1.1 404/);
+  await once(socket, 'end');
+  // Its own direction is still open. Whoever sends there hears that nobody is there.
+  const gone = once(socket, 'error');
+  const timer = setInterval(() => socket.write('x'), 5);
+  t.after(() => clearInterval(timer));
+  await gone.catch(() => {});
+  await relay.close();
+});
+
 test('datagrams that wait for a relay are no more than one of the longest', async (t) => {
   const timers = new FakeTimers();
   const server = await scripted(t);

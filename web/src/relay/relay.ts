@@ -110,7 +110,9 @@ export async function startRelay(options: RelayOptions): Promise<Relay> {
     if (refused !== undefined) {
       const [status, reason] = refused;
       metrics.add('refused_total', 1, `reason="${reason}"`);
-      socket.end(`HTTP/1.1 ${status} Refused\r\nConnection: close\r\nContent-Length: 0\r\n\r\n`);
+      // Who does not end its own direction would stay, without any bound.
+      const gone = () => socket.destroy();
+      socket.end(`HTTP/1.1 ${status} Refused\r\nConnection: close\r\nContent-Length: 0\r\n\r\n`, gone);
       return;
     }
     const version = request.headers['sec-websocket-protocol'] === undefined ? 1 : 2;
