@@ -185,6 +185,13 @@ TEST_CASE("each lie about segmentation is refused") {
         write16(six.bytes, six.ip + 4, 8 + 31);
         CHECK(refused(six));
     }
+    SECTION("headers whose length has more than 16 bits") {
+        // 14 + 40 + 8 * 8183 + 20 is 2^16 + 2.
+        const auto made =
+            tcp_frame(mac(1), mac(2), {.v6 = true, .payload = 11, .gso_size = 8, .ip_options = 8183, .tcp_options = 0});
+        CHECK(made.bytes.size() == longest_frame);
+        CHECK(refused(made));
+    }
     SECTION("frames that end anywhere in their headers") {
         for (auto* frame : {&four, &six})
             while (frame->bytes.size() > 14) {

@@ -109,6 +109,9 @@ bool check_segmentation(Offload& offload, Bytes frame) {
     const std::size_t header = (get8(frame, tcp + tcp_offset) >> 4) * std::size_t{4};
     if (header < tcp_header || frame.size() < tcp + header || offload.gso_size < least_gso_size)
         return false;
+    // header_length cannot say more, and a frame may be a little longer.
+    if (tcp + header > 65'535)
+        return false;
     offload.header_length = static_cast<std::uint16_t>(tcp + header);
     // A single segment is a frame like any other.
     if (frame.size() - offload.header_length <= offload.gso_size) {
