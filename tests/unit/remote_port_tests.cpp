@@ -257,6 +257,52 @@ TEST_CASE("nobody outside passes himself off as the translator") {
     for (unsigned type : {134U, 137U})
         CHECK_FALSE(passes(icmp6(type, neighbour, neighbour)));
     CHECK(passes(ethernet(broadcast, other)));
+
+    // A fragment of IPv6 that hides what comes behind another header.
+    const auto fragment6 = [&](unsigned port, bool hides, unsigned offset = 0) {
+        auto frame = ethernet(broadcast, other, 0, 0x86dd);
+        for (unsigned word : {0x6000U, 0U, hides ? 24U : 16U, 44U << 8 | 64})
+            append16(frame, word);
+        for (const auto& each : {neighbour, network::Address::v6(0xff02'0000, 1)})
+            frame.insert(frame.end(), each.bytes.begin(), each.bytes.end());
+        for (unsigned word : {(hides ? 60U : 17U) << 8, offset | 1, 0U, 7U})
+            append16(frame, word);
+        if (hides)
+            for (unsigned word : {17U << 8, 0x0104U, 0U, 0U})
+                append16(frame, word);
+        for (unsigned word : {port, 546U, 8U, 0U})
+            append16(frame, word);
+        return frame;
+    };
+    CHECK(passes(fragment6(546, false)));
+    CHECK_FALSE(passes(fragment6(547, false)));
+    CHECK_FALSE(passes(fragment6(547, true)));
+    CHECK(passes(fragment6(547, true, 8)));
+
+    // A tag of a VLAN in front changes nothing.
+    const auto tagged = [](FrameBytes frame, unsigned type, unsigned vlan) {
+        FrameBytes tag;
+        append16(tag, type);
+        append16(tag, 0xe000 | vlan);
+        frame.insert(frame.begin() + 12, tag.begin(), tag.end());
+        return frame;
+    };
+    const auto lie = arp_request(other, 0x0a00'0202, 0x0a00'020f);
+    const auto truth = arp_request(other, 0x0a00'0210, 0x0a00'020f);
+    for (unsigned type : {0x8100U, 0x88a8U})
+        for (unsigned vlan : {0U, 5U}) {
+            CHECK_FALSE(passes(tagged(lie, type, vlan)));
+            CHECK_FALSE(passes(tagged(tagged(lie, 0x8100, vlan), type, 0)));
+            CHECK_FALSE(passes(tagged(ipv4("neighbour", 17, 67), type, vlan)));
+            CHECK(passes(tagged(truth, type, vlan)));
+            CHECK(passes(tagged(tagged(truth, 0x8100, vlan), type, 5)));
+            for (std::size_t rest = 0; rest < 4; ++rest)
+                CHECK_FALSE(passes(ethernet(broadcast, other, rest, type)));
+        }
+    auto tags = ethernet(broadcast, other, 1400, 0x8100);
+    for (std::size_t at = 12; at + 2 <= tags.size(); at += 4)
+        write16(tags, at, 0x8100);
+    CHECK_FALSE(passes(tags));
 }
 
 TEST_CASE("without a translator the network outside is all there is") {
