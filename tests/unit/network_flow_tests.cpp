@@ -411,6 +411,11 @@ TEST_CASE("the owner connects to a guest") {
         f.run(
             "> R 0\n incoming 8080\n < S -1 scale 5\n > S -1 win 100 ack 500\n < R 500\n =\n > S -1 win 9\n < nothing");
     }
+    SECTION("that answers when the link has no room to call again") {
+        f.run("> R 0\n incoming 8080\n < S -1 scale 5");
+        f.link.room = 0;
+        f.run("wait 401\n > S -1 win 65535 mss 1460 ack 0\n = accepted 7\n link 10\n < . 0 ack 0\n < nothing");
+    }
     SECTION("that is not there") {
         f.run("incoming 8080\n wait 400000\n = reset");
         CHECK(f.link.sent.size() == 13);

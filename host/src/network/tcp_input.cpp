@@ -117,7 +117,8 @@ void Tcp::take_new(const Packet& packet, const TcpSegment& segment, const Ends& 
 /// RFC 9293, 3.10.7.3. Both ends of a connection call each other only if they
 /// have agreed on ports before; the translator's are its own choice.
 void Tcp::take_calling(Connection& connection, const TcpSegment& segment) {
-    const bool good = segment.has(tcp_ack) && connection.sent != connection.acknowledged &&
+    // A SYN that was sent is answered even if the link has no room for another.
+    const bool good = segment.has(tcp_ack) && connection.highest != connection.acknowledged &&
                       segment.acknowledgement == connection.acknowledged + 1;
     if (segment.has(tcp_rst)) {
         if (good)
