@@ -27,6 +27,7 @@ test('a guest and servers of this computer', async (suite) => {
 
   await suite.test('addresses, and the gateway answers', async () => {
     assert.match(await run('ip -4 addr show eth0'), /inet 10\.0\.2\.15\/24/);
+    assert.match(await run('ip link show eth0'), /[<,]MULTICAST[,>]/);
     assert.match(await run('ip route'), /^default via 10\.0\.2\.2 dev eth0/m);
     assert.match(await run(`ping -c 3 -i 0.1 ${GATEWAY}`), /3 packets received/);
     assert.equal(await run('cat /etc/resolv.conf'), 'nameserver 10.0.2.3\n');

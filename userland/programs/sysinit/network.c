@@ -39,7 +39,9 @@ static int bring_up(int fd, const char *name, in_addr_t address, unsigned int bi
 	if (ioctl(fd, SIOCSIFADDR, &request)) return -1;
 	set_address(&request.ifr_netmask, bits == 0 ? 0 : htonl(~0U << (32 - bits)));
 	if (ioctl(fd, SIOCSIFNETMASK, &request)) return -1;
-	request.ifr_flags = IFF_UP | IFF_RUNNING;
+	/* Linux clears what is not there, such as IFF_MULTICAST. */
+	if (ioctl(fd, SIOCGIFFLAGS, &request)) return -1;
+	request.ifr_flags |= IFF_UP | IFF_RUNNING;
 	return ioctl(fd, SIOCSIFFLAGS, &request);
 }
 
