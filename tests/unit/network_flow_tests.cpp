@@ -136,6 +136,28 @@ TEST_CASE("a guest that does not take closes the far side's window, and is asked
     }
 }
 
+TEST_CASE("a guest that shrinks its window hears what was taken from it") {
+    ScriptFixture f;
+    f.open();
+    f.run(R"(
+        data 2920
+        < . 0:1460 ack 0
+        < P 1460:1460 ack 0
+        > . 0 ack 0 win 0
+        > P 0:10 ack 0 win 0
+        < . 0 ack 10
+        > P 10:10 ack 0 win 1000
+        < . 1000 ack 20
+        > P 20:10 ack 1460 win 1460
+        < . 2920 ack 30
+        > P 30:10 ack 2920 win 0
+        < . 2920 ack 40
+        finished
+        < F 2920 ack 40
+        > P 40:10 ack 2920 win 0
+        < . 2921 ack 50)");
+}
+
 TEST_CASE("what the far side sends is limited, and memory is given back") {
     ScriptFixture f;
     f.open();

@@ -116,6 +116,12 @@ struct Tcp::Connection {
 
     [[nodiscard]] Route route() const { return {mac, ends.far, ends.guest}; }
     [[nodiscard]] std::uint32_t in_flight() const { return sent - acknowledged; }
+    /// The number of a segment that is only an answer. A guest without memory
+    /// shrinks its window, and ignores answers with numbers behind it.
+    [[nodiscard]] std::uint32_t answer_number() const {
+        const auto data = std::min<std::size_t>(highest - acknowledged, output.size());
+        return data > window ? acknowledged + window : highest;
+    }
     [[nodiscard]] bool fin_unsent() const { return far_finished && !fin_acknowledged && in_flight() <= output.size(); }
     [[nodiscard]] bool is_over() const { return guest_finished && fin_acknowledged && !answer_due; }
     [[nodiscard]] std::uint32_t offered_window() const {

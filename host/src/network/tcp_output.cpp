@@ -82,7 +82,7 @@ void Tcp::push(Connection& connection) {
             if (!send(length, flags))
                 break;
         }
-        if (connection.answer_due && !connection.blocked && !emit(connection, connection.highest, 0, tcp_ack)) {
+        if (connection.answer_due && !connection.blocked && !emit(connection, connection.answer_number(), 0, tcp_ack)) {
             connection.blocked = true;
             blocked_.push_back(connection.id);
         }
