@@ -22,7 +22,7 @@ for source in "$here"/*.c "$here"/*/; do
 	"$cc" -O2 -Wall $(cat "$here/$name.flags" 2> /dev/null || :) $sources -o "$program"
 	# only a program that can reach fork pays for it
 	case $name in
-		hello|safepoints|sigev-thread|callbacks|signals-pending|start|stdio|malloc|arguments|files|efault|spawn|time|cancel|spin|lateness|clock-step|qsort|large|size_t|quad|vsock|direct|connections|stream)
+		hello|safepoints|sigev-thread|callbacks|signals-pending|start|stdio|malloc|arguments|files|efault|spawn|time|cancel|spin|lateness|clock-step|qsort|large|size_t|quad|vsock|direct|connections|stream|fences)
 			if has_fork "$program"; then echo "$name: imports linux.fork" >&2; exit 1; fi ;;
 		*)
 			has_fork "$program" || { echo "$name: does not import linux.fork" >&2; exit 1; } ;;

@@ -102,7 +102,14 @@ if [ -n "$signatures" ]; then
 fi
 
 if [ -n "$optimize" ]; then
-	run "$WASM_OPT" "$program" -o "$temporary/optimized" $features $optimize $names \
+	# Binaryen's pass "precompute" drops atomic.fence (kernel/build.sh).
+	fences=
+	if LC_ALL=C grep -aq "$(printf '\376\003')" "$program"; then
+		fences='--skip-pass=precompute --skip-pass=precompute-propagate'
+		fences="$fences --skip-pass=inlining-optimizing --skip-pass=dae-optimizing"
+		if [ "$optimize" != -O1 ]; then fences="--dae --inlining $fences"; fi
+	fi
+	run "$WASM_OPT" "$program" -o "$temporary/optimized" $features $fences $optimize $names \
 		--strip-producers || exit
 	program=$temporary/optimized
 fi
