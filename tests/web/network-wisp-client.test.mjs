@@ -4,7 +4,7 @@
 import assert from 'node:assert/strict';
 import { setImmediate as turn } from 'node:timers/promises';
 import { test } from 'node:test';
-import { FakeTimers, guestFor, scripted } from './network-wisp-peers.mjs';
+import { FakeTimers, guestFor, heldUp, scripted } from './network-wisp-peers.mjs';
 import { source } from './source.mjs';
 
 const { encode, EXTENSION, REASON } = await source('network/wisp-packets.ts');
@@ -373,12 +373,7 @@ test('back-off: twice as long each time, and short again after success', async (
 test('a WebSocket that does not send: flows wait, and go on when it has sent', async (t) => {
   const timers = new FakeTimers();
   const server = await scripted(t);
-  let amount = 0;
-  const makeWebSocket = (url, protocols) => {
-    const socket = new WebSocket(url, protocols);
-    Object.defineProperty(socket, 'bufferedAmount', { get: () => amount });
-    return socket;
-  };
+  const { held, makeWebSocket } = heldUp();
   const guest = guestFor(t, server.url, { timers, makeWebSocket });
   const peer = await server.peer();
   peer.send({ type: 'continue', stream: 0, count: 100 });
@@ -387,15 +382,15 @@ test('a WebSocket that does not send: flows wait, and go on when it has sent', a
   peer.send({ type: 'continue', stream: (await peer.next('connect')).stream, count: 100 });
   peer.send({ type: 'continue', stream: (await peer.next('connect')).stream, count: 100 });
   await other.has('opened');
-  amount = 5_000_000;
+  held.amount = 5_000_000;
   // Of the room that was told, what is used does not come back.
   assert.equal(guest.backend.send(flow.id, Buffer.alloc(10)), 524278);
   assert.equal(guest.backend.send(other.id, Buffer.alloc(20)), 524268);
   timers.fire(4);
-  amount = 3_000_000;
+  held.amount = 3_000_000;
   timers.fire(4);
   assert.ok(!flow.log.some((each) => each.startsWith('writable')));
-  amount = 2_000_000;
+  held.amount = 2_000_000;
   timers.fire(4);
   assert.ok(flow.log.includes('writable 524288') && other.log.includes('writable 524288'));
   assert.equal(timers.fire(4), 0);
@@ -404,12 +399,7 @@ test('a WebSocket that does not send: flows wait, and go on when it has sent', a
 test('room that comes before a program has accepted a connection is told when it has', async (t) => {
   const timers = new FakeTimers();
   const server = await scripted(t);
-  let amount = 0;
-  const makeWebSocket = (url, protocols) => {
-    const socket = new WebSocket(url, protocols);
-    Object.defineProperty(socket, 'bufferedAmount', { get: () => amount });
-    return socket;
-  };
+  const { held, makeWebSocket } = heldUp();
   const guest = guestFor(t, server.url, { timers, makeWebSocket });
   const peer = await server.peer();
   await peer.greet(CONFIRMS, UDP, OURS);
@@ -421,12 +411,12 @@ test('room that comes before a program has accepted a connection is told when it
   const other = guest.open(80);
   peer.send({ type: 'continue', stream: (await peer.next('connect')).stream, count: 100 });
   await other.has('opened');
-  amount = 5_000_000;
+  held.amount = 5_000_000;
   guest.backend.send(other.id, Buffer.alloc(10));
   peer.send({ type: 'accept', stream: 2 ** 31, listener, host: '192.0.2.9', port: 4000 });
   const flow = await guest.nextIncoming();
   assert.equal(flow.room, 0);
-  amount = 0;
+  held.amount = 0;
   timers.fire(4);
   flow.accept();
   await flow.has('writable');

@@ -330,3 +330,14 @@ export class FakeTimers {
     return due.length;
   }
 }
+
+/** WebSockets whose bytes that wait for the network are as many as `held.amount` says. */
+export function heldUp() {
+  const held = { amount: 0 };
+  const makeWebSocket = (url, protocols) => {
+    const socket = new WebSocket(url, protocols);
+    Object.defineProperty(socket, 'bufferedAmount', { get: () => held.amount });
+    return socket;
+  };
+  return { held, makeWebSocket };
+}

@@ -7,7 +7,17 @@ import { EventEmitter, once } from 'node:events';
 import { connect as connectTo, Server } from 'node:net';
 import { setImmediate as turn } from 'node:timers/promises';
 import { mock, test } from 'node:test';
-import { echo, FakeTimers, guestFor, openFilter, relayFor, scripted, serverFor, urlOf } from './network-wisp-peers.mjs';
+import {
+  echo,
+  FakeTimers,
+  guestFor,
+  heldUp,
+  openFilter,
+  relayFor,
+  scripted,
+  serverFor,
+  urlOf,
+} from './network-wisp-peers.mjs';
 import { source } from './source.mjs';
 
 const { decode, encode, EXTENSION, REASON } = await source('network/wisp-packets.ts');
@@ -216,17 +226,12 @@ test('a port of a relay outlives a connection that could not be accepted', async
 test('a relay that asks and does not read is given up', async (t) => {
   const timers = new FakeTimers();
   const server = await scripted(t);
-  let amount = 0;
-  const makeWebSocket = (url, protocols) => {
-    const socket = new WebSocket(url, protocols);
-    Object.defineProperty(socket, 'bufferedAmount', { get: () => amount });
-    return socket;
-  };
+  const { held, makeWebSocket } = heldUp();
   const guest = guestFor(t, server.url, { timers, makeWebSocket });
   const peer = await server.peer();
   await peer.greet(CONFIRMS, OURS);
   await guest.state('connected');
-  amount = 65 * 1024 * 1024;
+  held.amount = 65 * 1024 * 1024;
   peer.send({ type: 'accept', stream: 2 ** 31, listener: 1, port: 1, host: '::1' });
   await guest.state('waiting');
   assert.equal(guest.states.at(-1), 'waiting: the relay does not read what is sent to it');
