@@ -39,7 +39,7 @@ test('no frame of the site’s origin may do more than the site', async (t) => {
   const [{ port }] = await knocked;
   t.after(() => port.close());
   port.postMessage({ type: 'welcome', origin: ORIGIN, lock: 'lock' });
-  while (frames.length === 0) await new Promise((resolve) => setTimeout(resolve, 1));
+  while (frames.length === 0) await new Promise(setImmediate);
   const [keeper] = frames;
   const message = new Event('message');
   events.dispatchEvent(
